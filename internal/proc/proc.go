@@ -1,0 +1,145 @@
+// Package proc names processes so that a reused pid is never mistaken for the
+// process that had it before.
+package proc
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// Handle names one process of this boot. The zero value names none.
+type Handle struct {
+	PID int `json:"pid"`
+	// StartTime is field 22 of /proc/PID/stat: clock ticks since boot.
+	StartTime uint64 `json:"start_time"`
+}
+
+// Of answers the handle of a running process.
+func Of(pid int) (Handle, error) {
+	_, start, err := stat(pid)
+	if err != nil {
+		return Handle{}, fmt.Errorf("process %d: %w", pid, err)
+	}
+	return Handle{PID: pid, StartTime: start}, nil
+}
+
+// stat reads state and start time (proc(5), /proc/pid/stat). The command name
+// in it may hold blanks and brackets, so counting starts behind the last one.
+func stat(pid int) (state byte, start uint64, err error) {
+	if pid <= 0 {
+		return 0, 0, os.ErrNotExist
+	}
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0, 0, err
+	}
+	end := bytes.LastIndexByte(data, ')')
+	fields := bytes.Fields(data[end+1:])
+	if end < 0 || len(fields) < 20 {
+		return 0, 0, fmt.Errorf("unexpected content %q", data)
+	}
+	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
+	return fields[0][0], start, err
+}
+
+// Alive tells whether the process still runs; a zombie does not.
+func (h Handle) Alive() bool {
+	state, start, err := stat(h.PID)
+	return err == nil && start == h.StartTime && state != 'Z' && state != 'X'
+}
+
+// ErrGone is the answer about a process that has ended.
+var ErrGone = errors.New("process has ended")
+
+// open takes a pidfd, so that the pid cannot change its meaning any more, and
+// only then checks that it is the process meant.
+func (h Handle) open() (int, error) {
+	if h.PID <= 0 {
+		return -1, ErrGone
+	}
+	fd, err := unix.PidfdOpen(h.PID, 0)
+	if errors.Is(err, unix.ESRCH) || errors.Is(err, unix.EINVAL) {
+		return -1, ErrGone
+	}
+	if err != nil {
+		return -1, fmt.Errorf("process %d: pidfd_open: %w", h.PID, err)
+	}
+	if !h.Alive() {
+		unix.Close(fd)
+		return -1, ErrGone
+	}
+	return fd, nil
+}
+
+// Signal sends a signal; ErrGone if the process has ended.
+func (h Handle) Signal(sig unix.Signal) error {
+	fd, err := h.open()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	err = unix.PidfdSendSignal(fd, sig, nil, 0)
+	if errors.Is(err, unix.ESRCH) {
+		return ErrGone
+	}
+	return err
+}
+
+// Wait returns when the process has ended, or with ctx's error.
+func (h Handle) Wait(ctx context.Context) error {
+	fd, err := h.open()
+	if errors.Is(err, ErrGone) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	// A pipe wakes the poll when ctx ends, so that nothing has to be polled for.
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	stop := context.AfterFunc(ctx, func() { w.Close() })
+	defer func() {
+		if stop() {
+			w.Close()
+		}
+	}()
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}, {Fd: int32(r.Fd()), Events: unix.POLLIN}}
+	for {
+		_, err := unix.Poll(fds, -1)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if fds[0].Revents != 0 {
+			return nil
+		}
+		return ctx.Err()
+	}
+}
+
+// Kill ends the process with SIGKILL and waits until it is gone. A process
+// that is gone already is no error.
+func (h Handle) Kill(ctx context.Context) error {
+	if err := h.Signal(unix.SIGKILL); err != nil {
+		if errors.Is(err, ErrGone) {
+			return nil
+		}
+		return fmt.Errorf("kill process %d: %w", h.PID, err)
+	}
+	if err := h.Wait(ctx); err != nil {
+		return fmt.Errorf("process %d does not end: %w", h.PID, err)
+	}
+	return nil
+}

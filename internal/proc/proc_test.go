@@ -1,0 +1,78 @@
+package proc
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+func start(t *testing.T) (*exec.Cmd, Handle) {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	h, err := Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, h
+}
+
+func TestKillLeavesAZombieThatCountsAsGone(t *testing.T) {
+	_, h := start(t)
+	if !h.Alive() {
+		t.Fatal("not alive")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := h.Kill(ctx); err != nil {
+		t.Fatal(err)
+	}
+	// Nobody has waited for it: it is a zombie now.
+	if h.Alive() {
+		t.Error("a zombie counts as alive")
+	}
+	if err := h.Signal(unix.SIGTERM); !errors.Is(err, ErrGone) {
+		t.Errorf("Signal = %v, want ErrGone", err)
+	}
+	if err := h.Wait(ctx); err != nil {
+		t.Errorf("Wait = %v", err)
+	}
+}
+
+func TestReusedPidIsAnotherProcess(t *testing.T) {
+	_, h := start(t)
+	h.StartTime--
+	if h.Alive() {
+		t.Error("another start time counts as alive")
+	}
+	if err := h.Signal(unix.SIGKILL); !errors.Is(err, ErrGone) {
+		t.Errorf("Signal = %v, want ErrGone", err)
+	}
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	_, h := start(t)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := h.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait = %v, want Canceled", err)
+	}
+}
+
+func TestOfNoProcess(t *testing.T) {
+	if _, err := Of(0); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("Of(0) = %v", err)
+	}
+	var none Handle
+	if none.Alive() || !errors.Is(none.Signal(0), ErrGone) {
+		t.Error("the zero handle names a process")
+	}
+}
