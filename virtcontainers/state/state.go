@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 
+	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
 )
 
@@ -28,8 +29,27 @@ type Store struct {
 	root string
 }
 
-// Open answers the store below root; the folder is made when the first id is claimed.
-func Open(root string) *Store { return &Store{root: root} }
+// Open answers the store below root; the folder is made when the first id is
+// claimed. Paths are resolved here, so that they compare with those that the
+// kernel shows: engines pass "/var/run/..." as a root.
+func Open(root string) (*Store, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("root %s: %w", root, err)
+	}
+	missing := ""
+	for dir := abs; ; {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return &Store{root: filepath.Join(real, missing)}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("root %s: %w", root, err)
+		}
+		missing = filepath.Join(filepath.Base(dir), missing)
+		dir = filepath.Dir(dir)
+	}
+}
 
 func (s *Store) link(container string) string {
 	return filepath.Join(s.root, "containers", container)
@@ -136,6 +156,14 @@ func (d *Dir) Release(container string) error {
 // Remove deletes the folder with all that is in it, then the links of all its
 // containers: whoever sees an id free can claim it. Nothing may be mounted in it.
 func (d *Dir) Remove() error {
+	// Deleting through a mount would delete what is not ours.
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(d.Path))
+	if err != nil {
+		return fmt.Errorf("sandbox %s: %w", d.ID(), err)
+	}
+	if len(mounts) > 0 {
+		return fmt.Errorf("sandbox %s: %s is still mounted: unmount it and delete again", d.ID(), mounts[0].Mountpoint)
+	}
 	if err := os.RemoveAll(d.Path); err != nil {
 		return fmt.Errorf("sandbox %s: %w", d.ID(), err)
 	}

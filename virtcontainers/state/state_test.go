@@ -9,14 +9,68 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 type sample struct {
 	N int `json:"n"`
 }
 
+func open(t *testing.T, root string) *Store {
+	t.Helper()
+	s, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRootIsResolved(t *testing.T) {
+	dir := t.TempDir()
+	real := filepath.Join(dir, "real")
+	if err := os.Mkdir(real, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := open(t, filepath.Join(dir, "link", "not", "yet")).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(real, "not", "yet", "sandboxes", "a"); d.Path != want {
+		t.Errorf("path %s, want %s", d.Path, want)
+	}
+}
+
+func TestRemoveRefusesWhatIsMounted(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(d.Path, "m")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Skip("cannot mount a tmpfs here:", err)
+	}
+	defer unix.Unmount(dir, 0)
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Remove(); err == nil || !strings.Contains(err.Error(), "still mounted") {
+		t.Errorf("Remove = %v", err)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error("removed through a mount:", err)
+	}
+}
+
 func TestOneOfManyClaimsAnID(t *testing.T) {
-	s := Open(t.TempDir())
+	s := open(t, t.TempDir())
 	var wg sync.WaitGroup
 	won := make(chan *Dir, 20)
 	for range 20 {
@@ -45,7 +99,7 @@ func TestOneOfManyClaimsAnID(t *testing.T) {
 }
 
 func TestMembersShareTheFolder(t *testing.T) {
-	s := Open(t.TempDir())
+	s := open(t, t.TempDir())
 	d, err := s.Create("pod", "pod")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +123,7 @@ func TestMembersShareTheFolder(t *testing.T) {
 }
 
 func TestUpdatesDoNotLoseEachOther(t *testing.T) {
-	d, err := Open(t.TempDir()).Create("a", "a")
+	d, err := open(t, t.TempDir()).Create("a", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +154,7 @@ func TestUpdatesDoNotLoseEachOther(t *testing.T) {
 }
 
 func TestUpdateOfARemovedSandbox(t *testing.T) {
-	d, err := Open(t.TempDir()).Create("a", "a")
+	d, err := open(t, t.TempDir()).Create("a", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +171,7 @@ func TestUpdateOfARemovedSandbox(t *testing.T) {
 }
 
 func TestDamagedState(t *testing.T) {
-	d, err := Open(t.TempDir()).Create("a", "a")
+	d, err := open(t, t.TempDir()).Create("a", "a")
 	if err != nil {
 		t.Fatal(err)
 	}
