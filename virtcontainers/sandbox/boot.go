@@ -217,4 +217,3 @@ func (b *boot) channel(st *State, vm *hypervisor.Spec) (*os.File, error) {
 	st.Agent = "unix://" + filepath.Join(b.dir.Path, proxySocket)
 	return b.listen(proxySocket)
 }
-
