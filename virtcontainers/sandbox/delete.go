@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
@@ -93,6 +94,11 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := folder.RemoveContainer(c.ID); err != nil {
 		return err
 	}
+	if c.Cgroup != nil {
+		if err := c.Cgroup.Remove(ctx, true); err != nil {
+			return err
+		}
+	}
 	err = dir.Update(st, func() error {
 		delete(st.Containers, c.ID)
 		return nil
@@ -137,14 +143,36 @@ func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
 	// Each of these is tried even if another fails, but the folder goes only
 	// when nothing is mounted in it any more.
 	err = errors.Join(
-		share.Remove(sharedPath(dir)),
+		unshare(dir),
 		st.Network.remove(dir),
-		st.Cgroups.remove(),
+		st.removeCgroups(ctx),
 	)
 	if err != nil {
 		return err
 	}
 	return dir.Remove()
+}
+
+// unshare takes the shared folder away, if there is one yet.
+func unshare(dir *state.Dir) error {
+	folder, err := share.Open(sharedPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return folder.Remove()
+}
+
+func (st *State) removeCgroups(ctx context.Context) error {
+	errs := []error{st.Cgroups.remove(ctx)}
+	for _, c := range st.Containers {
+		if c.Cgroup != nil {
+			errs = append(errs, c.Cgroup.Remove(ctx, true))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // farewell asks the guest to end its containers and to write back what is

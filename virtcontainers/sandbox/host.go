@@ -12,6 +12,7 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -106,6 +107,8 @@ type Container struct {
 	Shim    proc.Handle `json:"shim"`
 	Started bool        `json:"started"`
 	Paused  bool        `json:"paused"`
+	// Cgroup is that of a container that joined a pod.
+	Cgroup *resources.Group `json:"cgroup,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.
