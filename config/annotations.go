@@ -37,6 +37,9 @@ func ApplyAnnotations(c *Config, annotations map[string]string) (*Config, error)
 			return nil, fmt.Errorf("annotation %s: %w", name, err)
 		}
 	}
+	if err := validate(changed, nil); err != nil {
+		return nil, fmt.Errorf("annotations: %w", err)
+	}
 	q := &changed.Hypervisor.QEMU
 	// A pod that brings an image of one kind replaces the other kind.
 	switch {

@@ -12,15 +12,23 @@ import (
 	"slices"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
 // prefix is where kata-runtime is installed; the linker sets it
 // (-X github.com/kata-go/kata-runtime/config.prefix=/usr).
 var prefix = "/usr/local"
 
-// VM are the machine's settings; another name for hypervisor.Config, so that
-// it can be embedded beside other structs called Config.
-type VM = hypervisor.Config
+// Other names for the packages' structs, so that those, which are all called
+// Config, can be embedded beside each other: q.VM, q.Share, r.Network, r.Cgroups.
+type (
+	VM      = hypervisor.Config
+	Share   = share.Config
+	Network = network.Config
+	Cgroups = resources.Config
+)
 
 // Config is the whole configuration. It is plain data: Load has checked it,
 // and nobody changes it afterwards.
@@ -44,11 +52,12 @@ type Config struct {
 // QEMU is the table [hypervisor.qemu].
 type QEMU struct {
 	VM
+	Share
 	AssetPaths
 }
 
 // AssetPaths limit which files of the host a pod's annotations may name, in
-// addition to the lists in hypervisor.Config and share.Config.
+// addition to the lists in hypervisor.Config.
 type AssetPaths struct {
 	// ValidKernelPaths are the values (globs) that an annotation may give to
 	// kernel. Empty: none.
@@ -62,6 +71,9 @@ type AssetPaths struct {
 	// ValidFirmwarePaths are the values (globs) that an annotation may give to
 	// firmware. Empty: none.
 	ValidFirmwarePaths []string `toml:"valid_firmware_paths"`
+	// ValidVirtioFSDaemonPaths are the values (globs) that an annotation may give
+	// to virtio_fs_daemon. Empty: none.
+	ValidVirtioFSDaemonPaths []string `toml:"valid_virtio_fs_daemon_paths"`
 }
 
 // Factory is the table [factory].
@@ -106,16 +118,14 @@ type Agent struct {
 
 // Runtime is the table [runtime].
 type Runtime struct {
+	Network
+	Cgroups
 	// EnableDebug lets kata-runtime log at debug level, as its flag --debug does.
 	EnableDebug bool `toml:"enable_debug"`
 	// DisableGuestSeccomp leaves the seccomp profile of a container's spec out
 	// in the guest. The VM isolates without it, but a process in the container
 	// can then reach more of the guest's kernel. Kata 1.x had true here.
 	DisableGuestSeccomp bool `toml:"disable_guest_seccomp"`
-	// SandboxCgroupOnly puts all of a sandbox's processes into the pod's cgroup,
-	// whose limits then hold for QEMU and its helpers too. Without it they are in
-	// a cgroup of their own and only the containers' limits count, in the guest.
-	SandboxCgroupOnly bool `toml:"sandbox_cgroup_only"`
 }
 
 // Default is the configuration without any file. Its paths are those of an
@@ -123,10 +133,11 @@ type Runtime struct {
 func Default() *Config {
 	c := &Config{}
 	q := &c.Hypervisor.QEMU
-	q.VM = hypervisor.Default()
-	share := filepath.Join(prefix, "share/kata-containers")
-	q.Kernel = filepath.Join(share, "vmlinuz")
-	q.Initrd = filepath.Join(share, "kata-containers-initrd.img")
+	q.VM, q.Share = hypervisor.Default(), share.Default()
+	c.Runtime.Network, c.Runtime.Cgroups = network.Default(), resources.Default()
+	assets := filepath.Join(prefix, "share/kata-containers")
+	q.Kernel = filepath.Join(assets, "vmlinuz")
+	q.Initrd = filepath.Join(assets, "kata-containers-initrd.img")
 	libexec := filepath.Join(prefix, "libexec/kata-containers")
 	c.Proxy.Kata.Path = filepath.Join(libexec, "kata-proxy")
 	c.Shim.Kata.Path = filepath.Join(libexec, "kata-shim")

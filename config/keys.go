@@ -1,5 +1,7 @@
 package config
 
+import "github.com/kata-go/kata-runtime/virtcontainers/network"
+
 func factoryKeys() []Key {
 	const noTemplate = "VMs are always booted: there are no templates yet"
 	const noCache = "VMs are always booted: there is no cache of them yet"
@@ -29,6 +31,11 @@ func helperKeys() []Key {
 func runtimeKeys() []Key {
 	return in("runtime", []Key{
 		{Name: "enable_debug", NoAnnotation: true},
+		{
+			Name: "internetworking_model", Enum: []string{network.ModelTCFilter, network.ModelMacvtap, network.ModelNone},
+			Old: map[string]string{"bridged": network.ModelTCFilter, "enlightened": network.ModelTCFilter, "": network.ModelTCFilter},
+		},
+		{Name: "disable_new_netns"},
 		{Name: "disable_guest_seccomp"},
 		{Name: "sandbox_cgroup_only"},
 	})

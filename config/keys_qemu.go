@@ -1,5 +1,7 @@
 package config
 
+import "github.com/kata-go/kata-runtime/virtcontainers/share"
+
 // Largest sizes that make sense, to catch a number in the wrong unit: 16 TiB
 // in MiB, and the 1024 CPUs of QEMU's largest machine type.
 const (
@@ -7,8 +9,7 @@ const (
 	maxCPUs = 1024
 )
 
-// qemuKeys is the table [hypervisor.qemu] as far as hypervisor.Config and the
-// allow-lists go.
+// qemuKeys is the table [hypervisor.qemu].
 func qemuKeys() []Key {
 	return in("hypervisor.qemu", []Key{
 		{Name: "path", Path: HostPath, Sample: "@QEMU@", AllowList: "valid_hypervisor_paths"},
@@ -54,12 +55,19 @@ func qemuKeys() []Key {
 		{Name: "disable_image_nvdimm", Inert: "the image is a virtio block device always"},
 		{Name: "enable_vhost_user_store", Inert: "vhost-user block devices are not supported yet"},
 		{Name: "vhost_user_store_path", Path: HostPath, Inert: "vhost-user block devices are not supported yet"},
+		{Name: "shared_fs", Enum: []string{"", share.Auto, share.VirtioFS, share.Virtio9P}},
+		{Name: "virtio_fs_daemon", Path: HostPath, Sample: "@VIRTIOFSD@", AllowList: "valid_virtio_fs_daemon_paths"},
+		{Name: "virtio_fs_cache_size", Unit: "MiB", Max: maxMiB},
+		{Name: "virtio_fs_cache", Enum: []string{"", "none", "auto", "always"}},
+		{Name: "virtio_fs_extra_args"},
+		{Name: "msize_9p", Unit: "bytes", Max: 16 << 20},
 		{Name: "enable_annotations", NoAnnotation: true},
 		{Name: "valid_hypervisor_paths", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_kernel_paths", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_initrd_paths", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_image_paths", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_firmware_paths", Path: HostGlobs, NoAnnotation: true},
+		{Name: "valid_virtio_fs_daemon_paths", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_file_mem_backends", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_entropy_sources", Path: HostGlobs, NoAnnotation: true},
 		{Name: "valid_vhost_user_store_paths", Path: HostGlobs, NoAnnotation: true, Inert: "vhost-user block devices are not supported yet"},

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // checkTogether looks at what single values cannot show, and lets a default
 // give way to what a file sets in its place.
@@ -31,6 +34,29 @@ func checkTogether(c *Config, o *Origins) error {
 		if *p.path == "" {
 			*p.path = *p.installed
 		}
+	}
+	return validate(c, o)
+}
+
+// validate asks the packages about their settings. Their messages name the
+// key without its table, from which the place follows.
+func validate(c *Config, o *Origins) error {
+	for _, part := range []struct {
+		table  string
+		config interface{ Validate() error }
+	}{
+		{"hypervisor.qemu", c.Hypervisor.QEMU.Share},
+		{"runtime", c.Runtime.Network},
+	} {
+		err := part.config.Validate()
+		if err == nil {
+			continue
+		}
+		key := strings.TrimRight(strings.Fields(err.Error())[0], ":")
+		if at := o.Of(part.table + "." + key); at != (Origin{}) {
+			return fmt.Errorf("%s: [%s] %w", at, part.table, err)
+		}
+		return fmt.Errorf("[%s] %w", part.table, err)
 	}
 	return nil
 }

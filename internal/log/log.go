@@ -19,38 +19,35 @@ import (
 	"time"
 )
 
-// Format is how a line looks.
-type Format string
-
+// The formats, as --log-format names them.
 const (
 	// Text is key=value pairs, quoted where needed.
-	Text Format = "text"
+	Text = "text"
 	// JSON is one object per line, with the keys level, msg and time.
-	JSON Format = "json"
+	JSON = "json"
 )
 
-// ParseFormat reads the value of --log-format.
-func ParseFormat(s string) (Format, error) {
-	switch f := Format(s); f {
-	case Text, JSON:
-		return f, nil
-	}
-	return "", fmt.Errorf("unknown log format %q: use \"text\" or \"json\"", s)
-}
-
 // New makes a logger that writes each record to w as one line, in one Write.
-// Debug records are dropped unless debug is set.
-func New(w io.Writer, format Format, debug bool) *slog.Logger {
-	return slog.New(NewHandler(w, format, debug))
+// Debug records are dropped unless debug is set. It fails if the format is
+// neither Text nor JSON.
+func New(w io.Writer, format string, debug bool) (*slog.Logger, error) {
+	h, err := NewHandler(w, format, debug)
+	if err != nil {
+		return nil, err
+	}
+	return slog.New(h), nil
 }
 
 // NewHandler is New without the logger around it, for Tee.
-func NewHandler(w io.Writer, format Format, debug bool) slog.Handler {
+func NewHandler(w io.Writer, format string, debug bool) (slog.Handler, error) {
+	if format != Text && format != JSON {
+		return nil, fmt.Errorf("unknown log format %q: use \"text\" or \"json\"", format)
+	}
 	level := slog.LevelInfo
 	if debug {
 		level = slog.LevelDebug
 	}
-	return &handler{out: &output{w: w}, format: format, level: level}
+	return &handler{out: &output{w: w}, json: format == JSON, level: level}, nil
 }
 
 // Open opens a log file to append to. Engines name the file before the command
@@ -75,9 +72,9 @@ type field struct {
 }
 
 type handler struct {
-	out    *output
-	format Format
-	level  slog.Level
+	out   *output
+	json  bool
+	level slog.Level
 	// fields are those of With; prefix is the open groups, each with a dot.
 	fields []field
 	prefix string
@@ -132,7 +129,7 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 		return true
 	})
 	var line []byte
-	if h.format == JSON {
+	if h.json {
 		line = jsonLine(r, fields)
 	} else {
 		line = textLine(r, fields)

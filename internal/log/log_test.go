@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -20,7 +21,7 @@ func TestJSONHasTheKeysThatEnginesRead(t *testing.T) {
 		slog.LevelError + 4: "error",
 	} {
 		var b bytes.Buffer
-		New(&b, JSON, true).Log(t.Context(), level, "no \"such\" <file>\nhere", "err", errors.New("bad\x1b[2J"), "msg", "mine")
+		logger(t, &b, JSON, true).Log(t.Context(), level, "no \"such\" <file>\nhere", "err", errors.New("bad\x1b[2J"), "msg", "mine")
 		if n := strings.Count(b.String(), "\n"); n != 1 {
 			t.Errorf("%d lines in %q", n, b.String())
 		}
@@ -40,7 +41,7 @@ func TestJSONHasTheKeysThatEnginesRead(t *testing.T) {
 
 func TestTextHoldsNoControlCharacters(t *testing.T) {
 	var b bytes.Buffer
-	New(&b, Text, false).With("sandbox", "s1").WithGroup("vm").Error("it\nfailed", "console", "\x1b[31mred", "pid", 7, slog.Group("g", "k", true))
+	logger(t, &b, Text, false).With("sandbox", "s1").WithGroup("vm").Error("it\nfailed", "console", "\x1b[31mred", "pid", 7, slog.Group("g", "k", true))
 	line, ok := strings.CutSuffix(b.String(), "\n")
 	if !ok || strings.ContainsFunc(line, func(r rune) bool { return r < ' ' }) {
 		t.Errorf("control characters in %q", b.String())
@@ -57,7 +58,7 @@ func TestTextHoldsNoControlCharacters(t *testing.T) {
 
 func TestDebugIsDropped(t *testing.T) {
 	var b bytes.Buffer
-	New(&b, Text, false).Debug("x")
+	logger(t, &b, Text, false).Debug("x")
 	if b.Len() > 0 {
 		t.Errorf("got %q", b.String())
 	}
@@ -88,7 +89,7 @@ func TestHandlerContract(t *testing.T) {
 		}
 		return all
 	}
-	if err := slogtest.TestHandler(NewHandler(&b, JSON, true), results); err != nil {
+	if err := slogtest.TestHandler(newHandler(t, &b, JSON, true), results); err != nil {
 		t.Error(err)
 	}
 }
@@ -101,9 +102,9 @@ func TestTeeReachesAllDespiteAFailure(t *testing.T) {
 	defer full.Close()
 	var everything, errorsOnly bytes.Buffer
 	l := slog.New(Tee(
-		NewHandler(full, JSON, false),
-		NewHandler(&everything, JSON, true),
-		AtLeast(slog.LevelError, NewHandler(&errorsOnly, Text, true)),
+		newHandler(t, full, JSON, false),
+		newHandler(t, &everything, JSON, true),
+		AtLeast(slog.LevelError, newHandler(t, &errorsOnly, Text, true)),
 	)).With("k", "v")
 	l.Debug("one")
 	l.Error("two")
@@ -127,7 +128,7 @@ func TestOpenAppendsAndHides(t *testing.T) {
 			}
 			defer f.Close()
 			for range 50 {
-				New(f, JSON, false).Info("line")
+				logger(t, f, JSON, false).Info("line")
 			}
 		})
 	}
@@ -155,10 +156,24 @@ func TestOpenAppendsAndHides(t *testing.T) {
 	}
 }
 
-func TestParseFormat(t *testing.T) {
-	for s, ok := range map[string]bool{"text": true, "json": true, "": false, "JSON": false} {
-		if f, err := ParseFormat(s); (err == nil) != ok || ok && string(f) != s {
-			t.Errorf("%q: %q, %v", s, f, err)
+func TestUnknownFormat(t *testing.T) {
+	for _, format := range []string{"", "JSON", "xml"} {
+		if l, err := New(io.Discard, format, false); err == nil || l != nil {
+			t.Errorf("%q: %v, %v", format, l, err)
 		}
 	}
+}
+
+func newHandler(t *testing.T, w io.Writer, format string, debug bool) slog.Handler {
+	t.Helper()
+	h, err := NewHandler(w, format, debug)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func logger(t *testing.T, w io.Writer, format string, debug bool) *slog.Logger {
+	t.Helper()
+	return slog.New(newHandler(t, w, format, debug))
 }

@@ -1,6 +1,7 @@
 package log
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,11 @@ func Syslog(program string, debug bool) (slog.Handler, io.Closer, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("system log: %w", err)
 	}
-	return NewHandler(syslogWriter{w}, Text, debug), w, nil
+	h, err := NewHandler(syslogWriter{w}, Text, debug)
+	if err != nil {
+		return nil, nil, errors.Join(err, w.Close())
+	}
+	return h, w, nil
 }
 
 // syslogWriter gives each line the priority that its level names.
