@@ -37,7 +37,7 @@ func TestChecks(t *testing.T) {
 func TestNewEnough(t *testing.T) {
 	for version, want := range map[string]bool{
 		"7.2.22 (Debian 1:7.2+dfsg-7+deb12u18)": true,
-		"6.1.0": true, "6.0.1": false, "5.2.0": false, "10.0.2 (Debian)": true, "unknown": true,
+		"6.1.0":                                 true, "6.0.1": false, "5.2.0": false, "10.0.2 (Debian)": true, "unknown": true,
 	} {
 		if got := newEnough(version); got != want {
 			t.Errorf("%s: %v", version, got)
