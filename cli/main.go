@@ -104,17 +104,17 @@ func setup(c *cli.Context) error {
 	}
 	var out io.Writer = os.Stderr
 	if path := c.String("log"); path != "" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o600)
+		f, err := log.Open(path)
 		if err != nil {
 			return fmt.Errorf("--log: %w", err)
 		}
 		env.logsToFile, env.logFile, out = true, path, f
 	}
-	logger, err := log.New(out, c.String("log-format"), c.Bool("debug"))
+	format, err := log.ParseFormat(c.String("log-format"))
 	if err != nil {
 		return fmt.Errorf("--log-format: %w", err)
 	}
-	env.Log = logger
+	env.Log = log.New(out, format, c.Bool("debug"))
 	c.App.Metadata[envKey] = env
 	return nil
 }

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -24,7 +26,8 @@ const (
 
 // agent is a connection to the agent of a running sandbox.
 type agent struct {
-	*dial.Agent
+	agentpb.AgentClient
+	io.Closer
 }
 
 // connect reaches the agent of a sandbox whose VM lives.
@@ -34,11 +37,11 @@ func (h *Host) connect(ctx context.Context, st *State) (*agent, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
-	client, err := dial.Client(ctx, st.Agent)
+	conn, client, err := dial.Client(ctx, st.Agent)
 	if err != nil {
 		return nil, err
 	}
-	return &agent{client}, nil
+	return &agent{client, conn}, nil
 }
 
 // call makes one call under the usual deadline and turns its error into a

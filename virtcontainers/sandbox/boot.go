@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -118,7 +119,7 @@ func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error)
 		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
 	}
 	if vcpus < 0 {
-		vcpus = int32(hypervisor.HostCPUs())
+		vcpus = int32(runtime.NumCPU())
 	}
 	defaults.VCPUs = uint32(vcpus)
 	return resources.VMSize(defaults, spec.Linux.Resources)
