@@ -34,8 +34,9 @@ var checkCommand = cli.Command{
 		if err := wantArgs(ctx, 0); err != nil {
 			return err
 		}
-		in := checkInput{root: ctx.GlobalString("root")}
-		in.config, in.origins, in.configErr = configOf(ctx)
+		env := envOf(ctx)
+		in := checkInput{root: env.Root}
+		in.config, in.origins, in.configErr = config.Load(env.configPath)
 		results := runChecks(context.Background(), &in)
 		if ctx.Bool("boot") {
 			results = append(results, checkBoot(context.Background(), &in, ctx.Duration("boot-timeout")))
@@ -45,15 +46,6 @@ var checkCommand = cli.Command{
 		}
 		return verdict(results)
 	},
-}
-
-// configOf answers the configuration that was set up for the verb, or loads
-// it: kata-check and kata-env have to work where it is broken.
-func configOf(ctx *cli.Context) (*config.Config, *config.Origins, error) {
-	if e := envOf(ctx); e != nil && e.Config != nil {
-		return e.Config, e.Origins, nil
-	}
-	return config.Load(ctx.GlobalString("kata-config"))
 }
 
 // checkInput is what checks look at. config is nil if configErr is not.

@@ -15,6 +15,7 @@ import (
 	"syscall"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
 func checkConfig(_ context.Context, in *checkInput) checkResult {
@@ -190,4 +191,19 @@ func size(n uint64) string {
 		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
 	}
 	return fmt.Sprintf("%.1f KiB", float64(n)/(1<<10))
+}
+
+func checkShare(ctx context.Context, in *checkInput) checkResult {
+	choice, err := in.config.Hypervisor.QEMU.Share.Choose()
+	if err != nil {
+		return fail(`correct it, or set shared_fs = "auto" in [hypervisor.qemu]`, "%v", err)
+	}
+	if choice.FS != share.VirtioFS {
+		return ok("%s: %s", choice.FS, choice.Reason)
+	}
+	line, err := versionLine(ctx, choice.Daemon)
+	if err != nil {
+		return fail(`install virtiofsd, or set shared_fs = "virtio-9p" in [hypervisor.qemu]`, "%v", err)
+	}
+	return ok("%s: %s: %s", choice.FS, choice.Daemon, line)
 }

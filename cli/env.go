@@ -31,7 +31,7 @@ var envCommand = cli.Command{
 		if err := wantArgs(ctx, 0); err != nil {
 			return err
 		}
-		c, origins, err := configOf(ctx)
+		c, origins, err := config.Load(envOf(ctx).configPath)
 		if err != nil {
 			return err
 		}
