@@ -110,11 +110,11 @@ func setup(c *cli.Context) error {
 		}
 		env.logsToFile, env.logFile, out = true, path, f
 	}
-	format, err := log.ParseFormat(c.String("log-format"))
+	logger, err := log.New(out, c.String("log-format"), c.Bool("debug"))
 	if err != nil {
 		return fmt.Errorf("--log-format: %w", err)
 	}
-	env.Log = log.New(out, format, c.Bool("debug"))
+	env.Log = logger
 	c.App.Metadata[envKey] = env
 	return nil
 }
