@@ -40,6 +40,10 @@ func (e *runtimeEnv) hostWithSettings() (*sandbox.Host, error) {
 	for _, warning := range origins.Warnings {
 		e.Log.Warn(warning)
 	}
+	return e.hostWith(c)
+}
+
+func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
 	return sandbox.NewHost(e.Root, e.settings(c), e.Log)
 }
 
