@@ -105,6 +105,7 @@ func checks() []check {
 		{"accelerator", checkAccelerator, true},
 		{"kernel", checkKernel, true},
 		{"guest image", checkGuestRoot, true},
+		{"machine", checkMachine, true},
 		{"kata-shim", checkShim, true},
 		{"kata-proxy", checkProxy, true},
 		{"shared folder", checkShare, true},
