@@ -14,13 +14,26 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
-// Client makes a gRPC client of the agent at addr. The first connection is
+// Agent is a client of an agent.
+type Agent struct {
+	agentpb.AgentClient
+	// Addr is where it was found.
+	Addr string
+	// Release is the agent's ("0.1.0"); the guest says so. Empty if it was not
+	// greeted, and then it has no features either.
+	Release  string
+	features []string
+	conn     *grpc.ClientConn
+}
+
+// Client makes a client of the agent at addr without a greeting: for what is
+// sent to an agent that another has greeted before. The first connection is
 // made here, within ctx, so that its error is this call's; should it break, a
-// later call makes another. Closing the gRPC connection is the caller's.
-func Client(ctx context.Context, addr string) (*grpc.ClientConn, agentpb.AgentClient, error) {
+// later call makes another.
+func Client(ctx context.Context, addr string) (*Agent, error) {
 	first, err := Dial(ctx, addr)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	var mu sync.Mutex
 	dialer := func(ctx context.Context) (net.Conn, error) {
@@ -33,44 +46,34 @@ func Client(ctx context.Context, addr string) (*grpc.ClientConn, agentpb.AgentCl
 		}
 		return Dial(ctx, addr)
 	}
-	cc, err := grpc.NewClient(wire.Target, wire.DialOptions(dialer)...)
+	conn, err := grpc.NewClient(wire.Target, wire.DialOptions(dialer)...)
 	if err != nil {
 		first.Close()
-		return nil, nil, fmt.Errorf("agent at %s: %w", addr, err)
+		return nil, fmt.Errorf("agent at %s: %w", addr, err)
 	}
 	// The dialer owns the connection from here on: let it take it.
-	cc.Connect()
-	return cc, agentpb.NewAgentClient(cc), nil
-}
-
-// Agent is an agent that was greeted: versions match.
-type Agent struct {
-	agentpb.AgentClient
-	// Addr is where it was found.
-	Addr string
-	// Release is the agent's ("0.1.0"); the guest says so.
-	Release  string
-	features []string
-	conn     *grpc.ClientConn
+	conn.Connect()
+	return &Agent{AgentClient: agentpb.NewAgentClient(conn), Addr: addr, conn: conn}, nil
 }
 
 // Connect makes a client and greets the agent. name is the client's name and
-// release for the agent's log ("kata-shim 0.1.0"). An agent of another major
+// release for the agent's log ("kata-runtime 0.1.0"). An agent of another major
 // version is wire.ErrVersion.
 func Connect(ctx context.Context, addr, name string) (*Agent, error) {
-	conn, client, err := Client(ctx, addr)
+	a, err := Client(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := client.Hello(ctx, &agentpb.HelloRequest{Version: wire.ProtocolVersion, Client: name})
+	reply, err := a.Hello(ctx, &agentpb.HelloRequest{Version: wire.ProtocolVersion, Client: name})
 	if err == nil {
 		err = wire.CheckVersion(wire.ProtocolVersion, reply.Version)
 	}
 	if err != nil {
-		conn.Close()
+		a.Close()
 		return nil, fmt.Errorf("agent at %s: %w", addr, err)
 	}
-	return &Agent{AgentClient: client, Addr: addr, Release: reply.Release, features: reply.Features, conn: conn}, nil
+	a.Release, a.features = reply.Release, reply.Features
+	return a, nil
 }
 
 // Has tells whether the agent has one of wire's features.
