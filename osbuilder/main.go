@@ -69,6 +69,8 @@ func run(ctx context.Context, args []string) error {
 	switch args[0] {
 	case "image":
 		return s.image(ctx)
+	case "kernel":
+		return s.kernel(ctx)
 	default:
 		return fmt.Errorf("unknown command %q; there are: image, kernel", args[0])
 	}
