@@ -121,6 +121,19 @@ func checkGuestRoot(_ context.Context, in *checkInput) checkResult {
 	return checkAsset(in.config.Hypervisor.QEMU.Initrd, "initrd")
 }
 
+// checkMachine looks at settings that do not fit each other or the machine.
+func checkMachine(ctx context.Context, in *checkInput) checkResult {
+	for _, c := range []func(context.Context, *checkInput) checkResult{checkQEMU, checkAccelerator, checkKernel, checkGuestRoot} {
+		if c(ctx, in).Result == checkFail {
+			return warn("", "not looked at until QEMU, kernel and guest image are there")
+		}
+	}
+	if err := hypervisor.Validate(&in.config.Hypervisor.QEMU.VM); err != nil {
+		return fail("correct the setting", "%v", err)
+	}
+	return ok("the settings of [hypervisor.qemu] fit each other")
+}
+
 // checkAsset wants a file that is there, readable and not empty.
 func checkAsset(path, key string) checkResult {
 	remedy := fmt.Sprintf("build and install it (make install) or set %s in [hypervisor.qemu]", key)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 
 	"github.com/urfave/cli"
 	"golang.org/x/sys/unix"
@@ -66,9 +67,11 @@ func report(app *cli.App, err error) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 		return
 	}
-	env.Log.Error(err.Error())
+	// Joined errors have a line each; readers of logs take the last line alone.
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	env.Log.Error(text)
 	if env.logsToFile {
-		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, text)
 	}
 }
 
@@ -104,7 +107,7 @@ func setup(c *cli.Context) error {
 	}
 	var out io.Writer = os.Stderr
 	if path := c.String("log"); path != "" {
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|os.O_SYNC, 0o600)
+		f, err := log.Open(path)
 		if err != nil {
 			return fmt.Errorf("--log: %w", err)
 		}

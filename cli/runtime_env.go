@@ -26,11 +26,6 @@ func envOf(c *cli.Context) *runtimeEnv {
 	return c.App.Metadata[envKey].(*runtimeEnv)
 }
 
-// config reads the configuration and logs its warnings.
-func (e *runtimeEnv) config() (*config.Config, *config.Origins, error) {
-	return config.Load(e.configPath)
-}
-
 // host is for the verbs that need no settings: those on a container that exists.
 func (e *runtimeEnv) host() (*sandbox.Host, error) {
 	return sandbox.NewHost(e.Root, nil, e.Log)
@@ -38,9 +33,33 @@ func (e *runtimeEnv) host() (*sandbox.Host, error) {
 
 // hostWithSettings is for the verbs that start something.
 func (e *runtimeEnv) hostWithSettings() (*sandbox.Host, error) {
-	cfg, _, err := e.config()
+	c, origins, err := config.Load(e.configPath)
 	if err != nil {
 		return nil, err
 	}
-	return sandbox.NewHost(e.Root, settings(cfg, e), e.Log)
+	for _, warning := range origins.Warnings {
+		e.Log.Warn(warning)
+	}
+	return e.hostWith(c)
+}
+
+func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
+	return sandbox.NewHost(e.Root, e.settings(c), e.Log)
+}
+
+// settings hands over the parsed structs themselves: nothing is copied.
+func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
+	return &sandbox.Settings{
+		Hypervisor: &c.Hypervisor.QEMU.VM,
+		Share:      &c.Hypervisor.QEMU.Share,
+		Network:    &c.Runtime.Network,
+		Cgroups:    &c.Runtime.Cgroups,
+		Shim:       &c.Shim.Kata,
+		Proxy:      &c.Proxy.Kata,
+		Agent:      &c.Agent.Kata,
+
+		SystemdCgroup:       e.systemdCgroup,
+		DisableGuestSeccomp: c.Runtime.DisableGuestSeccomp,
+		LogFile:             e.logFile,
+	}
 }

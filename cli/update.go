@@ -80,8 +80,8 @@ func resourcesOf(c *cli.Context) (*specs.LinuxResources, error) {
 		unsigned(c, "cpu-period", &r.CPU.Period), signed(c, "cpu-quota", &r.CPU.Quota),
 		unsigned(c, "cpu-burst", &r.CPU.Burst), unsigned(c, "cpu-share", &r.CPU.Shares),
 		unsigned(c, "cpu-rt-period", &r.CPU.RealtimePeriod), signed(c, "cpu-rt-runtime", &r.CPU.RealtimeRuntime),
-		signed(c, "cpu-idle", &r.CPU.Idle), size(c, "memory", &r.Memory.Limit),
-		size(c, "memory-reservation", &r.Memory.Reservation), size(c, "memory-swap", &r.Memory.Swap),
+		signed(c, "cpu-idle", &r.CPU.Idle), memorySize(c, "memory", &r.Memory.Limit),
+		memorySize(c, "memory-reservation", &r.Memory.Reservation), memorySize(c, "memory-swap", &r.Memory.Swap),
 	)
 }
 
@@ -120,8 +120,8 @@ func signed(c *cli.Context, flag string, to **int64) error {
 	})
 }
 
-// size takes "512m" as well; -1 means no limit.
-func size(c *cli.Context, flag string, to **int64) error {
+// memorySize takes "512m" as well; -1 means no limit.
+func memorySize(c *cli.Context, flag string, to **int64) error {
 	return number(c, flag, func(s string) error {
 		n := int64(-1)
 		var err error

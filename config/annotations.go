@@ -15,6 +15,9 @@ import (
 // as in Kata Containers 1.x: "io.katacontainers.config.hypervisor.kernel".
 const AnnotationPrefix = "io.katacontainers.config."
 
+// enableAnnotations is the key with the patterns of what annotations may set.
+const enableAnnotations = "hypervisor.qemu.enable_annotations"
+
 // ErrForbidden is the answer to an annotation that the administrator has not
 // enabled.
 var ErrForbidden = errors.New("not enabled by enable_annotations in [hypervisor.qemu]")
@@ -144,7 +147,7 @@ func annotationPattern(p string) (*regexp.Regexp, error) {
 	expr := globStar.ReplaceAllString(p, "$1.*")
 	compiled, err := regexp.Compile("^" + component + `\.(?:` + expr + ")$")
 	if err != nil {
-		return nil, fmt.Errorf("enable_annotations has %q, which is no valid pattern", p)
+		return nil, fmt.Errorf("%q is not a valid pattern", p)
 	}
 	return compiled, nil
 }

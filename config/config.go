@@ -11,9 +11,11 @@ import (
 	"reflect"
 	"slices"
 
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
@@ -28,6 +30,9 @@ type (
 	Share   = share.Config
 	Network = network.Config
 	Cgroups = resources.Config
+	Proxy   = sandbox.ProxyConfig
+	Shim    = container.ShimConfig
+	Agent   = sandbox.AgentConfig
 )
 
 // Config is the whole configuration. It is plain data: Load has checked it,
@@ -90,30 +95,6 @@ type Factory struct {
 	// VMCacheEndpoint is the socket of the server that keeps VMs ahead, as
 	// VMCacheNumber for one that is not there yet.
 	VMCacheEndpoint string `toml:"vm_cache_endpoint" effect:"none"`
-}
-
-// Proxy is the table [proxy.kata].
-type Proxy struct {
-	// Path is kata-proxy's binary. It runs once per sandbox if the agent is not
-	// reached by vsock.
-	Path string `toml:"path"`
-	// EnableDebug logs the proxy's work and the guest's console.
-	EnableDebug bool `toml:"enable_debug"`
-}
-
-// Shim is the table [shim.kata].
-type Shim struct {
-	// Path is kata-shim's binary, which stands in for a container's process on
-	// the host.
-	Path string `toml:"path"`
-	// EnableDebug logs the shim's work.
-	EnableDebug bool `toml:"enable_debug"`
-}
-
-// Agent is the table [agent.kata].
-type Agent struct {
-	// EnableDebug lets the agent log at debug level, on the guest's console.
-	EnableDebug bool `toml:"enable_debug"`
 }
 
 // Runtime is the table [runtime].

@@ -121,7 +121,11 @@ func unknown(path []string, table bool) string {
 	if len(elsewhere) > 0 {
 		return fmt.Sprintf("unknown key %q: did you mean %q?", full, elsewhere[0])
 	}
-	return fmt.Sprintf("unknown key %q%s", full, suggestion(full, candidates))
+	// What is right in the table's name must not outweigh a key like no other.
+	if near := nearestWithin(len(base)/3+1, full, candidates); near != "" {
+		return fmt.Sprintf("unknown key %q: did you mean %q?", full, near)
+	}
+	return fmt.Sprintf("unknown key %q", full)
 }
 
 func suggestion(word string, candidates []string) string {
@@ -175,13 +179,18 @@ func (k *Key) check(v any) (any, error) {
 		}
 	case []string:
 		for _, s := range v {
+			if k.Name == enableAnnotations {
+				if _, err := annotationPattern(s); err != nil {
+					return nil, err
+				}
+			}
 			if strings.ContainsRune(s, 0) {
 				return nil, fmt.Errorf("%q has a NUL in it", s)
 			}
 			if k.Path != HostGlobs {
 				continue
 			}
-			if !filepath.IsAbs(s) {
+			if s != "" && !filepath.IsAbs(s) { // Kata files have [""]: it matches no path
 				return nil, fmt.Errorf("%q is not an absolute path", s)
 			}
 			if _, err := filepath.Match(s, "/"); err != nil {

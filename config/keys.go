@@ -49,6 +49,7 @@ func oldKeys() []Key {
 	keys := in("hypervisor.qemu", []Key{
 		{Name: "jailer_path", Default: "", Path: HostPath, NoAnnotation: true, Inert: "QEMU has no jailer"},
 		{Name: "ctlpath", Default: "", Path: HostPath, NoAnnotation: true, Inert: "QEMU has no control program"},
+		{Name: "pflashes", Default: []string{}, NoAnnotation: true, Inert: "firmware is one file"},
 		{Name: "rx_rate_limiter_max_rate", Default: int64(0), Unit: "bit/s", Inert: noLimit},
 		{Name: "tx_rate_limiter_max_rate", Default: int64(0), Unit: "bit/s", Inert: noLimit},
 	})

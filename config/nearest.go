@@ -3,7 +3,11 @@ package config
 // nearest answers the candidate with the smallest edit distance to word, or ""
 // if none is near enough to be what was meant: a third of the word may differ.
 func nearest(word string, candidates []string) string {
-	best, bestDistance := "", len(word)/3+1
+	return nearestWithin(len(word)/3+1, word, candidates)
+}
+
+func nearestWithin(limit int, word string, candidates []string) string {
+	best, bestDistance := "", limit
 	for _, c := range candidates {
 		if d := distance(word, c); d <= bestDistance && (best == "" || d < bestDistance) {
 			best, bestDistance = c, d

@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 )
 
 // Connect lets the NIC carry the interface's traffic and answers the pair. It
@@ -100,56 +99,5 @@ func tcfilter(h *netlink.Handle, link, tap netlink.Link) error {
 			return fmt.Errorf("bring %s up: %w", l.Attrs().Name, err)
 		}
 	}
-	return nil
-}
-
-// Our filter's place among those of an interface: the first, so that no other
-// takes frames away, with a handle by which undo finds it.
-const (
-	filterPriority = 1
-	// filterHandle is hash table 0x800, bucket 0, node 0x800: the one that u32
-	// itself gives to the first filter (net/sched/cls_u32.c, gen_new_kid).
-	filterHandle = 0x80000800
-)
-
-// redirect sends all that comes in on from out on to.
-func redirect(h *netlink.Handle, from, to netlink.Link) error {
-	name := from.Attrs().Name
-	qdisc := &netlink.Ingress{QdiscAttrs: netlink.QdiscAttrs{
-		LinkIndex: from.Attrs().Index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_INGRESS,
-	}}
-	// EEXIST: ours from a call before, or an engine's, clsact too: both have the
-	// ingress hook that the filter goes to.
-	if err := h.QdiscAdd(qdisc); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("ingress qdisc on %s: %w", name, err)
-	}
-	found, err := redirected(h, from, to.Attrs().Index)
-	if err != nil || found {
-		return err
-	}
-	attrs := netlink.FilterAttrs{
-		LinkIndex: from.Attrs().Index, Parent: netlink.HANDLE_MIN_INGRESS,
-		Priority: filterPriority, Protocol: unix.ETH_P_ALL,
-	}
-	action := []netlink.Action{netlink.NewMirredAction(to.Attrs().Index)}
-	err = h.FilterAdd(&netlink.U32{FilterAttrs: attrs, Actions: action})
-	if errors.Is(err, unix.ENOENT) {
-		// The kernel has no cls_u32; matchall does the same.
-		err = h.FilterAdd(&netlink.MatchAll{FilterAttrs: attrs, Actions: action})
-	}
-	if err != nil {
-		return fmt.Errorf("redirect %s to %s: %w (the kernel needs cls_u32 or cls_matchall, and act_mirred)", name, to.Attrs().Name, err)
-	}
-	return nil
-}
-
-// redirected tells whether our filter is there. A filter whose target is gone
-// is deleted: the tap of a VM that ended.
-func redirected(h *netlink.Handle, from netlink.Link, target int) (bool, error) {
-	return false, nil
-}
-
-// unredirect deletes our filter, and the qdisc if nobody else has a filter on it.
-func unredirect(h *netlink.Handle, from, to netlink.Link) error {
 	return nil
 }

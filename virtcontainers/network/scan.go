@@ -59,7 +59,7 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 		return i, fmt.Errorf("addresses: %w", err)
 	}
 	for _, addr := range addresses {
-		if !automatic(addr, a.HardwareAddr) {
+		if !automatic(addr) {
 			i.Addresses = append(i.Addresses, addr.IPNet.String())
 		}
 	}
@@ -80,21 +80,17 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 }
 
 // automatic tells whether the guest's kernel will make the address by itself:
-// IPv6 link-local from the MAC (RFC 4291, appendix A), or whatever the host's
-// kernel invented (RFC 7217, RFC 8981), for which the guest invents its own.
-func automatic(addr netlink.Addr, mac net.HardwareAddr) bool {
-	ip := addr.IP
-	if ip.To4() != nil {
+// IPv6 link-local from a MAC (RFC 4291, appendix A; the MAC may have changed
+// since), or what the host's kernel invented (RFC 7217, RFC 8981), for which the
+// guest's invents its own.
+func automatic(addr netlink.Addr) bool {
+	if addr.IP.To4() != nil || len(addr.IP) != net.IPv6len {
 		return false
 	}
 	if addr.Flags&(unix.IFA_F_STABLE_PRIVACY|unix.IFA_F_TEMPORARY|unix.IFA_F_MANAGETEMPADDR) != 0 {
 		return true
 	}
-	if !ip.IsLinkLocalUnicast() || len(mac) != 6 {
-		return false
-	}
-	eui := []byte{mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
-	return slices.Equal(ip[8:], eui)
+	return addr.IP.IsLinkLocalUnicast() && addr.IP[11] == 0xff && addr.IP[12] == 0xfe
 }
 
 func scanRoutes(h *netlink.Handle, link netlink.Link) ([]Route, error) {

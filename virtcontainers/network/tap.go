@@ -78,10 +78,15 @@ func CreateTap(ns *Namespace, name string, q Queues) (_ *Tap, err error) {
 	}
 	// The host's own stack stays off the tap: it would send the guest router
 	// solicitations and multicast reports. A host without IPv6 refuses this.
-	if err := h.LinkSetIP6AddrGenMode(link, addrGenNone); err != nil && !errors.Is(err, unix.EAFNOSUPPORT) && !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EINVAL) {
+	if err := h.LinkSetIP6AddrGenMode(link, addrGenNone); err != nil && !noIPv6(err) {
 		return nil, fmt.Errorf("switch IPv6 address generation off: %w", err)
 	}
 	return t, nil
+}
+
+// noIPv6 tells whether the host has no IPv6 to switch off.
+func noIPv6(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, unix.EINVAL)
 }
 
 // addrGenNone is IN6_ADDR_GEN_MODE_NONE (linux/if_link.h).

@@ -21,7 +21,6 @@ type Cgroups struct {
 
 // place makes the cgroups and puts the sandbox's processes into them.
 func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec) error {
-	config := resources.Config{SandboxCgroupOnly: settings.SandboxCgroupOnly}
 	path, err := resources.ContainerPath(spec.Linux.CgroupsPath, c.ID, settings.SystemdCgroup)
 	if err != nil {
 		return err
@@ -30,7 +29,7 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	if g.Container, warnings, err = resources.Create(path, settings.SystemdCgroup, c.Shim.PID); err != nil {
 		return err
 	}
-	path, err = config.SandboxPath(spec.Linux.CgroupsPath, st.ID, settings.SystemdCgroup, st.ID != c.ID)
+	path, err = settings.Cgroups.SandboxPath(spec.Linux.CgroupsPath, st.ID, settings.SystemdCgroup, st.ID != c.ID)
 	if err != nil {
 		return err
 	}

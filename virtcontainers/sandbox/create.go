@@ -10,6 +10,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -38,6 +39,9 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	if role == oci.Member {
 		return h.join(ctx, req, sandboxID)
+	}
+	if err := hypervisor.Validate(h.settings.Hypervisor); err != nil {
+		return nil, err
 	}
 	path, hostNetwork := oci.NetworkNamespace(req.Bundle.Spec)
 	if path != "" {
@@ -137,7 +141,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := st.Network.connect()
+	endpoints, err := st.Network.connect(hotplug(ctx, cr.boot.vm))
 	if err != nil {
 		return nil, err
 	}

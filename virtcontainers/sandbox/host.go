@@ -26,9 +26,8 @@ type Settings struct {
 	Proxy      *ProxyConfig
 	Agent      *AgentConfig
 
-	// SandboxCgroupOnly puts all of a sandbox's processes into the cgroup that
-	// the engine names.
-	SandboxCgroupOnly bool
+	Cgroups *resources.Config
+
 	// SystemdCgroup: cgroup paths have systemd's form "slice:prefix:name".
 	SystemdCgroup bool
 	// DisableGuestSeccomp leaves out a container's seccomp profile.
