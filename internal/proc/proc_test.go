@@ -76,3 +76,20 @@ func TestOfNoProcess(t *testing.T) {
 		t.Error("the zero handle names a process")
 	}
 }
+
+func TestWithWorkingDir(t *testing.T) {
+	dir := t.TempDir()
+	cmd := exec.Command("sleep", "1000")
+	cmd.Dir = dir
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	found, err := WithWorkingDir(dir)
+	if err != nil || len(found) != 1 || found[0].PID != cmd.Process.Pid {
+		t.Errorf("found %v, %v, want pid %d", found, err, cmd.Process.Pid)
+	}
+	if found, err := WithWorkingDir(dir + "/gone"); err != nil || found != nil {
+		t.Errorf("found %v, %v in a folder that is gone", found, err)
+	}
+}

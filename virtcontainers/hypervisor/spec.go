@@ -93,4 +93,7 @@ type VM struct {
 	Machine     string `json:"machine"`
 	Accelerator string `json:"accelerator"`
 	Arch        string `json:"arch"`
+
+	// child is set in the process that launched the VM.
+	child *child
 }

@@ -1,0 +1,100 @@
+package dial
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/stream"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+)
+
+// Agent is a client of an agent.
+type Agent struct {
+	agentpb.AgentClient
+	// Addr is where it was found.
+	Addr string
+	// Release is the agent's ("0.1.0"); the guest says so. Empty if it was not
+	// greeted, and then it has no features either.
+	Release  string
+	features []string
+	conn     *grpc.ClientConn
+}
+
+// Client makes a client of the agent at addr without a greeting: for what is
+// sent to an agent that another has greeted before. The first connection is
+// made here, within ctx, so that its error is this call's; should it break, a
+// later call makes another.
+func Client(ctx context.Context, addr string) (*Agent, error) {
+	first, err := Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	var mu sync.Mutex
+	dialer := func(ctx context.Context) (net.Conn, error) {
+		mu.Lock()
+		conn := first
+		first = nil
+		mu.Unlock()
+		if conn != nil {
+			return conn, nil
+		}
+		return Dial(ctx, addr)
+	}
+	conn, err := grpc.NewClient(wire.Target, wire.DialOptions(dialer)...)
+	if err != nil {
+		first.Close()
+		return nil, fmt.Errorf("agent at %s: %w", addr, err)
+	}
+	// The dialer owns the connection from here on: let it take it.
+	conn.Connect()
+	return &Agent{AgentClient: agentpb.NewAgentClient(conn), Addr: addr, conn: conn}, nil
+}
+
+// Connect makes a client and greets the agent. name is the client's name and
+// release for the agent's log ("kata-runtime 0.1.0"). An agent of another major
+// version is wire.ErrVersion.
+func Connect(ctx context.Context, addr, name string) (*Agent, error) {
+	a, err := Client(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.Hello(ctx, &agentpb.HelloRequest{Version: wire.ProtocolVersion, Client: name})
+	if err == nil {
+		err = wire.CheckVersion(wire.ProtocolVersion, reply.Version)
+	}
+	if err != nil {
+		a.Close()
+		return nil, fmt.Errorf("agent at %s: %w", addr, err)
+	}
+	a.Release, a.features = reply.Release, reply.Features
+	return a, nil
+}
+
+// Has tells whether the agent has one of wire's features.
+func (a *Agent) Has(feature string) bool { return slices.Contains(a.features, feature) }
+
+// Features answers what the agent said that it has.
+func (a *Agent) Features() []string { return slices.Clone(a.features) }
+
+// Attach opens one of a process's standard streams on a connection of its own.
+func (a *Agent) Attach(ctx context.Context, hello *agentpb.StreamHello) (*stream.Client, error) {
+	return Attach(ctx, a.Addr, hello)
+}
+
+// Attach opens one of a process's standard streams of the agent at addr.
+func Attach(ctx context.Context, addr string, hello *agentpb.StreamHello) (*stream.Client, error) {
+	conn, err := Dial(ctx, addr)
+	if err != nil {
+		return nil, err
+	}
+	return stream.Attach(ctx, conn, hello)
+}
+
+// Close closes the connection for calls; streams live on.
+func (a *Agent) Close() error { return a.conn.Close() }

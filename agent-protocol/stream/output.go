@@ -1,0 +1,294 @@
+package stream
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+)
+
+// Output is the agent's end of a process's standard output or error: what one
+// goroutine writes goes to the client of the moment, and is kept until that
+// has acknowledged it. All methods may be called by any goroutine, but Write
+// and ReadFrom by one at a time.
+type Output struct {
+	sessions
+	ring    ring
+	closed  bool // no more bytes follow
+	aborted bool
+	refused bool
+	drained chan struct{}
+	isDone  bool
+}
+
+// NewOutput makes an output that keeps at most window bytes.
+func NewOutput(window int) *Output {
+	o := &Output{ring: ring{max: window}, drained: make(chan struct{})}
+	o.changed.L = &o.mu
+	return o
+}
+
+// Write returns when all of p is kept: it blocks while the window is full.
+// After Abort it answers ErrClosed, after a refusal ErrRefused: the caller then
+// closes the pipe that it reads from, so that the process gets its SIGPIPE.
+func (o *Output) Write(p []byte) (int, error) {
+	total := 0
+	for {
+		o.mu.Lock()
+		if err := o.waitForRoom(); err != nil || len(p) == 0 {
+			o.mu.Unlock()
+			return total, err
+		}
+		n := copy(o.ring.free(len(p)), p)
+		o.ring.grow(n)
+		o.changed.Broadcast()
+		o.mu.Unlock()
+		p = p[n:]
+		total += n
+		if len(p) == 0 {
+			return total, nil
+		}
+	}
+}
+
+// ReadFrom implements io.ReaderFrom: it reads r to its end, straight into the
+// buffer, and returns as Write does.
+func (o *Output) ReadFrom(r io.Reader) (int64, error) {
+	var total int64
+	// The piece starts small and doubles while reads fill it: an idle stream
+	// holds little memory.
+	want := ringMin
+	for {
+		o.mu.Lock()
+		if err := o.waitForRoom(); err != nil {
+			o.mu.Unlock()
+			return total, err
+		}
+		piece := o.ring.free(want)
+		o.mu.Unlock()
+		// The piece is nobody else's until grow adds it, or drop forgets it.
+		n, err := r.Read(piece)
+		total += int64(n)
+		o.mu.Lock()
+		if !o.aborted && !o.refused && !o.closed {
+			o.ring.grow(n)
+			o.changed.Broadcast()
+		}
+		o.mu.Unlock()
+		if err == io.EOF {
+			return total, nil
+		}
+		if err != nil {
+			return total, err
+		}
+		if n == want && want < MaxFrame {
+			want *= 2
+		}
+	}
+}
+
+// waitForRoom returns when at least one byte fits. mu is held.
+func (o *Output) waitForRoom() error {
+	for {
+		switch {
+		case o.aborted || o.closed:
+			return ErrClosed
+		case o.refused:
+			return ErrRefused
+		case o.ring.room() > 0:
+			return nil
+		}
+		o.changed.Wait()
+	}
+}
+
+// Close says that nothing follows: the client gets the stream's end after what
+// is kept.
+func (o *Output) Close() {
+	o.mu.Lock()
+	o.closed = true
+	o.changed.Broadcast()
+	o.mu.Unlock()
+}
+
+// Abort drops what is kept and ends every Serve, now and later.
+func (o *Output) Abort() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.aborted = true
+	o.ring.drop()
+	o.finish()
+	if o.current != nil {
+		o.end(o.current, ErrClosed)
+	}
+	o.changed.Broadcast()
+}
+
+// Drained is closed when the client has acknowledged everything with the end,
+// or has refused it, or after Abort: nothing is kept then.
+func (o *Output) Drained() <-chan struct{} { return o.drained }
+
+// Refused tells whether the client said that nobody takes the stream.
+func (o *Output) Refused() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.refused
+}
+
+// finish closes drained. mu is held.
+func (o *Output) finish() {
+	if !o.isDone {
+		o.isDone = true
+		close(o.drained)
+	}
+}
+
+// Serve welcomes a client that has offset bytes already and sends it the
+// stream, until it has acknowledged the end (nil) or refused (ErrRefused), the
+// connection breaks, ctx ends, another Serve takes over (ErrReplaced), or
+// Abort (ErrClosed). It closes conn in every case.
+func (o *Output) Serve(ctx context.Context, conn net.Conn, offset uint64) error {
+	own := o.enter(conn)
+	err := o.admit(offset)
+	if err != nil {
+		o.mu.Unlock()
+		_ = Refuse(conn, status.Error(codes.FailedPrecondition, err.Error())) // the caller gets the cause
+		o.mu.Lock()
+		o.leave(own)
+		return err
+	}
+	if offset > o.ring.start {
+		o.ring.forget(offset)
+		o.changed.Broadcast()
+	}
+	start, window := o.ring.start, uint32(o.ring.max)
+	o.mu.Unlock()
+	stop := o.watch(ctx, own)
+	defer stop()
+
+	out := &outputSession{Output: o, session: own, sent: start}
+	acksDone := make(chan struct{})
+	err = WriteWelcome(conn, &agentpb.StreamWelcome{Offset: start, Window: window})
+	if err == nil {
+		go func() {
+			defer close(acksDone)
+			out.readAcks()
+		}()
+		if err = out.send(); err != nil {
+			// The other end is gone, but what it said last, perhaps a refusal,
+			// still comes, and then the end.
+			<-acksDone
+		}
+		o.mu.Lock()
+		o.end(own, err)
+		o.mu.Unlock()
+		<-acksDone
+	}
+	o.mu.Lock()
+	if own.err == nil {
+		own.err = err
+	}
+	err = own.err
+	o.leave(own)
+	if err == errDone {
+		return nil
+	}
+	return err
+}
+
+// admit tells whether a client that has offset bytes can be served. mu is held.
+func (o *Output) admit(offset uint64) error {
+	switch {
+	case o.aborted:
+		return ErrClosed
+	case o.refused:
+		return ErrRefused
+	case offset > o.ring.end:
+		return protocolError("offset %d is beyond the stream's %d bytes", offset, o.ring.end)
+	}
+	return nil
+}
+
+// errDone ends the session of a client that has acknowledged everything.
+var errDone = errors.New("stream is done")
+
+// outputSession is what a Serve knows beside the stream; mu guards it too.
+type outputSession struct {
+	*Output
+	*session
+	sent    uint64 // position up to which it is sent
+	sentEnd bool
+}
+
+// send sends until the session has ended (nil) or writing fails.
+func (s *outputSession) send() error {
+	for {
+		s.mu.Lock()
+		for s.err == nil && s.sent == s.ring.end && !(s.closed && !s.sentEnd) {
+			s.changed.Wait()
+		}
+		if s.err != nil {
+			s.mu.Unlock()
+			return nil
+		}
+		frame := frames.Get().(*[frameHeader + MaxFrame]byte)
+		n := s.ring.copy(frame[frameHeader:], s.sent)
+		s.sent += uint64(n)
+		s.sentEnd = n == 0
+		s.mu.Unlock()
+		binary.BigEndian.PutUint32(frame[:], uint32(n))
+		_, err := s.conn.Write(frame[:frameHeader+n])
+		frames.Put(frame)
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// readAcks frees what the client acknowledges, until the session has ended.
+func (s *outputSession) readAcks() {
+	for {
+		position, err := readPosition(s.conn)
+		s.mu.Lock()
+		if err == nil {
+			err = s.acknowledge(position)
+		}
+		if err != nil {
+			if err == ErrRefused || err == errDone {
+				s.refused = err == ErrRefused
+				s.ring.drop()
+				s.finish()
+			}
+			s.end(s.session, err)
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+	}
+}
+
+// acknowledge frees what is before position; errDone if that is all. mu is held.
+func (s *outputSession) acknowledge(position uint64) error {
+	if s.err != nil {
+		return s.err
+	}
+	high := s.sent
+	if s.sentEnd {
+		high++
+	}
+	if err := checkPosition(position, s.ring.start, high); err != nil {
+		return err
+	}
+	if position > s.sent {
+		return errDone
+	}
+	s.ring.forget(position)
+	s.changed.Broadcast()
+	return nil
+}

@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strconv"
+
+	"github.com/urfave/cli"
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+)
+
+// Flags that create, run and exec have in common, as runc has them.
+var (
+	bundleFlag        = cli.StringFlag{Name: "bundle, b", Usage: "path to the root of the bundle directory, defaults to the current directory"}
+	consoleSocketFlag = cli.StringFlag{Name: "console-socket", Usage: "path to an AF_UNIX socket which will receive a file descriptor referencing the master end of the console's pseudoterminal"}
+	pidFileFlag       = cli.StringFlag{Name: "pid-file", Usage: "specify the file to write the process id to"}
+	pidfdSocketFlag   = cli.StringFlag{Name: "pidfd-socket", Usage: "path to an AF_UNIX socket which will receive a file descriptor referencing the init process (the shim that stands for it)"}
+	preserveFDsFlag   = cli.IntFlag{Name: "preserve-fds", Usage: "refused unless 0: file descriptors cannot enter a VM"}
+	noPivotFlag       = cli.BoolFlag{Name: "no-pivot", Usage: "accepted for compatibility: the guest decides how it enters the root file system"}
+	noNewKeyringFlag  = cli.BoolFlag{Name: "no-new-keyring", Usage: "accepted for compatibility: the guest's keyrings are not the host's"}
+)
+
+// createFlags are those of create; run has --detach and --keep besides.
+var createFlags = []cli.Flag{
+	bundleFlag, consoleSocketFlag, pidFileFlag, pidfdSocketFlag, noPivotFlag, noNewKeyringFlag, preserveFDsFlag,
+}
+
+var errPreserveFDs = errors.New("--preserve-fds: file descriptors of the host cannot be passed into a VM: use a volume or a socket over the network")
+
+// createContainer does what create and run begin with. foreground is run
+// without --detach: the shim then stays in this process's session.
+func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*sandbox.Host, *container.Shim, error) {
+	if c.Int("preserve-fds") != 0 {
+		return nil, nil, errPreserveFDs
+	}
+	host, err := envOf(c).hostWithSettings()
+	if err != nil {
+		return nil, nil, err
+	}
+	bundle, err := oci.Load(c.String("bundle"))
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := checkConsole(bundle.Spec.Process.Terminal, c.String("console-socket"), foreground); err != nil {
+		return nil, nil, err
+	}
+	req := &sandbox.CreateRequest{
+		ID: c.Args().First(), Bundle: bundle,
+		Console: c.String("console-socket"),
+		Stdio:   container.Stdio{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, NewSession: !foreground},
+		Publish: publisher(c),
+	}
+	if foreground && !isTerminal(os.Stdin) {
+		req.Stdio.NewGroup = true
+	}
+	shim, err := host.Create(ctx, req)
+	return host, shim, err
+}
+
+// checkConsole refuses what runc refuses (utils_linux.go, setupIO).
+func checkConsole(terminal bool, socket string, foreground bool) error {
+	switch {
+	case terminal && !foreground && socket == "":
+		return errors.New("cannot allocate tty if kata-runtime will detach without setting console socket: give --console-socket")
+	case socket != "" && (!terminal || foreground):
+		return errors.New("cannot use console socket if kata-runtime will not detach or allocate tty")
+	}
+	return nil
+}
+
+// publisher answers the function that tells the engine a process's pid, by
+// file and by pidfd, once the process stands.
+func publisher(c *cli.Context) func(pid int) error {
+	file, socket := c.String("pid-file"), c.String("pidfd-socket")
+	return func(pid int) error {
+		if socket != "" {
+			if err := sendPidfd(socket, pid); err != nil {
+				return err
+			}
+		}
+		if file != "" {
+			return writePidFile(file, pid)
+		}
+		return nil
+	}
+}
+
+// writePidFile writes the file as a whole: engines watch for its name.
+func writePidFile(path string, pid int) error {
+	tmp := filepath.Join(filepath.Dir(path), "."+filepath.Base(path))
+	f, err := os.OpenFile(tmp, os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o666)
+	if err != nil {
+		return fmt.Errorf("pid file: %w", err)
+	}
+	_, err = f.WriteString(strconv.Itoa(pid))
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil {
+		err = os.Rename(tmp, path)
+	}
+	if err != nil {
+		os.Remove(tmp)
+		return fmt.Errorf("pid file: %w", err)
+	}
+	return nil
+}
+
+// waitForeground waits for a shim that has this process's standard input and
+// output, passes signals on to it, and answers its exit code.
+func waitForeground(shim *container.Shim) (int, error) {
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals)
+	defer signal.Stop(signals)
+	done := make(chan struct{})
+	defer close(done)
+	terminal := isTerminal(os.Stdin)
+	go func() {
+		for {
+			select {
+			case sig := <-signals:
+				if forwards(sig, terminal) {
+					shim.Signal(sig) // a shim that has ended needs none
+				}
+			case <-done:
+				return
+			}
+		}
+	}()
+	return shim.Wait()
+}
+
+// forwards tells whether a signal goes on to the shim: not the runtime's own,
+// and not one that the terminal has sent to the shim as well, which is in the
+// same process group then.
+func forwards(sig os.Signal, terminal bool) bool {
+	switch sig {
+	case unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE:
+		return false
+	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT, unix.SIGWINCH:
+		return !terminal
+	}
+	return true
+}
+
+func isTerminal(f *os.File) bool {
+	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
+	return err == nil
+}

@@ -1,0 +1,185 @@
+// Command kata-runtime runs OCI containers, each sandbox in a virtual machine
+// of its own. Its command line is runc's.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+
+	"github.com/urfave/cli"
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/log"
+)
+
+const (
+	name        = "kata-runtime"
+	defaultRoot = "/run/kata-containers"
+	usage       = `OCI runtime that runs each container or pod in its own virtual machine
+
+   A drop-in for runc: docker, podman, CRI-O and containerd call it as they call
+   runc. See kata-runtime(8), and "kata-runtime kata-check" for what this host
+   can do.`
+)
+
+var globalFlags = []cli.Flag{
+	cli.BoolFlag{Name: "debug", Usage: "enable debug logging"},
+	cli.StringFlag{Name: "log", Usage: "set the log file to write " + name + " logs to (default is '/dev/stderr')"},
+	cli.StringFlag{Name: "log-format", Value: "text", Usage: "set the log format ('text' (default), or 'json')"},
+	cli.StringFlag{Name: "root", Value: defaultRoot, Usage: "root directory for storage of container state (this should be located in tmpfs)"},
+	cli.StringFlag{Name: "kata-config", Usage: "configuration file in place of the default ones", EnvVar: "KATA_CONF_FILE"},
+	cli.BoolFlag{Name: "systemd-cgroup", Usage: "enable systemd cgroup support, expects cgroupsPath to be of form \"slice:prefix:name\""},
+	cli.StringFlag{Name: "rootless", Value: "auto", Usage: "accepted for compatibility ('true', 'false', or 'auto')"},
+	cli.StringFlag{Name: "criu", Usage: "accepted for compatibility: checkpoint is not supported", Hidden: true},
+}
+
+func main() { os.Exit(realMain(os.Args)) }
+
+// realMain answers the exit code.
+func realMain(args []string) int {
+	app := newApp()
+	err := app.Run(args)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	code := 1
+	if errors.As(err, &exit) {
+		code = exit.code
+		if exit.err == nil {
+			return code // the container's own exit code says all
+		}
+	}
+	report(app, err)
+	return code
+}
+
+// report writes the error to the log, where engines look for the last error,
+// and to standard error, for a person.
+func report(app *cli.App, err error) {
+	env, ok := app.Metadata[envKey].(*runtimeEnv)
+	if !ok {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+		return
+	}
+	// Joined errors have a line each; readers of logs take the last line alone.
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	env.Log.Error(text)
+	if env.logsToFile {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", name, text)
+	}
+}
+
+func newApp() *cli.App {
+	app := cli.NewApp()
+	app.Name, app.Usage, app.Version = name, usage, versionText()
+	app.Flags = globalFlags
+	app.Commands = commands
+	app.Before = setup
+	app.Metadata = map[string]any{}
+	app.CommandNotFound = func(c *cli.Context, command string) {
+		fmt.Fprintf(os.Stderr, "%s: unknown command %q: see %s --help\n", name, command, name)
+		os.Exit(1)
+	}
+	// urfave's own exit would skip the log.
+	app.ExitErrHandler = func(*cli.Context, error) {}
+	return app
+}
+
+var commands = []cli.Command{
+	createCommand, startCommand, stateCommand, killCommand, deleteCommand,
+	runCommand, execCommand, listCommand, psCommand, pauseCommand, resumeCommand,
+	updateCommand, eventsCommand, specCommand, featuresCommand, versionCommand,
+	checkCommand, envCommand, completionCommand,
+}
+
+// setup reads the global flags. The configuration is read only by the verbs
+// that need it: a mistake in it must not keep a container from being killed.
+func setup(c *cli.Context) error {
+	env := &runtimeEnv{Root: c.String("root"), configPath: c.String("kata-config"), systemdCgroup: c.Bool("systemd-cgroup")}
+	if env.Root == "" {
+		return errors.New("--root must not be empty")
+	}
+	var out io.Writer = os.Stderr
+	if path := c.String("log"); path != "" {
+		f, err := log.Open(path)
+		if err != nil {
+			return fmt.Errorf("--log: %w", err)
+		}
+		env.logsToFile, env.logFile, out = true, path, f
+	}
+	logger, err := log.New(out, c.String("log-format"), c.Bool("debug"))
+	if err != nil {
+		return fmt.Errorf("--log-format: %w", err)
+	}
+	env.Log = logger
+	c.App.Metadata[envKey] = env
+	return nil
+}
+
+// exitError carries an exit code other than 1. err is nil where the code is a
+// container's, and there is nothing to report.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+func exitCode(code int) error {
+	if code == 0 {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+// interruptible answers a context that ends when the user or the engine wants
+// this command to end: what it has begun is taken back then.
+func interruptible() (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
+}
+
+// cleanupContext is for what must be finished once it has begun.
+func cleanupContext() context.Context { return context.Background() }
+
+type argCheck int
+
+const (
+	exactly argCheck = iota
+	atLeast
+	atMost
+)
+
+// checkArgs shows the verb's help and fails if the number of arguments is wrong.
+func checkArgs(c *cli.Context, want int, check argCheck) error {
+	n := c.NArg()
+	var rule string
+	switch {
+	case check == exactly && n != want:
+		rule = "exactly"
+	case check == atLeast && n < want:
+		rule = "a minimum of"
+	case check == atMost && n > want:
+		rule = "a maximum of"
+	default:
+		return nil
+	}
+	fmt.Fprintf(os.Stderr, "Incorrect Usage.\n\n")
+	out := c.App.Writer
+	c.App.Writer = os.Stderr
+	cli.ShowCommandHelp(c, c.Command.Name)
+	c.App.Writer = out
+	return fmt.Errorf("%q requires %s %d argument(s)", c.Command.Name, rule, want)
+}

@@ -1,0 +1,51 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/urfave/cli"
+)
+
+var runCommand = cli.Command{
+	Name:      "run",
+	Usage:     "create and run a container",
+	ArgsUsage: "<container-id>",
+	Description: `Creates the container, starts it, waits for its process to end unless
+   --detach is given, and exits with the process's exit code.`,
+	Flags: append([]cli.Flag{
+		cli.BoolFlag{Name: "detach, d", Usage: "detach from the container's process"},
+		cli.BoolFlag{Name: "keep", Usage: "do not delete the container after it exits"},
+		cli.BoolFlag{Name: "no-subreaper", Usage: "accepted for compatibility: the guest reaps its own orphans"},
+	}, createFlags...),
+	Action: func(c *cli.Context) error {
+		if err := checkArgs(c, 1, exactly); err != nil {
+			return err
+		}
+		return run(c)
+	},
+}
+
+func run(c *cli.Context) error {
+	id, detach := c.Args().First(), c.Bool("detach")
+	ctx, stop := interruptible()
+	defer stop()
+	host, shim, err := createContainer(ctx, c, !detach)
+	if err != nil {
+		return err
+	}
+	if err := host.Start(ctx, id); err != nil {
+		return errors.Join(err, host.Delete(cleanupContext(), id, true))
+	}
+	if detach {
+		return nil
+	}
+	stop() // from here on signals are the container's
+	code, err := waitForeground(shim)
+	if !c.Bool("keep") {
+		err = errors.Join(err, host.Delete(cleanupContext(), id, true))
+	}
+	if err != nil {
+		return err
+	}
+	return exitCode(code)
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"log/slog"
+
+	"github.com/urfave/cli"
+
+	"github.com/kata-go/kata-runtime/config"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+)
+
+const envKey = "env"
+
+// runtimeEnv is what the global flags say, for the verbs.
+type runtimeEnv struct {
+	Root string
+	Log  *slog.Logger
+
+	configPath    string
+	systemdCgroup bool
+	logsToFile    bool
+	logFile       string
+}
+
+func envOf(c *cli.Context) *runtimeEnv {
+	return c.App.Metadata[envKey].(*runtimeEnv)
+}
+
+// host is for the verbs that need no settings: those on a container that exists.
+func (e *runtimeEnv) host() (*sandbox.Host, error) {
+	return sandbox.NewHost(e.Root, nil, e.Log)
+}
+
+// hostWithSettings is for the verbs that start something.
+func (e *runtimeEnv) hostWithSettings() (*sandbox.Host, error) {
+	c, origins, err := config.Load(e.configPath)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range origins.Warnings {
+		e.Log.Warn(warning)
+	}
+	return e.hostWith(c)
+}
+
+func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
+	return sandbox.NewHost(e.Root, e.settings(c), e.Log)
+}
+
+// settings hands over the parsed structs themselves: nothing is copied.
+func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
+	return &sandbox.Settings{
+		Hypervisor: &c.Hypervisor.QEMU.VM,
+		Share:      &c.Hypervisor.QEMU.Share,
+		Network:    &c.Runtime.Network,
+		Cgroups:    &c.Runtime.Cgroups,
+		Shim:       &c.Shim.Kata,
+		Proxy:      &c.Proxy.Kata,
+		Agent:      &c.Agent.Kata,
+
+		SystemdCgroup:       e.systemdCgroup,
+		DisableGuestSeccomp: c.Runtime.DisableGuestSeccomp,
+		LogFile:             e.logFile,
+	}
+}

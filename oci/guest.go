@@ -1,0 +1,95 @@
+package oci
+
+import (
+	"encoding/json"
+	"fmt"
+	"path"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// GuestPlan says how paths of the host are called in the guest.
+type GuestPlan struct {
+	// Root is the root file system's path in the guest.
+	Root string
+	// Sources holds the guest path of each Shared mount, by its index in the
+	// spec's mounts.
+	Sources map[int]string
+	// ShmSize is the size of a container's own /dev/shm in bytes, by mount index.
+	ShmSize map[int]uint64
+	// ShmPath is the sandbox's shm in the guest, for mounts that ShmSize does not name.
+	ShmPath string
+}
+
+// GuestSpec answers the spec as the guest shall see it, as JSON. The spec
+// given is not changed. What only the host can do (host hooks, the network
+// namespace, cgroup path) is left out.
+func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
+	guest := *spec
+	root := *spec.Root
+	root.Path = plan.Root
+	guest.Root = &root
+	guest.Hooks = guestHooks(spec.Hooks)
+
+	linux := *spec.Linux
+	linux.CgroupsPath = ""
+	linux.Namespaces = nil
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == specs.NetworkNamespace {
+			continue // the guest's own network is the container's
+		}
+		ns.Path = "" // a path names a namespace of the host
+		linux.Namespaces = append(linux.Namespaces, ns)
+	}
+	guest.Linux = &linux
+
+	guest.Mounts = make([]specs.Mount, 0, len(spec.Mounts))
+	for i, m := range spec.Mounts {
+		mount, err := guestMount(i, m, plan)
+		if err != nil {
+			return nil, err
+		}
+		guest.Mounts = append(guest.Mounts, mount)
+	}
+	return json.Marshal(&guest)
+}
+
+func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
+	switch KindOf(m) {
+	case Shared:
+		source, ok := plan.Sources[i]
+		if !ok {
+			return m, fmt.Errorf("mounts[%d] (%s): no guest path is planned for %s", i, m.Destination, m.Source)
+		}
+		m.Source = source
+		m.Type = "bind"
+	case Shm:
+		if size, ok := plan.ShmSize[i]; ok {
+			m.Type, m.Source = "tmpfs", "shm"
+			m.Options = []string{"nosuid", "noexec", "nodev", "mode=1777", fmt.Sprintf("size=%d", size)}
+		} else {
+			m.Type, m.Source = "bind", plan.ShmPath
+			m.Options = []string{"rbind"}
+		}
+	case KernelView:
+		m = kernelView(m)
+	}
+	return m, nil
+}
+
+// kernelView replaces a bind of the host's kernel file systems by the guest's
+// own: a bind inside the guest of the same path.
+func kernelView(m specs.Mount) specs.Mount {
+	m.Type = "bind"
+	m.Source = path.Clean(m.Source)
+	return m
+}
+
+// guestHooks keeps the one stage whose program is looked up in the container
+// (runtime-spec, config.md, "POSIX-platform Hooks").
+func guestHooks(hooks *specs.Hooks) *specs.Hooks {
+	if hooks == nil || len(hooks.StartContainer) == 0 {
+		return nil
+	}
+	return &specs.Hooks{StartContainer: hooks.StartContainer}
+}

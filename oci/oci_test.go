@@ -1,0 +1,144 @@
+package oci
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+const minimal = `{"ociVersion":"1.0.2","process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"linux":{}}`
+
+func bundle(t *testing.T, config string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "rootfs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "config.json"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestLoad(t *testing.T) {
+	dir := bundle(t, minimal)
+	b, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.Rootfs != filepath.Join(dir, "rootfs") {
+		t.Errorf("rootfs %s", b.Rootfs)
+	}
+}
+
+func TestLoadNamesTheMistake(t *testing.T) {
+	for name, c := range map[string]struct{ config, want string }{
+		"syntax":         {"{\n\"process\": }", "line 2"},
+		"empty":          {"", "invalid JSON"},
+		"type":           {strings.Replace(minimal, `"cwd":"/"`, `"cwd":5`, 1), "process.cwd must be string"},
+		"no root":        {strings.Replace(minimal, `"root"`, `"toor"`, 1), "root.path"},
+		"no linux":       {strings.Replace(minimal, `"linux"`, `"xunil"`, 1), "linux is missing"},
+		"no process":     {strings.Replace(minimal, `"process"`, `"p"`, 1), "process is missing"},
+		"no args":        {strings.Replace(minimal, `["sh"]`, `[]`, 1), "process.args"},
+		"relative cwd":   {strings.Replace(minimal, `"cwd":"/"`, `"cwd":"tmp"`, 1), "absolute"},
+		"NUL":            {strings.Replace(minimal, `"sh"`, `"s\u0000h"`, 1), "NUL"},
+		"missing rootfs": {strings.Replace(minimal, `"rootfs"`, `"gone"`, 1), "invalid rootfs"},
+		"rootfs a file":  {strings.Replace(minimal, `"rootfs"`, `"config.json"`, 1), "not a directory"},
+		"two of a kind":  {strings.Replace(minimal, `"linux":{}`, `"linux":{"namespaces":[{"type":"pid"},{"type":"pid"}]}`, 1), "there twice"},
+		"destination":    {strings.Replace(minimal, `"linux"`, `"mounts":[{"source":"/x"}],"linux"`, 1), "destination"},
+	} {
+		if _, err := Load(bundle(t, c.config)); err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, want one line with %q", name, err, c.want)
+		}
+	}
+	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "config.json not found") {
+		t.Errorf("no config.json: %v", err)
+	}
+}
+
+func TestRoleOf(t *testing.T) {
+	for _, c := range []struct {
+		annotations map[string]string
+		role        Role
+		sandbox     string
+		fails       bool
+	}{
+		{nil, Single, "", false},
+		{map[string]string{"io.kubernetes.cri.container-type": "sandbox"}, Infra, "", false},
+		{map[string]string{"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "p"}, Member, "p", false},
+		{map[string]string{"io.kubernetes.cri.container-type": "container"}, Single, "", true},
+		{map[string]string{"io.kubernetes.cri.container-type": "x"}, Single, "", true},
+	} {
+		role, sandbox, err := RoleOf(&specs.Spec{Annotations: c.annotations})
+		if role != c.role || sandbox != c.sandbox || (err != nil) != c.fails {
+			t.Errorf("%v: %v %q %v", c.annotations, role, sandbox, err)
+		}
+	}
+}
+
+func TestGuestSpec(t *testing.T) {
+	spec, err := ParseSpec([]byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec.Mounts = []specs.Mount{
+		{Destination: "/proc", Type: "proc", Source: "proc"},
+		{Destination: "/data", Type: "bind", Source: "/host/data", Options: []string{"rbind", "ro"}},
+		{Destination: "/dev/shm", Type: "bind", Source: "/host/shm"},
+		{Destination: "/view", Source: "/sys/", Options: []string{"rbind"}},
+	}
+	spec.Linux.CgroupsPath = "/host/cgroup"
+	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/x"}, {Type: specs.PIDNamespace, Path: "/proc/1/ns/pid"}}
+	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
+	document, err := GuestSpec(spec, GuestPlan{
+		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data"}, ShmSize: map[int]uint64{2: 4096},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var guest specs.Spec
+	if err := json.Unmarshal(document, &guest); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(document), "/host") || strings.Contains(string(document), "netns") {
+		t.Errorf("a path of the host reaches the guest: %s", document)
+	}
+	if guest.Mounts[1].Source != "/guest/data" || guest.Mounts[2].Type != "tmpfs" || guest.Mounts[3].Source != "/sys" {
+		t.Errorf("mounts %+v", guest.Mounts)
+	}
+	if len(guest.Linux.Namespaces) != 1 || guest.Linux.Namespaces[0].Path != "" {
+		t.Errorf("namespaces %+v", guest.Linux.Namespaces)
+	}
+	if len(guest.Hooks.CreateRuntime) != 0 || len(guest.Hooks.StartContainer) != 1 {
+		t.Errorf("hooks %+v", guest.Hooks)
+	}
+	if spec.Mounts[1].Source != "/host/data" || spec.Root.Path != "rootfs" || spec.Linux.CgroupsPath == "" {
+		t.Error("the spec given was changed")
+	}
+	if _, err := GuestSpec(spec, GuestPlan{}); err == nil {
+		t.Error("a mount without a plan is accepted")
+	}
+}
+
+func FuzzParseSpec(f *testing.F) {
+	f.Add([]byte(minimal))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		spec, err := ParseSpec(data)
+		if err != nil {
+			return
+		}
+		RoleOf(spec)
+		NetworkNamespace(spec)
+		sources := map[int]string{}
+		for i := range spec.Mounts {
+			sources[i] = "/x"
+		}
+		if _, err := GuestSpec(spec, GuestPlan{Root: "/r", Sources: sources}); err != nil {
+			t.Error(err)
+		}
+	})
+}

@@ -1,0 +1,200 @@
+#!/usr/bin/env bats
+# Bad input and faults: one clear line, a code, and nothing left (teardown counts).
+
+load lib
+
+# fails WANT ARG...: the runtime fails with one line that holds WANT, on
+# standard error and in the log.
+fails() {
+	local want=$1
+	shift
+	run -1 --separate-stderr kata --log "$TMP/log" --log-format json "$@"
+	[[ $stderr == *"$want"* ]] || { echo "stderr: $stderr"; return 1; }
+	[ "$(tail -n 1 <<<"$stderr" | wc -l)" = 1 ]
+	local msg
+	msg=$(tail -n 1 "$TMP/log" | jq -r 'select(.level == "error").msg')
+	[[ $msg == *"$want"* ]] || { echo "log: $msg"; return 1; }
+	[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" 2>/dev/null | grep -v : | grep .)" ]
+}
+
+# configured KEY VALUE: a configuration with one key changed.
+configured() {
+	sed -E "s|^#? *$1 *=.*|$1 = $2|" "$KATA_CONF_FILE" >"$TMP/config.toml"
+	grep -q "^$1 = " "$TMP/config.toml"
+	export KATA_CONF_FILE=$TMP/config.toml
+}
+
+@test "a bundle without config.json" {
+	rm "$TMP/bundle/config.json"
+	fails "config.json not found" create --bundle "$TMP/bundle" c1
+}
+
+@test "a bundle that is not there" {
+	fails "$TMP/nothing" create --bundle "$TMP/nothing" c1
+}
+
+@test "invalid JSON" {
+	echo '{ "process": ' >"$TMP/bundle/config.json"
+	fails "invalid JSON at line" create --bundle "$TMP/bundle" c1
+}
+
+@test "a root file system that is missing" {
+	rm -r "$TMP/bundle/rootfs"
+	fails "invalid rootfs" create --bundle "$TMP/bundle" c1
+}
+
+@test "ids: empty, with a slash, dots, a blank" {
+	local id
+	for id in "" a/b .. . "a b"; do
+		fails "invalid container ID format" create --bundle "$TMP/bundle" "$id"
+	done
+}
+
+@test "an id that is taken" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	run -1 kata create --bundle "$TMP/bundle" c1
+	[[ $output == *"already exists"* ]]
+	[ "$(status c1)" = running ]
+}
+
+@test "a wrong number of arguments" {
+	run -1 kata create
+	[[ $output == *"requires exactly 1 argument"* ]]
+}
+
+@test "the host's network" {
+	edit "$TMP/bundle" '.linux.namespaces |= map(select(.type != "network"))'
+	fails "host's network" create --bundle "$TMP/bundle" c1
+}
+
+@test "a terminal without a console socket" {
+	edit "$TMP/bundle" '.process.terminal = true'
+	fails "console socket" create --bundle "$TMP/bundle" c1
+}
+
+@test "a console socket that nobody listens on" {
+	edit "$TMP/bundle" '.process.terminal = true'
+	fails "console socket" create --bundle "$TMP/bundle" --console-socket "$TMP/nobody.sock" c1
+}
+
+@test "a pid file in a folder that is not there" {
+	fails "pid file" create --bundle "$TMP/bundle" --pid-file "$TMP/no/where" c1
+}
+
+@test "a command that does not exist" {
+	command_is "$TMP/bundle" no-such-command
+	fails "executable file not found in \$PATH" create --bundle "$TMP/bundle" c1
+}
+
+@test "a command that may not be executed" {
+	touch "$TMP/bundle/rootfs/data"
+	command_is "$TMP/bundle" /data
+	fails "permission denied" create --bundle "$TMP/bundle" c1
+}
+
+@test "a missing kernel" {
+	configured kernel '"/no/such/kernel"'
+	fails "/no/such/kernel" create --bundle "$TMP/bundle" c1
+}
+
+@test "a missing initrd" {
+	configured initrd '"/no/such/initrd"'
+	fails "/no/such/initrd" create --bundle "$TMP/bundle" c1
+}
+
+@test "an unknown key names file, line and the nearest key" {
+	cp "$KATA_CONF_FILE" "$TMP/config.toml"
+	printf '\n[hypervisor.qemu2]\n' >>"$TMP/config.toml"
+	KATA_CONF_FILE=$TMP/config.toml fails "$TMP/config.toml:" create --bundle "$TMP/bundle" c1
+}
+
+@test "QEMU that dies at once" {
+	printf '#!/bin/sh\necho no luck today >&2\nexit 1\n' >"$TMP/qemu"
+	chmod +x "$TMP/qemu"
+	configured path "\"$TMP/qemu\""
+	fails "no luck today" create --bundle "$TMP/bundle" c1
+}
+
+@test "a guest that never answers: deadline, and the end of its console" {
+	configured boot_timeout 3
+	configured kernel_params '"rdinit=/bin/nothing init=/bin/nothing panic=0"'
+	fails "console" create --bundle "$TMP/bundle" c1
+}
+
+@test "hooks that fail, hang, or are missing" {
+	edit "$TMP/bundle" '.hooks.prestart = [{path: "/bin/sh", args: ["sh", "-c", "echo bad hook >&2; exit 3"]}]'
+	fails "bad hook" create --bundle "$TMP/bundle" c1
+	edit "$TMP/bundle" '.hooks.prestart = [{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1}]'
+	fails "timeout of 1 s" create --bundle "$TMP/bundle" c1
+	edit "$TMP/bundle" '.hooks.prestart = [{path: "/no/such/hook"}]'
+	fails "/no/such/hook" create --bundle "$TMP/bundle" c1
+}
+
+@test "a full disk" {
+	mkdir "$TMP/small"
+	mount -t tmpfs -o size=8k tmpfs "$TMP/small"
+	# Nearly all of it is used: the state does not fit.
+	head -c 8192 /dev/zero >"$TMP/small/fill" || true
+	run -1 timeout "$DEADLINE" "$KATA_RUNTIME" --root "$TMP/small/root" create --bundle "$TMP/bundle" c1
+	[[ $output == *"no space left on device"* ]]
+	umount "$TMP/small"
+}
+
+@test "no permission" {
+	chmod 755 "$TMP"
+	run -1 setpriv --reuid 65534 --regid 65534 --clear-groups "$KATA_RUNTIME" --root "$TMP/root" create --bundle "$TMP/bundle" c1
+	[[ $output == *"permission denied"* ]]
+}
+
+@test "the VM is killed: state says stopped, kill and delete work" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/c1/state.json")"
+	wait_stopped c1
+	kata kill --all c1 KILL
+	kata delete c1
+}
+
+@test "the shim is killed: the container counts as stopped and goes" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	kill -9 "$(kata state c1 | jq .pid)"
+	wait_stopped c1
+	kata delete c1
+}
+
+@test "create is killed with SIGKILL at many points: delete --force cleans up" {
+	local i
+	for i in 1 2 3 4 5 6 7 8; do
+		"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+		local pid=$!
+		# The point is chosen by what has appeared, not by time.
+		case $i in
+		1) until [ -e "$ROOT/containers/c1" ] || [ -L "$ROOT/containers/c1" ]; do :; done ;;
+		2) until [ -e "$ROOT/sandboxes/c1/state.json" ]; do :; done ;;
+		3) until [ -e "$ROOT/sandboxes/c1/netns" ]; do :; done ;;
+		4) until [ -d "$ROOT/sandboxes/c1/shared" ]; do :; done ;;
+		5) until [ -S "$ROOT/sandboxes/c1/qmp.sock" ]; do :; done ;;
+		6) until [ -e "$ROOT/sandboxes/c1/qemu.log" ]; do :; done ;;
+		7) until [ -e "$ROOT/sandboxes/c1/console.log" ]; do :; done ;;
+		8) until [ -d "$ROOT/sandboxes/c1/shared/c1" ]; do :; done ;;
+		esac
+		kill -9 "$pid"
+		wait "$pid" 2>/dev/null || true
+		kata delete --force c1
+		[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ]
+		[ "$(leftovers)" = "$BEFORE" ]
+	done
+}
+
+@test "create is interrupted with SIGTERM: it takes back what it did" {
+	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+	local pid=$!
+	until [ -S "$ROOT/sandboxes/c1/qmp.sock" ]; do :; done
+	kill -TERM "$pid"
+	local code=0
+	wait "$pid" || code=$?
+	[ "$code" = 1 ]
+	[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ]
+}

@@ -1,0 +1,87 @@
+# What every integration test uses. KATA_RUNTIME is the binary under test,
+# KATA_CONF_FILE its configuration (make integration sets both).
+
+bats_require_minimum_version 1.5.0
+
+# Long enough for a boot under TCG on a busy machine; a test that needs it has failed.
+DEADLINE=120
+
+setup() {
+	TMP=$(mktemp -d "${BATS_TMPDIR:-/tmp}/kata-it.XXXXXX")
+	ROOT=$TMP/root
+	make_bundle "$TMP/bundle"
+	BEFORE=$(leftovers)
+}
+
+teardown() {
+	local id
+	for id in $(ls "$ROOT/containers" 2>/dev/null); do
+		kata delete --force "$id" || true
+	done
+	local after
+	after=$(leftovers)
+	rm -rf "$TMP"
+	if [ "$after" != "$BEFORE" ]; then
+		echo "left behind:"
+		diff <(echo "$BEFORE") <(echo "$after")
+		return 1
+	fi
+}
+
+# kata runs the runtime with the test's own root.
+kata() { timeout "$DEADLINE" "$KATA_RUNTIME" --root "$ROOT" "$@"; }
+
+# make_bundle DIR: a busybox root file system and runc's own default spec,
+# without a terminal, that runs "true".
+make_bundle() {
+	mkdir -p "$1/rootfs"/{bin,dev,etc,proc,sys,tmp,root}
+	cp /bin/busybox "$1/rootfs/bin/busybox"
+	local applet
+	for applet in sh true false cat echo sleep ls id ps kill stat dd md5sum sha256sum head tail wc uname env pwd tr \
+		grep seq mount touch rm mkdir ln hostname ip stty tty printf test nproc free df date yes trap chmod chown awk sed; do
+		ln -sf busybox "$1/rootfs/bin/$applet"
+	done
+	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/rootfs/etc/passwd"
+	echo 'root:x:0:' >"$1/rootfs/etc/group"
+	"$KATA_RUNTIME" spec --bundle "$1"
+	edit "$1" '.process.terminal = false | .process.args = ["true"] | .root.readonly = false'
+}
+
+# edit BUNDLE FILTER: changes its config.json by a jq filter.
+edit() {
+	jq "$2" "$1/config.json" >"$1/config.new" && mv "$1/config.new" "$1/config.json"
+}
+
+# command BUNDLE ARG...: what its process runs.
+command_is() {
+	local bundle=$1
+	shift
+	edit "$bundle" ".process.args = $(printf '%s\n' "$@" | jq -R . | jq -cs .)"
+}
+
+# status ID: the state's status.
+status() { kata state "$1" | jq -r .status; }
+
+# wait_status ID STATUS: waits for the shim's end ("stopped") by its pid.
+wait_stopped() {
+	local pid
+	pid=$(kata state "$1" | jq .pid)
+	[ "$pid" = 0 ] || timeout "$DEADLINE" tail --pid="$pid" -f /dev/null
+	[ "$(status "$1")" = stopped ]
+}
+
+# leftovers lists what a sandbox could leave on the host: processes, mounts,
+# network namespaces, links, cgroups, files.
+leftovers() {
+	# Processes by the test's folder on their command line or as working directory.
+	local p
+	for p in /proc/[0-9]*; do
+		case "$(readlink "$p/cwd" 2>/dev/null)" in "$ROOT"*) echo "process $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)" ;; esac
+	done
+	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
+	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
+	ls /run/netns 2>/dev/null | sed 's/^/netns /'
+	ip -o link | cut -d: -f2 | sed 's/^/link /'
+	find /sys/fs/cgroup -type d -path '*kata*' | sort | sed 's/^/cgroup /'
+	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
+}

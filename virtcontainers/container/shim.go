@@ -1,0 +1,135 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+)
+
+// ShimConfig is the table [shim.kata].
+type ShimConfig struct {
+	// Path is the binary kata-shim.
+	Path string `toml:"path"`
+	// EnableDebug makes the shims log what they relay (never its content).
+	EnableDebug bool `toml:"enable_debug"`
+}
+
+// Stdio is what a process on the host reads and writes for one in the guest.
+type Stdio struct {
+	Stdin, Stdout, Stderr *os.File
+	// NewSession: the shim outlives us, in a session of its own.
+	NewSession bool
+	// NewGroup: the shim stays in our session, in a process group of its own,
+	// so that a terminal's signals reach it only through us.
+	NewGroup bool
+}
+
+// ShimSpec says for which process a shim stands.
+type ShimSpec struct {
+	// Agent is the agent's address ("unix:///...", "vsock://CID:PORT").
+	Agent string
+	// Container and Exec name the process; Exec is empty for the init.
+	Container, Exec string
+	// Terminal: standard input is a terminal that the shim puts in raw mode.
+	Terminal bool
+	// Title is the command line that the shim's process shows.
+	Title []string
+	// Stdio becomes the shim's. In a new session, a terminal becomes its
+	// controlling one.
+	Stdio Stdio
+	// Dir is its working directory: the sandbox's folder, by which what is left
+	// of a sandbox can be found. LogFile may be empty.
+	Dir, LogFile string
+}
+
+// Shim is a started shim that waits for its process to exist.
+type Shim struct {
+	Handle proc.Handle
+	cmd    *exec.Cmd
+	gate   *os.File
+}
+
+// StartShim starts a shim. It does nothing until Release; without a Release
+// it ends with the last copy of our end of the gate, so with us.
+func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) (*Shim, error) {
+	gateRead, gateWrite, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("start shim: %w", err)
+	}
+	defer gateRead.Close()
+	args := []string{
+		"--agent", spec.Agent, "--container", spec.Container, "--start-fd", "3",
+		"--title", strings.Join(spec.Title, " "),
+	}
+	if spec.Exec != "" {
+		args = append(args, "--exec", spec.Exec)
+	}
+	if spec.Terminal {
+		args = append(args, "--terminal")
+	}
+	if config.EnableDebug {
+		args = append(args, "--debug")
+	}
+	if spec.LogFile != "" {
+		args = append(args, "--log", spec.LogFile)
+	}
+	cmd := exec.Command(config.Path, args...)
+	cmd.Dir = spec.Dir
+	cmd.Env = []string{}
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdio.Stdin, spec.Stdio.Stdout, spec.Stdio.Stderr
+	cmd.ExtraFiles = []*os.File{gateRead}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Setsid:  spec.Stdio.NewSession,
+		Setctty: spec.Stdio.NewSession && spec.Terminal,
+		Setpgid: spec.Stdio.NewGroup,
+	}
+	if err := start(cmd); err != nil {
+		gateWrite.Close()
+		return nil, fmt.Errorf("start shim %s: %w", config.Path, err)
+	}
+	handle, err := proc.Of(cmd.Process.Pid)
+	if err != nil {
+		gateWrite.Close()
+		return nil, errors.Join(fmt.Errorf("start shim: %w", err), cmd.Wait())
+	}
+	return &Shim{Handle: handle, cmd: cmd, gate: gateWrite}, nil
+}
+
+// Release lets the shim attach to its process, which exists now.
+func (s *Shim) Release() error {
+	if _, err := s.gate.Write([]byte{1}); err != nil {
+		return fmt.Errorf("shim %d has ended: %w", s.Handle.PID, err)
+	}
+	return s.gate.Close()
+}
+
+// Abandon ends a shim that was not released and collects it.
+func (s *Shim) Abandon() error {
+	s.gate.Close()
+	s.cmd.Process.Kill()
+	s.cmd.Wait() // its status says only that we killed it
+	return nil
+}
+
+// Wait waits for the shim to end and answers its exit code, which is its
+// process's.
+func (s *Shim) Wait() (int, error) {
+	err := s.cmd.Wait()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		return -1, fmt.Errorf("wait for shim %d: %w", s.Handle.PID, err)
+	}
+	status := s.cmd.ProcessState.Sys().(syscall.WaitStatus)
+	if status.Signaled() {
+		return 128 + int(status.Signal()), nil
+	}
+	return status.ExitStatus(), nil
+}
+
+// Signal sends a signal to the shim, which passes it on.
+func (s *Shim) Signal(sig os.Signal) error { return s.cmd.Process.Signal(sig) }

@@ -1,0 +1,204 @@
+package hypervisor
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// cmdline collects QEMU's arguments and the open files that they speak of.
+type cmdline struct {
+	cfg     *Config
+	spec    *Spec
+	machine *machine
+	accel   string
+
+	args []string
+	// files are what QEMU inherits: files[i] as descriptor firstFD+i.
+	files []*os.File
+
+	hasSCSI, hasIOThread bool
+}
+
+// firstFD is the first descriptor behind stdin, stdout and stderr.
+const firstFD = 3
+
+// add appends arguments.
+func (c *cmdline) add(args ...string) { c.args = append(c.args, args...) }
+
+// addf appends an option and its formatted value.
+func (c *cmdline) addf(option, format string, a ...any) {
+	c.args = append(c.args, option, fmt.Sprintf(format, a...))
+}
+
+// fd makes QEMU inherit f and answers its descriptor there.
+func (c *cmdline) fd(f *os.File) int {
+	c.files = append(c.files, f)
+	return firstFD + len(c.files) - 1
+}
+
+// fds is fd for many, as "3:4:5".
+func (c *cmdline) fds(files []*os.File) string {
+	list := make([]string, len(files))
+	for i, f := range files {
+		list[i] = strconv.Itoa(c.fd(f))
+	}
+	return strings.Join(list, ":")
+}
+
+// esc makes a string one value inside QEMU's comma-separated options.
+func esc(s string) string { return strings.ReplaceAll(s, ",", ",,") }
+
+// build fills args and files. qmp is the listening control socket.
+func (c *cmdline) build(qmp *os.File) {
+	c.base()
+	c.memory()
+	c.addf("-chardev", "socket,id=qmp,fd=%d,server=on,wait=off", c.fd(qmp))
+	c.add("-mon", "chardev=qmp,mode=control")
+	c.boot()
+	c.console()
+	c.bridges()
+	c.entropy()
+	if c.spec.Image != "" {
+		c.disk("virtio-blk", Disk{ID: imageID, Path: c.spec.Image, ReadOnly: true})
+	}
+	for _, d := range c.spec.Disks {
+		c.disk(c.cfg.blockDriver(), d)
+	}
+	for i, s := range c.spec.Shares {
+		c.share(fmt.Sprintf("share%d", i), s)
+	}
+	for _, n := range c.spec.NICs {
+		c.nic(n)
+	}
+	c.agent()
+}
+
+func (c *cmdline) base() {
+	c.add("-name", esc(c.spec.Name)+",debug-threads=on")
+	c.add("-uuid", uuid(c.spec.Name))
+	c.add("-no-user-config", "-nodefaults", "-no-reboot", "-display", "none")
+	c.add("-msg", "timestamp=on")
+	// QEMU may neither start programs nor gain rights once it runs: a guest that
+	// breaks out of its devices finds that much less.
+	c.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
+	m := append([]string{c.machine.name, "accel=" + c.accel}, c.machine.options...)
+	if c.cfg.MachineAccelerators != "" {
+		m = append(m, c.cfg.MachineAccelerators)
+	}
+	if c.memoryBackend() != "" {
+		m = append(m, "memory-backend=mem")
+	}
+	c.add("-machine", strings.Join(m, ","))
+	for _, g := range c.machine.globals {
+		c.add("-global", g)
+	}
+	cpu := "host"
+	if c.accel == AccelTCG {
+		cpu = c.machine.tcgCPU
+	}
+	if c.cfg.CPUFeatures != "" {
+		cpu += "," + c.cfg.CPUFeatures
+	}
+	c.add("-cpu", cpu)
+	smp := fmt.Sprintf("cpus=%d", c.spec.VCPUs)
+	if c.machine.cpuHotplug && c.spec.MaxVCPUs > c.spec.VCPUs {
+		smp += fmt.Sprintf(",maxcpus=%d", min(c.spec.MaxVCPUs, c.machine.maxCPUs))
+	}
+	c.add("-smp", smp)
+}
+
+// memory sets the guest's memory and room for more.
+func (c *cmdline) memory() {
+	m := fmt.Sprintf("size=%dM", c.spec.MemoryMiB)
+	if c.machine.memHotplug && c.spec.MaxMemoryMiB > c.spec.MemoryMiB {
+		m += fmt.Sprintf(",slots=%d,maxmem=%dM", c.cfg.memorySlots(), c.spec.MaxMemoryMiB+c.cfg.MemoryOffset)
+	}
+	c.add("-m", m)
+	if backend := c.memoryBackend(); backend != "" {
+		c.addf("-object", "%s,id=mem,size=%dM", backend, c.spec.MemoryMiB)
+	}
+}
+
+// memoryBackend answers the -object for the guest's memory without id and
+// size; empty for QEMU's own anonymous memory, the cheapest. A vhost-user
+// daemon (virtiofsd) maps the memory itself, so that must be a shared file.
+func (c *cmdline) memoryBackend() string {
+	shared := false
+	for _, s := range c.spec.Shares {
+		shared = shared || s.VirtioFS != nil
+	}
+	return c.cfg.memoryBackend(shared)
+}
+
+func (c *Config) memoryBackend(shared bool) string {
+	var b string
+	switch {
+	case c.FileMemBackend != "":
+		b = "memory-backend-file,share=on,mem-path=" + esc(c.FileMemBackend)
+	case c.EnableHugePages:
+		b = "memory-backend-memfd,share=on,hugetlb=on"
+	case shared:
+		b = "memory-backend-memfd,share=on"
+	case c.EnableMemPrealloc:
+		b = "memory-backend-ram"
+	default:
+		return ""
+	}
+	if c.EnableMemPrealloc {
+		b += ",prealloc=on"
+	}
+	return b
+}
+
+func (c *Config) memorySlots() uint32 {
+	if c.MemorySlots == 0 {
+		return 10
+	}
+	return c.MemorySlots
+}
+
+// boot names the kernel, what it finds as root, and its command line.
+func (c *cmdline) boot() {
+	if c.cfg.Firmware != "" {
+		c.add("-bios", c.cfg.Firmware)
+	}
+	if c.spec.Kernel == "" {
+		return
+	}
+	c.add("-kernel", c.spec.Kernel)
+	if c.spec.Initrd != "" {
+		c.add("-initrd", c.spec.Initrd)
+	}
+	c.add("-append", strings.Join(c.kernelParams(), " "))
+}
+
+// kernelParams joins the machine's parameters, the configuration's and the
+// spec's; for most of them the kernel takes the last one of a name.
+func (c *cmdline) kernelParams() []string {
+	p := append([]string(nil), c.machine.params...)
+	if c.accel == AccelTCG && c.machine.tcgParams != nil {
+		p = append(p, c.machine.tcgParams()...)
+	}
+	if !c.cfg.EnableDebug {
+		p = append(p, quiet)
+	}
+	if c.spec.Console != nil {
+		p = append(p, c.machine.consoleParams...)
+	}
+	if c.spec.Image != "" {
+		p = append(p, "root="+rootDevice(c.spec.Image), "ro", "rootwait")
+	}
+	p = append(p, strings.Fields(c.cfg.KernelParams)...)
+	return append(p, c.spec.KernelParams...)
+}
+
+// uuid derives the guest's DMI UUID from its name (RFC 9562, version 8).
+func uuid(name string) string {
+	h := sha256.Sum256([]byte(name))
+	h[6] = h[6]&0x0f | 0x80
+	h[8] = h[8]&0x3f | 0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", h[0:4], h[4:6], h[6:8], h[8:10], h[10:16])
+}

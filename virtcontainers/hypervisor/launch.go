@@ -1,0 +1,124 @@
+package hypervisor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/internal/sock"
+)
+
+// Files of a VM in Spec.Dir.
+const (
+	qmpSocket = "qmp.sock"
+	logFile   = "qemu.log"
+)
+
+// Launch starts a VM and returns as soon as its process runs, while the guest
+// still boots. The process survives the caller. Its control socket listens
+// already, and so must the sockets in spec: connections queue until QEMU and
+// the guest take them. QEMU may yet refuse its command line: watch Exited, Wait
+// or Bind while waiting for the guest. After an error nothing runs; files in
+// spec.Dir may remain.
+func Launch(ctx context.Context, cfg *Config, spec *Spec) (*VM, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c, err := newCmdline(cfg, spec)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox %s: %w", spec.Name, err)
+	}
+	vm, err := c.start()
+	if err != nil {
+		return nil, fmt.Errorf("sandbox %s: start QEMU: %w", spec.Name, err)
+	}
+	return vm, nil
+}
+
+// newCmdline checks what can be checked before QEMU runs.
+func newCmdline(cfg *Config, spec *Spec) (*cmdline, error) {
+	m, err := findMachine(cfg)
+	if err != nil {
+		return nil, err
+	}
+	accel, _, err := Accelerator(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := spec.check(m); err != nil {
+		return nil, err
+	}
+	return &cmdline{cfg: cfg, spec: spec, machine: m, accel: accel}, nil
+}
+
+func (c *cmdline) start() (*VM, error) {
+	path, err := exec.LookPath(c.cfg.binary())
+	if err != nil {
+		return nil, c.cfg.binaryError(err)
+	}
+	vm := &VM{
+		QMP:     filepath.Join(c.spec.Dir, qmpSocket),
+		Machine: c.machine.name, Accelerator: c.accel, Arch: c.machine.arch,
+	}
+	listener, err := sock.Listen(vm.QMP)
+	if err != nil {
+		return nil, err
+	}
+	defer listener.Close()
+	qmp, err := listener.File()
+	if err != nil {
+		os.Remove(vm.QMP)
+		return nil, err
+	}
+	defer qmp.Close()
+	c.build(qmp)
+	if err := c.run(path, vm); err != nil {
+		os.Remove(vm.QMP)
+		return nil, err
+	}
+	return vm, nil
+}
+
+func (c *cmdline) run(path string, vm *VM) error {
+	log, err := os.OpenFile(filepath.Join(c.spec.Dir, logFile), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	cmd := exec.Command(path, c.args...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = c.files
+	cmd.Dir = "/"
+	// Nothing of the caller's environment reaches QEMU.
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	// A session of its own: no terminal's and no job control's signal ends it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	// Nobody has waited for it yet, so the pid is its own, even if it ended.
+	vm.Process, err = proc.Of(cmd.Process.Pid)
+	if err != nil {
+		return errors.Join(err, cmd.Process.Kill(), cmd.Wait())
+	}
+	vm.child = &child{done: make(chan struct{})}
+	go func() {
+		// The error repeats what ProcessState says.
+		_ = cmd.Wait()
+		vm.child.state = cmd.ProcessState
+		close(vm.child.done)
+	}()
+	return nil
+}
+
+// child is a VM that this process has started.
+type child struct {
+	done chan struct{}
+	// state is set once done is closed.
+	state *os.ProcessState
+}

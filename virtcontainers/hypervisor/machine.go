@@ -1,0 +1,142 @@
+package hypervisor
+
+import (
+	"fmt"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// machine is what differs between machine types. A new one is an entry of
+// machines; nothing else asks for a type by name.
+type machine struct {
+	name string
+	// arch is Go's spelling of the guest's architecture.
+	arch string
+	// suffix ends the names of virtio devices: "pci", or "device" for virtio-mmio.
+	suffix string
+	// hotplug tells whether devices, CPUs and memory can be added while it runs;
+	// memHotplug and cpuHotplug whether memory and CPUs can.
+	hotplug, memHotplug, cpuHotplug bool
+	// pciBridges: devices are hot-plugged by ACPI behind conventional bridges;
+	// otherwise natively, each into a PCIe root port.
+	pciBridges bool
+	// maxCPUs is the machine type's own limit (QEMU 7.2, "-machine TYPE -smp N").
+	maxCPUs uint32
+	// options are properties of -machine.
+	options []string
+	// globals are -global arguments.
+	globals []string
+	// console is QEMU's device for the guest's console, on the chardev "console",
+	// where the machine has none built in; params is what the guest's kernel is
+	// told about it.
+	console       []string
+	consoleParams []string
+	// params are kernel parameters, tcgParams those needed under TCG only.
+	params    []string
+	tcgParams func() []string
+	// tcgCPU is the CPU model under TCG.
+	tcgCPU string
+}
+
+// quiet keeps the guest's kernel from writing to a console that is slow.
+const quiet = "quiet"
+
+var machines = []machine{
+	{
+		name: "q35", arch: "amd64", suffix: "pci",
+		hotplug: true, memHotplug: true, cpuHotplug: true, pciBridges: true, maxCPUs: 288,
+		// What the guest never uses is left out: each device costs start time,
+		// memory and attack surface.
+		options:       []string{"smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "graphics=off", "dump-guest-core=off"},
+		console:       []string{"-device", "isa-serial,chardev=console"},
+		consoleParams: []string{"console=ttyS0"},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1"},
+		tcgParams:     tscParams,
+		tcgCPU:        tcgCPUx86,
+	},
+	{
+		name: "microvm", arch: "amd64", suffix: "device",
+		maxCPUs:       288,
+		options:       []string{"x-option-roms=off", "pit=off", "pic=off", "rtc=on", "isa-serial=on", "auto-kernel-cmdline=on", "dump-guest-core=off"},
+		globals:       []string{"virtio-mmio.force-legacy=false"},
+		console:       []string{"-serial", "chardev:console"},
+		consoleParams: []string{"console=ttyS0"},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1"},
+		tcgParams:     tscParams,
+		tcgCPU:        tcgCPUx86,
+	},
+	{
+		name: "virt", arch: "arm64", suffix: "pci",
+		hotplug: true, maxCPUs: 512,
+		options:       []string{"gic-version=max", "usb=off", "dump-guest-core=off"},
+		console:       []string{"-serial", "chardev:console"},
+		consoleParams: []string{"console=ttyAMA0"},
+		params:        []string{"panic=-1", "cryptomgr.notests"},
+		// The architected pointer authentication algorithm is slow to emulate
+		// (QEMU manual, Arm CPU features, "TCG vCPU features").
+		tcgCPU: "max,pauth-impdef=on",
+	},
+}
+
+// tcgCPUx86: TCG emulates "rep movsb" byte by byte, and the guest's kernel
+// copies with it when the CPU announces erms or fsrm.
+const tcgCPUx86 = "max,-erms,-fsrm,-la57"
+
+// pci tells whether devices sit on a PCI bus.
+func (m *machine) pci() bool { return m.suffix == "pci" }
+
+// device answers the name of a virtio device ("virtio-blk" gives
+// "virtio-blk-pci" or "virtio-blk-device").
+func (m *machine) device(kind string) string { return kind + "-" + m.suffix }
+
+// findMachine picks the machine that cfg names, or the architecture's default.
+func findMachine(cfg *Config) (*machine, error) {
+	arch := cfg.arch()
+	var known []string
+	for i := range machines {
+		m := &machines[i]
+		if m.arch != arch {
+			continue
+		}
+		if cfg.MachineType == "" || cfg.MachineType == m.name {
+			return m, nil
+		}
+		known = append(known, m.name)
+	}
+	if known == nil {
+		return nil, fmt.Errorf("[hypervisor.qemu] arch %q is not supported: it is one of %s", arch, strings.Join(arches(), ", "))
+	}
+	return nil, fmt.Errorf("[hypervisor.qemu] machine_type %q is not supported for %s: it is one of %s",
+		cfg.MachineType, arch, strings.Join(known, ", "))
+}
+
+// arches lists the guest architectures that have a machine.
+func arches() []string {
+	var list []string
+	for _, m := range machines {
+		if !slices.Contains(list, m.arch) {
+			list = append(list, m.arch)
+		}
+	}
+	return list
+}
+
+// arch answers the guest's architecture.
+func (c *Config) arch() string {
+	if c.Arch == "" {
+		return runtime.GOARCH
+	}
+	return c.Arch
+}
+
+// qemuArch is how QEMU spells Go's names of architectures.
+var qemuArch = map[string]string{"amd64": "x86_64", "arm64": "aarch64"}
+
+// binary answers QEMU's path or, to be looked up in PATH, its name.
+func (c *Config) binary() string {
+	if c.Path != "" {
+		return c.Path
+	}
+	return "qemu-system-" + qemuArch[c.arch()]
+}

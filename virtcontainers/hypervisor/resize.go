@@ -1,0 +1,93 @@
+package hypervisor
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+)
+
+// cpuSlot is an entry of query-hotpluggable-cpus; QOMPath is empty while the
+// slot is free.
+type cpuSlot struct {
+	Type    string                 `json:"type"`
+	QOMPath string                 `json:"qom-path"`
+	Props   map[string]json.Number `json:"props"`
+}
+
+func (m *Monitor) cpuSlots(ctx context.Context) ([]cpuSlot, error) {
+	var slots []cpuSlot
+	err := m.do(ctx, "query-hotpluggable-cpus", nil, &slots)
+	return slots, err
+}
+
+// HotplugCPUs adds n CPUs, which the guest's agent must bring online. It
+// answers how many it could add, fewer than n when the ceiling is reached.
+func (m *Monitor) HotplugCPUs(ctx context.Context, n uint32) (added uint32, err error) {
+	if err := m.can("CPUs", func(t *machine) bool { return t.cpuHotplug }); err != nil {
+		return 0, err
+	}
+	slots, err := m.cpuSlots(ctx)
+	if err != nil {
+		return 0, err
+	}
+	// QEMU lists the slots backwards: the last free one has the lowest number.
+	for i := len(slots) - 1; i >= 0 && added < n; i-- {
+		s := slots[i]
+		if s.QOMPath != "" {
+			continue
+		}
+		dev := map[string]any{"driver": s.Type, "id": fmt.Sprintf("cpu%d", len(slots)-1-i)}
+		for k, v := range s.Props {
+			dev[k] = v
+		}
+		if err := m.do(ctx, "device_add", dev, nil); err != nil {
+			return added, err
+		}
+		added++
+	}
+	return added, nil
+}
+
+// MemoryStep is the unit of hot-plugged memory in MiB: Linux's section size on
+// x86-64 below 64 GiB (Documentation/admin-guide/mm/memory-hotplug.rst).
+const MemoryStep = 128
+
+// HotplugMemory adds at least mib of memory, rounded up to MemoryStep, which
+// the guest's agent must bring online unless its kernel does so by itself. It
+// answers what it added, in MiB.
+func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, err error) {
+	if err := m.can("memory", func(t *machine) bool { return t.memHotplug }); err != nil {
+		return 0, err
+	}
+	if mib == 0 {
+		return 0, nil
+	}
+	size := (mib + MemoryStep - 1) / MemoryStep * MemoryStep
+	var dimms []json.RawMessage
+	if err := m.do(ctx, "query-memory-devices", nil, &dimms); err != nil {
+		return 0, err
+	}
+	id := fmt.Sprintf("dimm%d", len(dimms))
+	backend := map[string]any{"qom-type": "memory-backend-ram"}
+	if m.sharesMemory(ctx) {
+		backend = map[string]any{"qom-type": "memory-backend-memfd", "share": true}
+	}
+	maps.Copy(backend, map[string]any{"id": "mem-" + id, "size": size << 20})
+	if err := m.do(ctx, "object-add", backend, nil); err != nil {
+		return 0, err
+	}
+	err = m.do(ctx, "device_add", map[string]any{"driver": "pc-dimm", "id": id, "memdev": "mem-" + id}, nil)
+	if err != nil {
+		return 0, errors.Join(err, m.do(context.WithoutCancel(ctx), "object-del", map[string]any{"id": "mem-" + id}, nil))
+	}
+	return size, nil
+}
+
+// sharesMemory tells whether a vhost-user daemon maps the guest's memory.
+func (m *Monitor) sharesMemory(ctx context.Context) bool {
+	var share bool
+	err := m.qmp.execute(ctx, "qom-get", map[string]any{"path": "/objects/mem", "property": "share"}, &share)
+	return err == nil && share
+}

@@ -1,0 +1,117 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// Deadlines of calls to the agent. They are for a guest that hangs, not for
+// one that is slow: under TCG on a crowded host the slowest call (create) was
+// seen to take some seconds.
+const (
+	callTimeout = 60 * time.Second
+	killTimeout = 10 * time.Second
+)
+
+// agent is a connection to the agent of a running sandbox.
+type agent struct {
+	*dial.Agent
+}
+
+// connect reaches the agent of a sandbox whose VM lives.
+func (h *Host) connect(ctx context.Context, st *State) (*agent, error) {
+	if !st.VM.Process.Alive() {
+		return nil, errDying
+	}
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	client, err := dial.Client(ctx, st.Agent)
+	if err != nil {
+		return nil, err
+	}
+	return &agent{client}, nil
+}
+
+// call makes one call under the usual deadline and turns its error into a
+// person's words.
+func (a *agent) call(ctx context.Context, do func(context.Context) error) error {
+	return callFor(ctx, callTimeout, do)
+}
+
+func callFor(ctx context.Context, timeout time.Duration, do func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	return guestError(do(ctx))
+}
+
+// maxGuestText bounds what a guest can put into our errors and logs.
+const maxGuestText = 1024
+
+// guestErr is an agent's answer: its text is printable and bounded, since the
+// guest chose it; its code can be asked for.
+type guestErr struct {
+	code codes.Code
+	text string
+}
+
+func (e *guestErr) Error() string { return e.text }
+
+func guestError(err error) error {
+	if err == nil {
+		return nil
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	switch st.Code() {
+	case codes.DeadlineExceeded:
+		return errors.New("the guest does not answer in time")
+	case codes.Unavailable:
+		return fmt.Errorf("the guest cannot be reached: %s", clean(st.Message()))
+	}
+	return &guestErr{st.Code(), clean(st.Message())}
+}
+
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' || (r >= 0x7f && r < 0xa0) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > maxGuestText {
+		s = s[:maxGuestText]
+	}
+	return s
+}
+
+func guestCode(err error) codes.Code {
+	var e *guestErr
+	if errors.As(err, &e) {
+		return e.code
+	}
+	return codes.Unknown
+}
+
+// change updates one container's entry.
+func (h *Host) change(dir *state.Dir, id string, change func(*Container)) error {
+	st := new(State)
+	return dir.Update(st, func() error {
+		c := st.Containers[id]
+		if c == nil {
+			return ErrNotExist
+		}
+		change(c)
+		return nil
+	})
+}

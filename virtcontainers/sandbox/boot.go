@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/internal/sock"
+	"github.com/kata-go/kata-runtime/virtcontainers/factory"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// Files in a sandbox's folder.
+const (
+	agentSocket   = "agent.sock"
+	proxySocket   = "proxy.sock"
+	consoleSocket = "console.sock"
+	consoleLog    = "console.log"
+	shareLog      = "virtiofsd.log"
+	proxyLog      = "proxy.log"
+)
+
+func sharedPath(dir *state.Dir) string { return filepath.Join(dir.Path, "shared") }
+
+// boot is a VM on its way up, with what the host keeps open until it is.
+type boot struct {
+	vm     *hypervisor.VM
+	dir    *state.Dir
+	config *Settings
+	choice share.Choice
+	daemon *share.Daemon
+	files  []*os.File
+}
+
+// close gives back what only the starting of the VM needed. It may be called
+// more than once.
+func (b *boot) close() {
+	for _, f := range b.files {
+		f.Close()
+	}
+	b.files = nil
+}
+
+// listen makes a listening socket in the sandbox's folder. Peers can connect
+// from then on, and wait in the queue until somebody accepts.
+func (b *boot) listen(name string) (*os.File, error) {
+	l, err := sock.Listen(filepath.Join(b.dir.Path, name))
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	f, err := l.File()
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", name, err)
+	}
+	b.files = append(b.files, f)
+	return f, nil
+}
+
+// startVM starts the VM and its helpers and answers while the guest boots.
+// What it has started is recorded in st, also when it fails.
+func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
+	b := &boot{dir: dir, config: h.settings}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	size, err := vmSize(h.settings.Hypervisor, spec)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range size.Notes {
+		h.log.Info(note)
+	}
+	vm := &hypervisor.Spec{
+		Name: st.ID, Dir: dir.Path,
+		VCPUs: size.VCPUs, MaxVCPUs: size.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: size.MemoryMiB,
+		Kernel: h.settings.Hypervisor.Kernel, Initrd: h.settings.Hypervisor.Initrd, Image: h.settings.Hypervisor.Image,
+		KernelParams: h.settings.Agent.kernelParams(),
+	}
+	if err := b.shareFolder(st, vm); err != nil {
+		return nil, err
+	}
+	if err := b.plugNICs(st, vm); err != nil {
+		return nil, err
+	}
+	if vm.Console, err = b.listen(consoleSocket); err != nil {
+		return nil, err
+	}
+	channel, err := b.channel(st, vm)
+	if err != nil {
+		return nil, err
+	}
+	if b.vm, err = factory.Boot(ctx, h.settings.Hypervisor, vm); err != nil {
+		return nil, err
+	}
+	st.VM = *b.vm
+	return b, b.startProxy(st, channel)
+}
+
+func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error) {
+	vcpus := config.DefaultVCPUs
+	if vcpus == 0 {
+		vcpus = 1
+	}
+	defaults := resources.Defaults{
+		MaxVCPUs:  config.DefaultMaxVCPUs,
+		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
+	}
+	if vcpus < 0 {
+		vcpus = int32(runtime.NumCPU())
+	}
+	defaults.VCPUs = uint32(vcpus)
+	return resources.VMSize(defaults, spec.Linux.Resources)
+}
+
+// shareFolder makes the sandbox's folder and the device that shares it.
+func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
+	folder, err := share.New(sharedPath(b.dir))
+	if err != nil {
+		return err
+	}
+	if b.choice, err = b.config.Share.Choose(); err != nil {
+		return err
+	}
+	st.ShareDriver = b.choice.FS
+	device := b.config.Share.Device(b.choice, folder)
+	out := hypervisor.Share{Tag: device.Tag, Path: device.Path, CacheMiB: device.CacheMiB}
+	if b.choice.FS == share.VirtioFS {
+		b.daemon, err = share.StartVirtioFSD(*b.config.Share, b.choice, b.dir.Path, folder, filepath.Join(b.dir.Path, shareLog))
+		if err != nil {
+			return err
+		}
+		st.ShareDaemon = b.daemon.Process
+		if out.VirtioFS, err = b.daemon.Connect(); err != nil {
+			return err
+		}
+		b.files = append(b.files, out.VirtioFS)
+	}
+	vm.Shares = append(vm.Shares, out)
+	return nil
+}
+
+// plugNICs makes the NICs that the VM boots with.
+func (b *boot) plugNICs(st *State, vm *hypervisor.Spec) error {
+	taps, err := st.Network.plug(b.config.Network, network.Queues{
+		Count: 1, VHost: !b.config.Hypervisor.DisableVhostNet,
+	})
+	if err != nil {
+		return err
+	}
+	for i, tap := range taps {
+		b.files = append(append(b.files, tap.Queues...), tap.VHosts...)
+		vm.NICs = append(vm.NICs, vmNIC(nicID(i), tap))
+	}
+	return nil
+}
+
+// deadline is how long the guest's agent may take to answer its first call.
+func (b *boot) deadline() time.Duration {
+	if seconds := b.config.Hypervisor.BootTimeout; seconds > 0 {
+		return time.Duration(seconds) * time.Second
+	}
+	if b.vm.Accelerator == "kvm" {
+		return 30 * time.Second
+	}
+	return 60 * time.Second
+}
+
+// failure explains why the guest was not reached: QEMU's or virtiofsd's end
+// and their last words, or the guest's silence, with the end of its console.
+func (b *boot) failure(ctx context.Context, err error) error {
+	var launch *hypervisor.LaunchError
+	switch {
+	case errors.As(context.Cause(ctx), &launch):
+		err = launch
+	case errors.Is(context.Cause(ctx), context.Canceled):
+		return errors.New("interrupted while the guest was booting")
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("the guest's agent did not answer within %s (boot_timeout)", b.deadline())
+	}
+	if tail := consoleTail(filepath.Join(b.dir.Path, consoleLog)); tail != "" {
+		err = fmt.Errorf("%w; the guest's console ends with: %s", err, tail)
+	}
+	return fmt.Errorf("sandbox %s: boot: %w", b.dir.ID(), err)
+}
+
+// channel prepares how the agent is reached. It answers the proxy's sockets;
+// nil where the guest has vsock.
+func (b *boot) channel(st *State, vm *hypervisor.Spec) (*os.File, error) {
+	if b.config.Hypervisor.UseVSock {
+		cid, vhost, err := openVsock()
+		if err == nil {
+			b.files = append(b.files, vhost)
+			vm.Agent = hypervisor.AgentChannel{CID: cid, VHost: vhost}
+			vm.KernelParams = append(vm.KernelParams, "agent.channel=vsock")
+			st.Agent = fmt.Sprintf("vsock://%d:%d", cid, agentPort)
+			return nil, nil
+		}
+		if !errors.Is(err, errNoVsock) {
+			return nil, err
+		}
+	}
+	serial, err := b.listen(agentSocket)
+	if err != nil {
+		return nil, err
+	}
+	vm.Agent = hypervisor.AgentChannel{Serial: serial}
+	st.Agent = "unix://" + filepath.Join(b.dir.Path, proxySocket)
+	return b.listen(proxySocket)
+}

@@ -1,0 +1,190 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// CreateRequest describes a container to be created.
+type CreateRequest struct {
+	ID     string
+	Bundle *oci.Bundle
+	// Console is the socket that gets the terminal's master; empty for none.
+	Console string
+	Stdio   container.Stdio
+	// Publish tells the engine the shim's pid, when all else has succeeded.
+	Publish func(pid int) error
+}
+
+// Create makes a container, with a sandbox of its own or in the one that its
+// annotations name. Its process waits in the guest for Start. After an error
+// nothing is left.
+func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim, error) {
+	if err := validID(req.ID); err != nil {
+		return nil, err
+	}
+	role, sandboxID, err := oci.RoleOf(req.Bundle.Spec)
+	if err != nil {
+		return nil, err
+	}
+	if role == oci.Member {
+		return h.join(ctx, req, sandboxID)
+	}
+	if err := hypervisor.Validate(h.settings.Hypervisor); err != nil {
+		return nil, err
+	}
+	path, hostNetwork := oci.NetworkNamespace(req.Bundle.Spec)
+	if path != "" {
+		if hostNetwork, err = network.IsHost(path); err != nil {
+			return nil, err
+		}
+	}
+	if hostNetwork && !h.settings.Network.DisableNewNetNS {
+		return nil, errHostNetwork
+	}
+	dir, err := h.store.Create(req.ID, req.ID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := newContainer(req)
+	if err != nil {
+		return nil, errors.Join(err, dir.Remove())
+	}
+	cr := &creation{
+		host: h, req: req, role: role, dir: dir, container: c,
+		st: &State{ID: req.ID, Containers: map[string]*Container{req.ID: c}},
+	}
+	shim, err := cr.run(ctx, path)
+	if err != nil {
+		cr.close()
+		return nil, errors.Join(err, cr.undo())
+	}
+	return shim, nil
+}
+
+var errHostNetwork = errors.New("the host's network namespace cannot be shared with a VM: " +
+	"leave out --net=host (publish ports instead), or run this container with runc")
+
+// newContainer is the entry of a container that this process is creating.
+func newContainer(req *CreateRequest) (*Container, error) {
+	self, err := proc.Of(os.Getpid())
+	if err != nil {
+		return nil, err
+	}
+	spec := req.Bundle.Spec
+	return &Container{
+		ID: req.ID, Bundle: req.Bundle.Path, Rootfs: req.Bundle.Rootfs,
+		Created: time.Now().UTC(), Owner: os.Getuid(), Creator: self,
+		Spec: Spec{
+			Process: spec.Process, Annotations: spec.Annotations, Hooks: spec.Hooks,
+			Version: spec.Version, CgroupsPath: spec.Linux.CgroupsPath,
+		},
+	}, nil
+}
+
+// creation is a sandbox in the making.
+type creation struct {
+	host      *Host
+	req       *CreateRequest
+	role      oci.Role
+	dir       *state.Dir
+	st        *State
+	container *Container
+	shim      *container.Shim
+	boot      *boot
+}
+
+// run is the order of things: the VM starts as early as it can, and all that
+// the host has to prepare happens while it boots.
+func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
+	h, st, c := cr.host, cr.st, cr.container
+	if err := cr.save(); err != nil {
+		return nil, err
+	}
+	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
+		return nil, err
+	}
+	var err error
+	if cr.boot, err = h.startVM(ctx, cr.dir, st, cr.req.Bundle.Spec); err != nil {
+		return nil, err
+	}
+	defer cr.boot.close()
+	if err := cr.save(); err != nil {
+		return nil, err
+	}
+
+	cr.shim, err = h.startShim(ctx, cr.dir, st, c.ID, "", c.Spec.Process, cr.req.Console, cr.req.Stdio)
+	if err != nil {
+		return nil, err
+	}
+	c.Shim = cr.shim.Handle
+	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.req.Bundle.Spec); err != nil {
+		return nil, err
+	}
+	if err := cr.save(); err != nil {
+		return nil, err
+	}
+	if err := h.createHooks(ctx, st, c); err != nil {
+		return nil, err
+	}
+	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	endpoints, err := st.Network.connect(hotplug(ctx, cr.boot.vm))
+	if err != nil {
+		return nil, err
+	}
+
+	if err := cr.boot.createSandbox(ctx, st, guestContainer{
+		id: c.ID, document: document, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+	}); err != nil {
+		return nil, err
+	}
+	if err := cr.req.Publish(c.Shim.PID); err != nil {
+		return nil, err
+	}
+	c.Creator = proc.Handle{}
+	if err := cr.save(); err != nil {
+		return nil, err
+	}
+	return cr.shim, cr.shim.Release()
+}
+
+// save writes what is there by now, so that a kill -9 leaves it known.
+func (cr *creation) save() error {
+	var disk State
+	return cr.dir.Update(&disk, func() error { disk = *cr.st; return nil })
+}
+
+func (cr *creation) close() {
+	if cr.boot != nil {
+		cr.boot.close()
+	}
+}
+
+// undo takes back a creation that failed: the same teardown that delete uses
+// and that cleans up after a kill -9, so there is one to get right. It goes on
+// when the user interrupts.
+func (cr *creation) undo() error {
+	ctx, cancel := context.WithTimeout(context.Background(), teardownTimeout)
+	defer cancel()
+	if cr.shim != nil {
+		cr.shim.Abandon()
+	}
+	// No farewell: no process of the user's has run.
+	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil {
+		return fmt.Errorf("clean up after it: %w", err)
+	}
+	return nil
+}

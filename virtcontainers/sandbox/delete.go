@@ -1,0 +1,213 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// teardownTimeout bounds the whole of a teardown. What it waits for are ends
+// of processes that got SIGKILL, and at most one call to the guest.
+const teardownTimeout = 30 * time.Second
+
+// farewellTimeout is how long a guest may take to stop its containers and to
+// write back what they had not, before its VM is ended all the same.
+const farewellTimeout = 5 * time.Second
+
+// Delete removes a stopped container; with force also one that lives, that is
+// half made, or that is not there. The sandbox goes with its last container.
+func (h *Host) Delete(ctx context.Context, id string, force bool) error {
+	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
+	defer cancel()
+	dir, st, c, err := h.load(id)
+	switch {
+	case errors.Is(err, ErrNotExist) && force:
+		return nil
+	case err != nil && force && dir != nil:
+		h.log.Warn("deleting a sandbox whose state cannot be read", "id", id, "error", err)
+		st = &State{ID: dir.ID()}
+		c = &Container{ID: id}
+	case err != nil:
+		return err
+	}
+	if status := c.status(); status != container.Stopped {
+		if !force {
+			return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+		}
+		if status == container.Creating {
+			if err := c.Creator.Kill(ctx); err != nil {
+				return fmt.Errorf("delete container %s: end its creation: %w", id, err)
+			}
+			// What it did last may have come after our reading.
+			if _, st, c, err = h.load(id); err != nil {
+				return err
+			}
+		}
+	}
+	if id != dir.ID() {
+		err = h.removeMember(ctx, dir, st, c)
+	} else {
+		err = h.destroy(ctx, dir, st)
+	}
+	if err != nil {
+		return fmt.Errorf("delete container %s: %w", id, err)
+	}
+	if hooks := c.Spec.Hooks; hooks != nil {
+		// Only logged if one fails (runtime-spec, runtime.md, "Lifecycle").
+		if err := h.runHooks(ctx, &State{}, "poststop", hooks.Poststop, c.ociState(specs.StateStopped)); err != nil {
+			h.log.Warn("container "+id+" is deleted all the same", "error", err)
+		}
+	}
+	return nil
+}
+
+// removeMember takes a container out of a pod that lives on.
+func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *Container) error {
+	if agent, err := h.connect(ctx, st); err == nil {
+		err := callFor(ctx, killTimeout, func(ctx context.Context) error {
+			_, err := agent.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
+			return err
+		})
+		agent.Close()
+		if err != nil {
+			h.log.Warn("the guest does not remove the container", "id", c.ID, "error", err)
+		}
+	}
+	if err := h.endShims(ctx, c); err != nil {
+		return err
+	}
+	folder, err := share.Open(sharedPath(dir))
+	if err != nil {
+		return err
+	}
+	if err := folder.RemoveContainer(c.ID); err != nil {
+		return err
+	}
+	if c.Cgroup != nil {
+		if err := c.Cgroup.Remove(ctx, true); err != nil {
+			return err
+		}
+	}
+	err = dir.Update(st, func() error {
+		delete(st.Containers, c.ID)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return dir.Release(c.ID)
+}
+
+func (h *Host) endShims(ctx context.Context, c *Container) error {
+	var errs []error
+	for _, shim := range append(values(c.Execs), c.Shim) {
+		errs = append(errs, shim.Kill(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+// destroy ends a sandbox in good order, as far as its guest takes part.
+func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
+	if st.VM.Process.Alive() {
+		h.farewell(ctx, st)
+	}
+	return h.teardown(ctx, dir, st)
+}
+
+// teardown removes all that there may be of a sandbox, whatever its state: it
+// is the undo of every step of a creation, the end of each sandbox, and the
+// cleaner after a kill -9. Nothing that is gone already is an error.
+func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
+	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon}
+	for _, c := range st.Containers {
+		handles = append(append(handles, values(c.Execs)...), c.Shim)
+	}
+	left, err := proc.WithWorkingDir(dir.Path)
+	if err != nil {
+		return err
+	}
+	if err := endAll(ctx, append(handles, left...)); err != nil {
+		return err
+	}
+	// Each of these is tried even if another fails, but the folder goes only
+	// when nothing is mounted in it any more.
+	err = errors.Join(
+		unshare(dir),
+		st.Network.remove(dir),
+		st.removeCgroups(ctx),
+	)
+	if err != nil {
+		return err
+	}
+	return dir.Remove()
+}
+
+// unshare takes the shared folder away, if there is one yet.
+func unshare(dir *state.Dir) error {
+	folder, err := share.Open(sharedPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return folder.Remove()
+}
+
+func (st *State) removeCgroups(ctx context.Context) error {
+	errs := []error{st.Cgroups.remove(ctx)}
+	for _, c := range st.Containers {
+		if c.Cgroup != nil {
+			errs = append(errs, c.Cgroup.Remove(ctx, true))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// farewell asks the guest to end its containers and to write back what is
+// cached, then waits for the shims to tell the engine how they ended.
+func (h *Host) farewell(ctx context.Context, st *State) {
+	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	defer cancel()
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		h.log.Debug("the guest takes no farewell", "sandbox", st.ID, "error", err)
+		return
+	}
+	defer agent.Close()
+	err = callFor(ctx, farewellTimeout, func(ctx context.Context) error {
+		_, err := agent.DestroySandbox(ctx, &agentpb.DestroySandboxRequest{})
+		return err
+	})
+	if err != nil {
+		h.log.Debug("the guest takes no farewell", "sandbox", st.ID, "error", err)
+		return
+	}
+	for _, c := range st.Containers {
+		if c.Started {
+			c.Shim.Wait(ctx) // out of time: it is ended with the rest
+		}
+	}
+}
+
+// endAll ends processes at the same time and waits until all are gone.
+func endAll(ctx context.Context, handles []proc.Handle) error {
+	errs := make([]error, len(handles))
+	var wg sync.WaitGroup
+	for i, handle := range handles {
+		wg.Go(func() { errs[i] = handle.Kill(ctx) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}

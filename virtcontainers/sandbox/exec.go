@@ -1,0 +1,135 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"github.com/containerd/console"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/internal/undo"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// ExecRequest describes a further process of a container.
+type ExecRequest struct {
+	ID      string
+	Process *specs.Process
+	// IgnorePaused starts it in a paused container, too; it waits frozen.
+	IgnorePaused bool
+	// Console is the socket that gets the terminal's master; empty for none.
+	Console string
+	Stdio   container.Stdio
+	// Publish tells the engine the shim's pid; the process runs by then.
+	Publish func(pid int) error
+}
+
+// Exec starts a further process in a container and answers its shim.
+func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim, err error) {
+	dir, st, c, err := h.load(req.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.status().Check(container.Exec); err != nil {
+		return nil, err
+	}
+	if c.status() == container.Paused && !req.IgnorePaused {
+		return nil, fmt.Errorf("cannot exec in a paused container (use --ignore-paused to override)")
+	}
+	var done undo.List
+	defer func() {
+		if err != nil {
+			done.Run() // the process's own error says more than what its shim's end does
+		}
+	}()
+	execID, err := newExecID()
+	if err != nil {
+		return nil, err
+	}
+	shim, err = h.startShim(ctx, dir, st, req.ID, execID, req.Process, req.Console, req.Stdio)
+	if err != nil {
+		return nil, err
+	}
+	done.Add("end shim", shim.Abandon)
+
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Close()
+	document, err := json.Marshal(req.Process)
+	if err != nil {
+		return nil, err
+	}
+	if err := agent.call(ctx, func(ctx context.Context) error {
+		_, err := agent.ExecProcess(ctx, &agentpb.ExecProcessRequest{
+			ContainerId: req.ID, ExecId: execID, Process: document, IgnorePaused: req.IgnorePaused,
+		})
+		return err
+	}); err != nil {
+		return nil, err
+	}
+	done.Add("end process", func() error {
+		_, err := agent.SignalProcess(context.Background(), &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
+		return err
+	})
+	if err := h.change(dir, req.ID, func(c *Container) { c.addExec(execID, shim.Handle) }); err != nil {
+		return nil, err
+	}
+	if err := req.Publish(shim.Handle.PID); err != nil {
+		return nil, err
+	}
+	return shim, shim.Release()
+}
+
+// addExec records an exec's shim and forgets those that have ended.
+func (c *Container) addExec(id string, shim proc.Handle) {
+	for old, handle := range c.Execs {
+		if !handle.Alive() {
+			delete(c.Execs, old)
+		}
+	}
+	if c.Execs == nil {
+		c.Execs = map[string]proc.Handle{}
+	}
+	c.Execs[id] = shim
+}
+
+// newExecID is random: two execs at once must not get the same.
+func newExecID() (string, error) {
+	b := make([]byte, 16)
+	if _, err := rand.Read(b); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(b), nil
+}
+
+// startShim starts the shim of one process, inside the sandbox's network
+// namespace: engines look for the container's network at /proc/PID/ns/net.
+func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, execID string, p *specs.Process, socket string, stdio container.Stdio) (*container.Shim, error) {
+	if socket != "" {
+		slave, err := container.NewConsole(ctx, socket, consoleSize(p))
+		if err != nil {
+			return nil, err
+		}
+		defer slave.Close()
+		stdio.Stdin, stdio.Stdout, stdio.Stderr = slave, slave, slave
+	}
+	return container.StartShim(h.settings.Shim, &container.ShimSpec{
+		Agent: st.Agent, Container: id, Exec: execID, Terminal: p.Terminal, Title: p.Args,
+		Stdio: stdio, Dir: dir.Path, LogFile: h.settings.LogFile,
+	}, st.Network.start)
+}
+
+func consoleSize(p *specs.Process) *console.WinSize {
+	if p.ConsoleSize == nil {
+		return nil
+	}
+	return &console.WinSize{Height: uint16(p.ConsoleSize.Height), Width: uint16(p.ConsoleSize.Width)}
+}

@@ -1,0 +1,80 @@
+package sandbox
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+)
+
+// guestContainer is a sandbox's first container as the agent gets it.
+type guestContainer struct {
+	id       string
+	document []byte
+	infra    bool
+	spec     *specs.Spec
+	network  []network.Pair
+}
+
+// seedBytes is how much randomness a new guest gets: what the kernel's pool
+// holds (256 bits, drivers/char/random.c), twice.
+const seedBytes = 64
+
+// createSandbox waits for the agent's first answer and has it set up the
+// sandbox with its first container, in one call.
+func (b *boot) createSandbox(ctx context.Context, st *State, c guestContainer) error {
+	ctx, cancel := b.vm.Bind(ctx)
+	defer cancel()
+	ctx, stop := context.WithTimeout(ctx, b.deadline())
+	defer stop()
+	agent, err := dial.Connect(ctx, st.Agent, "kata-runtime")
+	if err != nil {
+		return b.failure(ctx, err)
+	}
+	defer agent.Close()
+	request, err := b.request(st, c)
+	if err != nil {
+		return err
+	}
+	if _, err := agent.CreateSandbox(ctx, request); err != nil {
+		if b.vm.Alive() && ctx.Err() == nil {
+			return fmt.Errorf("unable to start container process: %w", guestError(err))
+		}
+		return b.failure(ctx, guestError(err))
+	}
+	return nil
+}
+
+func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxRequest, error) {
+	seed := make([]byte, seedBytes)
+	if _, err := rand.Read(seed); err != nil {
+		return nil, err
+	}
+	interfaces, routes, neighbours := network.Guest(c.network)
+	sharePID := c.infra && !hasNamespace(c.spec, specs.PIDNamespace)
+	return &agentpb.CreateSandboxRequest{
+		SandboxId: st.ID, Hostname: c.spec.Hostname,
+		ClockNs: time.Now().UnixNano(), Entropy: seed,
+		Storages:   []*agentpb.Storage{b.config.Share.Storage(b.choice)},
+		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
+		SharePid: sharePID, GuestHookPath: b.config.Hypervisor.GuestHookPath,
+		Container: &agentpb.CreateContainerRequest{
+			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, SharePid: sharePID,
+		},
+	}, nil
+}
+
+func hasNamespace(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == kind {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,122 @@
+package sandbox
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// inGuest checks that the state allows an operation, connects to the agent and
+// makes the call.
+func (h *Host) inGuest(ctx context.Context, id string, op container.Operation, do func(context.Context, *agent) error) (*state.Dir, error) {
+	dir, st, c, err := h.load(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.status().Check(op); err != nil {
+		return nil, err
+	}
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		return nil, fmt.Errorf("%s container %s: %w", op, id, err)
+	}
+	defer agent.Close()
+	if err := agent.call(ctx, func(ctx context.Context) error { return do(ctx, agent) }); err != nil {
+		return nil, fmt.Errorf("%s container %s: %w", op, id, err)
+	}
+	return dir, nil
+}
+
+// Pause freezes all processes of a container.
+func (h *Host) Pause(ctx context.Context, id string) error {
+	dir, err := h.inGuest(ctx, id, container.Pause, func(ctx context.Context, a *agent) error {
+		_, err := a.PauseContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.change(dir, id, func(c *Container) { c.Paused = true })
+}
+
+// Resume lets a paused container go on.
+func (h *Host) Resume(ctx context.Context, id string) error {
+	dir, err := h.inGuest(ctx, id, container.Resume, func(ctx context.Context, a *agent) error {
+		_, err := a.ResumeContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return h.change(dir, id, func(c *Container) { c.Paused = false })
+}
+
+// Update changes a container's limits; what is absent is left as it is.
+func (h *Host) Update(ctx context.Context, id string, resources *specs.LinuxResources) error {
+	document, err := json.Marshal(resources)
+	if err != nil {
+		return err
+	}
+	_, err = h.inGuest(ctx, id, container.Update, func(ctx context.Context, a *agent) error {
+		_, err := a.UpdateContainer(ctx, &agentpb.UpdateContainerRequest{ContainerId: id, Resources: document})
+		return err
+	})
+	return err
+}
+
+// Stats answers a container's resource use as the guest measures it.
+func (h *Host) Stats(ctx context.Context, id string) (*agentpb.StatsReply, error) {
+	var reply *agentpb.StatsReply
+	_, err := h.inGuest(ctx, id, container.Stats, func(ctx context.Context, a *agent) (err error) {
+		reply, err = a.StatsContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
+		return err
+	})
+	return reply, err
+}
+
+// Processes lists a container's processes with their pids in the guest.
+func (h *Host) Processes(ctx context.Context, id string) ([]*agentpb.ProcessInfo, error) {
+	var reply *agentpb.ListProcessesReply
+	_, err := h.inGuest(ctx, id, container.List, func(ctx context.Context, a *agent) (err error) {
+		reply, err = a.ListProcesses(ctx, &agentpb.ContainerRequest{ContainerId: id})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return reply.Processes, nil
+}
+
+// ShimPIDs lists the pids, on the host, of the shims that stand for a
+// container's living processes.
+func (h *Host) ShimPIDs(id string) ([]int, error) {
+	_, _, c, err := h.load(id)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.status().Check(container.List); err != nil {
+		return nil, err
+	}
+	pids := []int{}
+	for _, shim := range append([]proc.Handle{c.Shim}, values(c.Execs)...) {
+		if shim.Alive() {
+			pids = append(pids, shim.PID)
+		}
+	}
+	return pids, nil
+}
+
+func values(m map[string]proc.Handle) []proc.Handle {
+	var all []proc.Handle
+	for _, v := range m {
+		all = append(all, v)
+	}
+	return all
+}

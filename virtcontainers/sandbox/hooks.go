@@ -1,0 +1,37 @@
+package sandbox
+
+import (
+	"context"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+)
+
+// createHooks runs the hooks of create that are the host's, in the order of
+// the runtime-spec (runtime.md, "Lifecycle"). createContainer's program is
+// looked up on the host but runs in the container's namespaces; of those the
+// host has the network's, so that is where it runs.
+func (h *Host) createHooks(ctx context.Context, st *State, c *Container) error {
+	hooks := c.Spec.Hooks
+	if hooks == nil {
+		return nil
+	}
+	state := c.ociState(specs.StateCreating)
+	//nolint:staticcheck // deprecated, and used by every Docker up to 27
+	if err := h.runHooks(ctx, &State{}, "prestart", hooks.Prestart, state); err != nil {
+		return err
+	}
+	if err := h.runHooks(ctx, &State{}, "createRuntime", hooks.CreateRuntime, state); err != nil {
+		return err
+	}
+	return h.runHooks(ctx, st, "createContainer", hooks.CreateContainer, state)
+}
+
+// runHooks runs one stage: in the sandbox's network namespace if st has one,
+// else where we are.
+func (h *Host) runHooks(ctx context.Context, st *State, stage string, hooks []specs.Hook, state *specs.State) error {
+	if len(hooks) == 0 {
+		return nil
+	}
+	return container.RunHooks(ctx, stage, hooks, state, st.Network.start)
+}

@@ -1,0 +1,131 @@
+// Package sandbox makes, changes and ends sandboxes: a virtual machine with
+// the containers in it. It is the only package that knows all the parts; both
+// the command line and the shimv2 service call it.
+package sandbox
+
+import (
+	"errors"
+	"log/slog"
+	"time"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// Settings are the parsed settings by which sandboxes are made.
+type Settings struct {
+	Hypervisor *hypervisor.Config
+	Share      *share.Config
+	Network    *network.Config
+	Shim       *container.ShimConfig
+	Proxy      *ProxyConfig
+	Agent      *AgentConfig
+
+	Cgroups *resources.Config
+
+	// SystemdCgroup: cgroup paths have systemd's form "slice:prefix:name".
+	SystemdCgroup bool
+	// DisableGuestSeccomp leaves out a container's seccomp profile.
+	DisableGuestSeccomp bool
+	// LogFile is where helpers log; empty: nowhere.
+	LogFile string
+}
+
+// ProxyConfig is the table [proxy.kata].
+type ProxyConfig struct {
+	// Path is the binary kata-proxy.
+	Path string `toml:"path"`
+	// EnableDebug makes the proxy log each connection.
+	EnableDebug bool `toml:"enable_debug"`
+}
+
+// AgentConfig is the table [agent.kata].
+type AgentConfig struct {
+	// EnableDebug makes the agent log each call on the guest's console.
+	EnableDebug bool `toml:"enable_debug"`
+}
+
+// Host is the place where sandboxes live: a root folder on this machine. Its
+// methods keep nothing between calls; any number of processes may call them at
+// the same time.
+type Host struct {
+	store    *state.Store
+	settings *Settings
+	log      *slog.Logger
+}
+
+// NewHost answers the host whose sandboxes lie below root. settings may be nil
+// for a caller that starts nothing: neither Create nor Exec.
+func NewHost(root string, settings *Settings, log *slog.Logger) (*Host, error) {
+	store, err := state.Open(root)
+	if err != nil {
+		return nil, err
+	}
+	return &Host{store: store, settings: settings, log: log}, nil
+}
+
+// ErrNotExist is the answer about a container that nobody knows.
+var ErrNotExist = state.ErrNotExist
+
+// errDying is for operations that need a VM when it has ended.
+var errDying = errors.New("its virtual machine has ended: delete the container")
+
+// State is what is kept on disk of one sandbox.
+type State struct {
+	ID string `json:"id"`
+	// VM, Proxy and ShareDaemon are the processes that outlive a command; zero
+	// where there is none (yet).
+	VM          hypervisor.VM `json:"vm"`
+	Proxy       proc.Handle   `json:"proxy"`
+	ShareDaemon proc.Handle   `json:"share_daemon"`
+	// Agent is the agent's address.
+	Agent   string  `json:"agent"`
+	Network Network `json:"network"`
+	// Cgroups are those that were made for the sandbox.
+	Cgroups Cgroups `json:"cgroups"`
+	// ShareDriver is "virtiofs" or "9p".
+	ShareDriver string                `json:"share_driver"`
+	Containers  map[string]*Container `json:"containers"`
+}
+
+// Container is what is kept of one container.
+type Container struct {
+	ID      string    `json:"id"`
+	Bundle  string    `json:"bundle"`
+	Rootfs  string    `json:"rootfs"`
+	Created time.Time `json:"created"`
+	Owner   int       `json:"owner"`
+	// Creator is the process that is making the container; zero when it is done.
+	Creator proc.Handle `json:"creator"`
+	// Shim stands for the init process.
+	Shim    proc.Handle `json:"shim"`
+	Started bool        `json:"started"`
+	Paused  bool        `json:"paused"`
+	// Cgroup is that of a container that joined a pod.
+	Cgroup *resources.Group `json:"cgroup,omitempty"`
+	// Spec is config.json as it was at create.
+	Spec Spec `json:"spec"`
+	// Execs are the shims of further processes, by exec id.
+	Execs map[string]proc.Handle `json:"execs,omitempty"`
+}
+
+// status follows from who lives: a container whose shim has ended is stopped,
+// whatever the guest may say.
+func (c *Container) status() container.Status {
+	switch {
+	case c.Creator.Alive():
+		return container.Creating
+	case c.Creator.PID != 0, !c.Shim.Alive():
+		return container.Stopped // a creation that was cut off, or a process that ended
+	case c.Paused:
+		return container.Paused
+	case c.Started:
+		return container.Running
+	}
+	return container.Created
+}

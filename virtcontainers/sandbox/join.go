@@ -1,0 +1,120 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/internal/undo"
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+)
+
+// join creates a further container in a pod's sandbox.
+func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (_ *container.Shim, err error) {
+	if err := validID(sandboxID); err != nil {
+		return nil, fmt.Errorf("sandbox: %w", err)
+	}
+	dir, err := h.store.Sandbox(sandboxID)
+	if err != nil {
+		return nil, err
+	}
+	st := new(State)
+	if err := dir.Read(st); err != nil {
+		return nil, err
+	}
+	if !st.VM.Process.Alive() {
+		return nil, fmt.Errorf("sandbox %s: its virtual machine has ended: delete the pod", sandboxID)
+	}
+	var done undo.List
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, done.Run())
+		}
+	}()
+	if err := dir.Claim(req.ID); err != nil {
+		return nil, err
+	}
+	done.Add("release the id", func() error { return dir.Release(req.ID) })
+	c, err := newContainer(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := dir.Update(st, func() error { st.Containers[c.ID] = c; return nil }); err != nil {
+		return nil, err
+	}
+	done.Add("forget the container", func() error {
+		return dir.Update(st, func() error { delete(st.Containers, c.ID); return nil })
+	})
+	shim, err := h.startShim(ctx, dir, st, c.ID, "", c.Spec.Process, req.Console, req.Stdio)
+	if err != nil {
+		return nil, err
+	}
+	done.Add("end shim", shim.Abandon)
+	c.Shim = shim.Handle
+	group, err := h.joinCgroup(c, req.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	done.Add("remove cgroup", func() error { return group.Remove(context.Background(), true) })
+	c.Cgroup = group
+	if err := h.createHooks(ctx, st, c); err != nil {
+		return nil, err
+	}
+	done.Add("unshare the container", func() error {
+		folder, err := share.Open(sharedPath(dir))
+		if err != nil {
+			return err
+		}
+		return folder.RemoveContainer(c.ID)
+	})
+	document, err := h.shareContainer(dir, c, req.Bundle)
+	if err != nil {
+		return nil, err
+	}
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		return nil, err
+	}
+	defer agent.Close()
+	err = agent.call(ctx, func(ctx context.Context) error {
+		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{ContainerId: c.ID, OciSpec: document})
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("unable to start container process: %w", err)
+	}
+	done.Add("remove the container in the guest", func() error {
+		return agent.call(context.Background(), func(ctx context.Context) error {
+			_, err := agent.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
+			return err
+		})
+	})
+	if err := req.Publish(c.Shim.PID); err != nil {
+		return nil, err
+	}
+	err = h.change(dir, c.ID, func(disk *Container) {
+		c.Creator = proc.Handle{}
+		*disk = *c
+	})
+	if err != nil {
+		return nil, err
+	}
+	return shim, shim.Release()
+}
+
+func (h *Host) joinCgroup(c *Container, bundle *oci.Bundle) (*resources.Group, error) {
+	path, err := resources.ContainerPath(bundle.Spec.Linux.CgroupsPath, c.ID, h.settings.SystemdCgroup)
+	if err != nil {
+		return nil, err
+	}
+	group, warnings, err := resources.Create(path, h.settings.SystemdCgroup, c.Shim.PID)
+	for _, w := range warnings {
+		h.log.Debug("cgroup: "+w, "id", c.ID)
+	}
+	return group, err
+}

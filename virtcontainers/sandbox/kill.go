@@ -1,0 +1,59 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+)
+
+// Kill sends a signal to a container's init process, or to all its processes.
+// SIGKILL works even on a guest that does not answer: if the container is the
+// only one, its VM is ended.
+func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) error {
+	_, st, c, err := h.load(id)
+	if err != nil {
+		return err
+	}
+	status := c.status()
+	if status == container.Stopped && all {
+		return nil // as runc: nobody is left to get it
+	}
+	if err := status.Check(container.Kill); err != nil {
+		if status == container.Stopped {
+			// The text that engines look for.
+			return errors.New("container not running")
+		}
+		return err
+	}
+	err = h.signal(ctx, st, c, sig, all)
+	if err != nil && sig == unix.SIGKILL && len(st.Containers) == 1 {
+		h.log.Warn("the guest does not take the signal: ending its VM", "id", id, "error", err)
+		return st.VM.Process.Kill(ctx)
+	}
+	return err
+}
+
+func (h *Host) signal(ctx context.Context, st *State, c *Container, sig unix.Signal, all bool) error {
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		return fmt.Errorf("kill container %s: %w", c.ID, err)
+	}
+	defer agent.Close()
+	err = callFor(ctx, killTimeout, func(ctx context.Context) error {
+		_, err := agent.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: c.ID, Signal: uint32(sig), All: all})
+		return err
+	})
+	switch {
+	case err == nil:
+		return nil
+	case guestCode(err) == codes.FailedPrecondition || guestCode(err) == codes.NotFound:
+		return errors.New("container not running") // it ended just now
+	}
+	return fmt.Errorf("kill container %s: %w", c.ID, err)
+}

@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// shmPath is the sandbox's shared memory folder in the guest.
+const shmPath = "/run/kata-containers/sandbox/shm"
+
+// shareContainer puts a container's root file system and volumes into the
+// shared folder and answers the spec as the guest shall see it.
+func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle) ([]byte, error) {
+	folder, err := share.Open(sharedPath(dir))
+	if err != nil {
+		return nil, err
+	}
+	plan := oci.GuestPlan{Sources: map[int]string{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
+	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
+		return nil, err
+	}
+	for i, m := range bundle.Spec.Mounts {
+		switch oci.KindOf(m) {
+		case oci.Shared:
+			plan.Sources[i], err = folder.AddMount(c.ID, i, m.Source, mountOptions(m.Options))
+		case oci.Shm:
+			plan.ShmSize[i], err = shmSize(m.Source)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)
+		}
+	}
+	spec := *bundle.Spec
+	if h.settings.DisableGuestSeccomp && spec.Linux.Seccomp != nil {
+		h.log.Warn("the seccomp profile is left out", "id", c.ID, "key", "disable_guest_seccomp")
+		linux := *spec.Linux
+		linux.Seccomp = nil
+		spec.Linux = &linux
+	}
+	return oci.GuestSpec(&spec, plan)
+}
+
+// mountOptions are those of a spec's mount that count on the host.
+func mountOptions(options []string) share.MountOptions {
+	has := func(names ...string) bool {
+		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(options, name) })
+	}
+	return share.MountOptions{
+		ReadOnly:     has("ro", "rro"),
+		NonRecursive: has("bind") && !has("rbind"),
+		Slave:        has("slave", "rslave", "shared", "rshared"),
+	}
+}
+
+// shmSize is the size in bytes of the tmpfs that the engine made for
+// /dev/shm: it knows what the user asked for (--shm-size).
+func shmSize(source string) (uint64, error) {
+	var st unix.Statfs_t
+	if err := unix.Statfs(source, &st); err != nil {
+		return 0, fmt.Errorf("%s: %w", source, err)
+	}
+	if st.Type != unix.TMPFS_MAGIC {
+		return 64 << 20, nil // a plain folder has no size: Docker's default
+	}
+	return st.Blocks * uint64(st.Bsize), nil
+}

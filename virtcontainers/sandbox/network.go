@@ -1,0 +1,234 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// nicName is the name of the sandbox's n-th NIC in its network namespace.
+func nicName(n int) string { return fmt.Sprintf("kata%d", n) }
+
+// Network is what is kept of a sandbox's network.
+type Network struct {
+	// Namespace is the path of the network namespace; empty for the host's own.
+	Namespace string `json:"namespace"`
+	// Ours: the namespace was made by us and goes with the sandbox.
+	Ours bool `json:"ours"`
+	// NICs are the VM's; the first is there before anyone knows an interface.
+	NICs []network.NIC `json:"nics,omitempty"`
+	// Pairs are the interfaces that the guest has taken over.
+	Pairs []network.Pair `json:"pairs,omitempty"`
+}
+
+// open finds the namespace of a new sandbox: the engine's, or one of our own.
+func (n *Network) open(dir *state.Dir, netns string, config *network.Config) error {
+	if config.DisableNewNetNS {
+		return nil
+	}
+	if netns != "" {
+		n.Namespace = netns
+		return nil
+	}
+	n.Namespace, n.Ours = filepath.Join(dir.Path, "netns"), true
+	ns, err := network.NewNamespace(n.Namespace)
+	if err != nil {
+		return err
+	}
+	return ns.Close()
+}
+
+// start begins a process in the sandbox's namespace.
+func (n *Network) start(cmd *exec.Cmd) error {
+	if n.Namespace == "" {
+		return cmd.Start()
+	}
+	ns, err := network.OpenNamespace(n.Namespace)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	return ns.Start(cmd)
+}
+
+// plug makes the NICs that the VM boots with: one for each interface that is
+// there already, and one at least. None without a network. The caller closes them.
+func (n *Network) plug(config *network.Config, queues network.Queues) (taps []*network.Tap, err error) {
+	if n.Namespace == "" || config.Model == network.ModelNone {
+		return nil, nil
+	}
+	ns, err := network.OpenNamespace(n.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	defer func() {
+		if err != nil {
+			for _, t := range taps {
+				t.Close()
+			}
+		}
+	}()
+	var interfaces []network.Interface
+	if !n.Ours { // a new namespace has none
+		if interfaces, err = network.Scan(ns); err != nil {
+			return nil, err
+		}
+	}
+	for i := range max(1, len(interfaces)) {
+		var tap *network.Tap
+		// A macvtap is made on its interface, so only where that is there already.
+		if config.Model == network.ModelMacvtap && i < len(interfaces) {
+			tap, err = network.CreateMacvtap(ns, interfaces[i], nicName(i), queues)
+		} else {
+			tap, err = network.CreateTap(ns, nicName(i), queues)
+		}
+		if err != nil {
+			return taps, err
+		}
+		taps = append(taps, tap)
+		n.NICs = append(n.NICs, tap.NIC)
+	}
+	return taps, nil
+}
+
+// hotplugger plugs a further NIC into the running VM.
+type hotplugger func(id string, tap *network.Tap) error
+
+// connect looks for interfaces that the guest has not taken over yet and ties
+// each to a NIC, which is plugged if there is no free one. It answers the new ones.
+func (n *Network) connect(plug hotplugger) ([]network.Pair, error) {
+	if len(n.NICs) == 0 {
+		return nil, nil
+	}
+	ns, err := network.OpenNamespace(n.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	defer ns.Close()
+	interfaces, err := network.Scan(ns, n.NICs...)
+	if err != nil {
+		return nil, err
+	}
+	var fresh []network.Pair
+	for _, i := range interfaces {
+		if n.has(i) {
+			continue
+		}
+		if len(n.Pairs) == len(n.NICs) {
+			if err := n.add(ns, plug); err != nil {
+				return nil, fmt.Errorf("interface %s: %w", i.Name, err)
+			}
+		}
+		pair, err := network.Connect(ns, i, n.NICs[len(n.Pairs)])
+		if err != nil {
+			return nil, err
+		}
+		n.Pairs = append(n.Pairs, pair)
+		fresh = append(fresh, pair)
+	}
+	return fresh, nil
+}
+
+// add makes a further tap and plugs it.
+func (n *Network) add(ns *network.Namespace, plug hotplugger) error {
+	tap, err := network.CreateTap(ns, nicName(len(n.NICs)), network.Queues{Count: 1})
+	if err != nil {
+		return err
+	}
+	defer tap.Close()
+	if err := plug(nicID(len(n.NICs)), tap); err != nil {
+		return err
+	}
+	tap.NIC.Hotplugged = true
+	n.NICs = append(n.NICs, tap.NIC)
+	return nil
+}
+
+// nicID is the name of the n-th NIC in the VM.
+func nicID(n int) string { return fmt.Sprintf("nic%d", n) }
+
+// hotplug answers how a NIC gets into a VM that runs.
+func hotplug(ctx context.Context, vm *hypervisor.VM) hotplugger {
+	return func(id string, tap *network.Tap) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		monitor, err := vm.Monitor(ctx)
+		if err != nil {
+			return err
+		}
+		defer monitor.Close()
+		return monitor.HotplugNIC(ctx, vmNIC(id, tap))
+	}
+}
+
+func vmNIC(id string, tap *network.Tap) hypervisor.NIC {
+	return hypervisor.NIC{ID: id, MAC: tap.NIC.MAC, Taps: tap.Queues, VHosts: tap.VHosts}
+}
+
+func (n *Network) has(i network.Interface) bool {
+	for _, p := range n.Pairs {
+		if p.Interface.Index == i.Index {
+			return true
+		}
+	}
+	return false
+}
+
+// remove takes back what was done in the namespace, or the namespace itself.
+func (n *Network) remove(dir *state.Dir) error {
+	if n.Namespace == "" || n.Ours {
+		// Also the one of a creation that was killed before it wrote its state.
+		return network.RemoveNamespace(filepath.Join(dir.Path, "netns"))
+	}
+	ns, err := network.OpenNamespace(n.Namespace)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // the engine took its namespace away, with all in it
+	}
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	var errs []error
+	for _, p := range n.Pairs {
+		errs = append(errs, network.Disconnect(ns, p), p.NIC.Remove(ns, p.Interface))
+	}
+	return errors.Join(errs...)
+}
+
+// updateNetwork brings interfaces into the guest that came after create
+// (Docker 28 and later fill the namespace between create and start).
+func (h *Host) updateNetwork(ctx context.Context, dir *state.Dir, st *State, a *agent) error {
+	fresh, err := st.Network.connect(hotplug(ctx, &st.VM))
+	if err != nil || len(fresh) == 0 {
+		return err
+	}
+	interfaces, _, neighbours := network.Guest(fresh)
+	_, routes, _ := network.Guest(st.Network.Pairs) // they replace all that are there
+	err = a.call(ctx, func(ctx context.Context) error {
+		if _, err := a.UpdateInterfaces(ctx, &agentpb.UpdateInterfacesRequest{Interfaces: interfaces}); err != nil {
+			return err
+		}
+		if _, err := a.UpdateRoutes(ctx, &agentpb.UpdateRoutesRequest{Routes: routes}); err != nil {
+			return err
+		}
+		if len(neighbours) == 0 {
+			return nil
+		}
+		_, err := a.AddNeighbours(ctx, &agentpb.AddNeighboursRequest{Neighbours: neighbours})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	disk := new(State)
+	return dir.Update(disk, func() error { disk.Network = st.Network; return nil })
+}

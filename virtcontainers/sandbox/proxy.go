@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+)
+
+func (c *AgentConfig) kernelParams() []string {
+	if c.EnableDebug {
+		return []string{"agent.log=debug"}
+	}
+	return nil
+}
+
+// startProxy starts kata-proxy: it carries connections to the agent if there
+// is no vsock (listener is its socket then) and keeps the guest's console.
+func (b *boot) startProxy(st *State, listener *os.File) error {
+	args := []string{
+		"--sandbox", st.ID, "--console-socket", consoleSocket, "--console-log", consoleLog, "--log", proxyLog,
+	}
+	if b.config.Proxy.EnableDebug {
+		args = append(args, "--debug")
+	}
+	cmd := exec.Command(b.config.Proxy.Path, args...)
+	if listener != nil {
+		cmd.Args = append(cmd.Args, "--agent-socket", agentSocket, "--listen-fd", "3")
+		cmd.ExtraFiles = []*os.File{listener}
+	}
+	cmd.Dir = b.dir.Path
+	cmd.Env = []string{}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)
+	}
+	var err error
+	st.Proxy, err = proc.Of(cmd.Process.Pid)
+	if err != nil {
+		cmd.Process.Kill()
+		return fmt.Errorf("start kata-proxy: %w", err)
+	}
+	go cmd.Wait() // as long as we are its parent
+	return nil
+}
+
+// consoleLines and consoleBytes bound what of the console goes into an error.
+const (
+	consoleLines = 5
+	consoleBytes = 4096
+)
+
+// consoleTail answers the last lines of the guest's console on one line.
+func consoleTail(path string) string {
+	data, err := os.ReadFile(path) // bounded by the proxy
+	if err != nil {
+		return ""
+	}
+	if len(data) > consoleBytes {
+		data = data[len(data)-consoleBytes:]
+	}
+	var lines []string
+	for line := range strings.Lines(string(data)) {
+		if line = strings.TrimSpace(clean(line)); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines[max(0, len(lines)-consoleLines):], " | ")
+}

@@ -1,0 +1,312 @@
+// Package state keeps what is known of a sandbox on disk: one JSON file per
+// sandbox, and a link per container that claims its id.
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+var (
+	// ErrNotExist is the answer about an id that nobody has. The text is what
+	// engines look for.
+	ErrNotExist = errors.New("container does not exist")
+	// ErrExist is the answer to claiming an id that is taken.
+	ErrExist = errors.New("container with given ID already exists")
+)
+
+// Store is a runtime's root folder. Its methods may be called by any number
+// of processes at a time.
+type Store struct {
+	root string
+}
+
+// Open answers the store below root; the folder is made when the first id is
+// claimed. Paths are resolved here, so that they compare with those that the
+// kernel shows: engines pass "/var/run/..." as a root.
+func Open(root string) (*Store, error) {
+	abs, err := filepath.Abs(root)
+	if err != nil {
+		return nil, fmt.Errorf("root %s: %w", root, err)
+	}
+	missing := ""
+	for dir := abs; ; {
+		real, err := filepath.EvalSymlinks(dir)
+		if err == nil {
+			return &Store{root: filepath.Join(real, missing)}, nil
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("root %s: %w", root, err)
+		}
+		missing = filepath.Join(filepath.Base(dir), missing)
+		dir = filepath.Dir(dir)
+	}
+}
+
+func (s *Store) link(container string) string {
+	return filepath.Join(s.root, "containers", container)
+}
+
+func (s *Store) dir(sandbox string) string {
+	return filepath.Join(s.root, "sandboxes", sandbox)
+}
+
+// Create claims a sandbox's id and its first container's, and makes the
+// sandbox's folder. ErrExist if one of them is taken.
+func (s *Store) Create(sandbox, container string) (*Dir, error) {
+	for _, sub := range []string{"containers", "sandboxes"} {
+		if err := os.MkdirAll(filepath.Join(s.root, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("root %s: %w", s.root, err)
+		}
+	}
+	if err := s.claim(sandbox, container); err != nil {
+		return nil, err
+	}
+	d := &Dir{Path: s.dir(sandbox), store: s}
+	if err := os.Mkdir(d.Path, 0o700); err != nil {
+		os.Remove(s.link(container))
+		if errors.Is(err, fs.ErrExist) {
+			return nil, fmt.Errorf("sandbox %s: %w", sandbox, ErrExist)
+		}
+		return nil, fmt.Errorf("sandbox %s: %w", sandbox, err)
+	}
+	return d, nil
+}
+
+// claim makes the link: symlink(2) is atomic and fails on an existing name.
+func (s *Store) claim(sandbox, container string) error {
+	err := os.Symlink(filepath.Join("..", "sandboxes", sandbox), s.link(container))
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%s: %w", container, ErrExist)
+	}
+	if err != nil {
+		return fmt.Errorf("container %s: %w", container, err)
+	}
+	return nil
+}
+
+// Find answers the folder of the sandbox that a container belongs to;
+// ErrNotExist if there is no such container.
+func (s *Store) Find(container string) (*Dir, error) {
+	target, err := os.Readlink(s.link(container))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", container, err)
+	}
+	return &Dir{Path: s.dir(filepath.Base(target)), store: s}, nil
+}
+
+// Sandbox answers the folder of a sandbox; ErrNotExist if there is none.
+func (s *Store) Sandbox(id string) (*Dir, error) {
+	d := &Dir{Path: s.dir(id), store: s}
+	if _, err := os.Stat(d.Path); err != nil {
+		return nil, fmt.Errorf("sandbox %s: %w", id, ErrNotExist)
+	}
+	return d, nil
+}
+
+// List answers the ids of all containers, sorted; none if there is no root yet.
+func (s *Store) List() ([]string, error) {
+	entries, err := os.ReadDir(filepath.Join(s.root, "containers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("root %s: %w", s.root, err)
+	}
+	var ids []string
+	for _, e := range entries {
+		ids = append(ids, e.Name())
+	}
+	sort.Strings(ids)
+	return ids, nil
+}
+
+// Dir is a sandbox's folder.
+type Dir struct {
+	Path  string
+	store *Store
+}
+
+// ID is the sandbox's id.
+func (d *Dir) ID() string { return filepath.Base(d.Path) }
+
+// Claim claims the id of a further container of the sandbox; ErrExist if it is taken.
+func (d *Dir) Claim(container string) error { return d.store.claim(d.ID(), container) }
+
+// Release gives a container's id back. A container that has none is no error.
+func (d *Dir) Release(container string) error {
+	err := os.Remove(d.store.link(container))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// Remove deletes the folder with all that is in it, then the links of all its
+// containers: whoever sees an id free can claim it. Nothing may be mounted in it.
+func (d *Dir) Remove() error {
+	// Deleting through a mount would delete what is not ours.
+	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(d.Path))
+	if err != nil {
+		return fmt.Errorf("sandbox %s: %w", d.ID(), err)
+	}
+	if len(mounts) > 0 {
+		return fmt.Errorf("sandbox %s: %s is still mounted: unmount it and delete again", d.ID(), mounts[0].Mountpoint)
+	}
+	if err := os.RemoveAll(d.Path); err != nil {
+		return fmt.Errorf("sandbox %s: %w", d.ID(), err)
+	}
+	ids, err := d.store.List()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if target, err := os.Readlink(d.store.link(id)); err == nil && filepath.Base(target) == d.ID() {
+			if err := d.Release(id); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+const file = "state.json"
+
+// Read decodes the state into v, without a lock: the file is only ever
+// replaced as a whole. fs.ErrNotExist if none was written yet.
+func (d *Dir) Read(v any) error {
+	data, err := os.ReadFile(filepath.Join(d.Path, file))
+	if err != nil {
+		return fmt.Errorf("sandbox %s: state: %w", d.ID(), err)
+	}
+	return decode(data, v, d.ID())
+}
+
+// Update reads the state into v (left alone if there is none yet), calls
+// change, and writes v back, all under the sandbox's lock. Nothing is written
+// if change fails. change must not wait for anything.
+func (d *Dir) Update(v any, change func() error) error {
+	unlock, err := d.lock()
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := d.Read(v); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := change(); err != nil {
+		return err
+	}
+	data, err := encode(v)
+	if err != nil {
+		return fmt.Errorf("sandbox %s: state: %w", d.ID(), err)
+	}
+	if err := write(filepath.Join(d.Path, file), data); err != nil {
+		return fmt.Errorf("sandbox %s: state: %w", d.ID(), err)
+	}
+	return nil
+}
+
+// lock takes the sandbox's lock, or ErrNotExist if the sandbox was removed meanwhile.
+func (d *Dir) lock() (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, ErrNotExist
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sandbox %s: lock: %w", d.ID(), err)
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	var st unix.Stat_t
+	if err == nil {
+		err = unix.Fstat(int(f.Fd()), &st)
+	}
+	if err == nil && st.Nlink == 0 {
+		err = ErrNotExist
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return func() { f.Close() }, nil
+}
+
+// write replaces the file at path: a reader sees the old content or the new.
+func write(path string, data []byte) (err error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".state-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.Remove(tmp.Name())
+		}
+	}()
+	if _, err = tmp.Write(data); err == nil {
+		err = tmp.Sync()
+	}
+	if closeErr := tmp.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(tmp.Name(), path)
+}
+
+// Version is the schema's. A change of what is written raises it and adds an
+// entry to migrations.
+const Version = 1
+
+// migrations turn the state of a version into the next one's.
+var migrations = map[int]func(json.RawMessage) (json.RawMessage, error){}
+
+// document is the file's outer form.
+type document struct {
+	Version int             `json:"version"`
+	Sandbox json.RawMessage `json:"sandbox"`
+}
+
+func encode(v any) ([]byte, error) {
+	inner, err := json.Marshal(v)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(document{Version: Version, Sandbox: inner})
+}
+
+func decode(data []byte, v any, id string) error {
+	var doc document
+	if err := json.Unmarshal(data, &doc); err != nil {
+		return fmt.Errorf("sandbox %s: state is damaged: %w", id, err)
+	}
+	if doc.Version > Version || doc.Version < 1 {
+		return fmt.Errorf("sandbox %s: state has version %d, this runtime knows 1 to %d: use the runtime that made it", id, doc.Version, Version)
+	}
+	for ; doc.Version < Version; doc.Version++ {
+		var err error
+		if doc.Sandbox, err = migrations[doc.Version](doc.Sandbox); err != nil {
+			return fmt.Errorf("sandbox %s: state of version %d: %w", id, doc.Version, err)
+		}
+	}
+	if err := json.Unmarshal(doc.Sandbox, v); err != nil {
+		return fmt.Errorf("sandbox %s: state is damaged: %w", id, err)
+	}
+	return nil
+}

@@ -1,0 +1,205 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+type sample struct {
+	N int `json:"n"`
+}
+
+func open(t *testing.T, root string) *Store {
+	t.Helper()
+	s, err := Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func TestRootIsResolved(t *testing.T) {
+	dir := t.TempDir()
+	real := filepath.Join(dir, "real")
+	if err := os.Mkdir(real, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("real", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	d, err := open(t, filepath.Join(dir, "link", "not", "yet")).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := filepath.Join(real, "not", "yet", "sandboxes", "a"); d.Path != want {
+		t.Errorf("path %s, want %s", d.Path, want)
+	}
+}
+
+func TestRemoveRefusesWhatIsMounted(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(d.Path, "m")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
+		t.Skip("cannot mount a tmpfs here:", err)
+	}
+	defer unix.Unmount(dir, 0)
+	precious := filepath.Join(dir, "precious")
+	if err := os.WriteFile(precious, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Remove(); err == nil || !strings.Contains(err.Error(), "still mounted") {
+		t.Errorf("Remove = %v", err)
+	}
+	if _, err := os.Stat(precious); err != nil {
+		t.Error("removed through a mount:", err)
+	}
+}
+
+func TestOneOfManyClaimsAnID(t *testing.T) {
+	s := open(t, t.TempDir())
+	var wg sync.WaitGroup
+	won := make(chan *Dir, 20)
+	for range 20 {
+		wg.Go(func() {
+			d, err := s.Create("a", "a")
+			if err == nil {
+				won <- d
+			} else if !errors.Is(err, ErrExist) {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if len(won) != 1 {
+		t.Fatalf("%d claims won, want 1", len(won))
+	}
+	if err := (<-won).Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if ids, err := s.List(); err != nil || len(ids) != 0 {
+		t.Errorf("List = %v, %v after Remove", ids, err)
+	}
+	if _, err := s.Find("a"); !errors.Is(err, ErrNotExist) {
+		t.Errorf("Find = %v, want ErrNotExist", err)
+	}
+}
+
+func TestMembersShareTheFolder(t *testing.T) {
+	s := open(t, t.TempDir())
+	d, err := s.Create("pod", "pod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Claim("app"); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Claim("app"); !errors.Is(err, ErrExist) {
+		t.Errorf("second claim: %v", err)
+	}
+	found, err := s.Find("app")
+	if err != nil || found.ID() != "pod" {
+		t.Errorf("Find(app) = %v, %v", found, err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	if ids, _ := s.List(); len(ids) != 0 {
+		t.Errorf("links left: %v", ids)
+	}
+}
+
+func TestUpdatesDoNotLoseEachOther(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 50 {
+		wg.Go(func() {
+			var v sample
+			if err := d.Update(&v, func() error { v.N++; return nil }); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	var v sample
+	if err := d.Read(&v); err != nil || v.N != 50 {
+		t.Errorf("n = %d, %v, want 50", v.N, err)
+	}
+	if err := d.Update(&v, func() error { v.N = 0; return errors.New("no") }); err == nil {
+		t.Error("the change's error is lost")
+	}
+	if err := d.Read(&v); err != nil || v.N != 50 {
+		t.Errorf("a failed change was written: %d, %v", v.N, err)
+	}
+	left, _ := filepath.Glob(filepath.Join(d.Path, ".state-*"))
+	if len(left) != 0 {
+		t.Errorf("temporary files left: %v", left)
+	}
+}
+
+func TestUpdateOfARemovedSandbox(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	var v sample
+	if err := d.Update(&v, func() error { return nil }); !errors.Is(err, ErrNotExist) {
+		t.Errorf("Update = %v, want ErrNotExist", err)
+	}
+	if err := d.Read(&v); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("Read = %v", err)
+	}
+}
+
+func TestDamagedState(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for content, want := range map[string]string{
+		"":                               "damaged",
+		"{":                              "damaged",
+		`{"version":0}`:                  "version 0",
+		`{"version":99,"sandbox":{}}`:    "version 99",
+		`{"version":1,"sandbox":"text"}`: "damaged",
+	} {
+		if err := os.WriteFile(filepath.Join(d.Path, file), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var v sample
+		if err := d.Read(&v); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q in it", content, err, want)
+		}
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"version":1,"sandbox":{"n":1}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var v sample
+		if err := decode(data, &v, "x"); err == nil {
+			if _, err := encode(v); err != nil {
+				t.Error(fmt.Sprint(v, err))
+			}
+		}
+	})
+}
