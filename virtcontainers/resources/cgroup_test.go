@@ -122,6 +122,35 @@ func TestSandboxBesideItsContainer(t *testing.T) {
 	}
 }
 
+// virtiofsd serves in a child that may be older than the group.
+func TestPlaceTakesDescendants(t *testing.T) {
+	path := place(t)
+	cmd := exec.Command("sh", "-c", "sh -c 'echo $$; read x; true' ; true")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer stdin.Close()
+	var child int
+	if _, err := fmt.Fscan(stdout, &child); err != nil || child == cmd.Process.Pid {
+		t.Fatal(child, err)
+	}
+	g := create(t, path, cmd.Process.Pid)
+	for controller, got := range cgroupOf(t, child) {
+		if g.Paths[controller] != "" && got != path {
+			t.Errorf("controller %q of the child: %s", controller, got)
+		}
+	}
+}
+
 // A group that somebody else made stays.
 func TestGroupThatWasThere(t *testing.T) {
 	path := place(t)
