@@ -194,6 +194,28 @@ func TestSharedParent(t *testing.T) {
 	}
 }
 
+// Whoever comes last takes our own top group away.
+func TestOurTopGoesWithTheLast(t *testing.T) {
+	place(t)
+	id := fmt.Sprintf("test-%d", os.Getpid())
+	var groups []*Group
+	for _, name := range []string{id + "-a", id + "-b"} {
+		groups = append(groups, create(t, overheadTop+"/"+name))
+	}
+	for _, g := range groups {
+		if err := g.Remove(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range groups[0].Paths {
+		left, err := os.ReadDir(filepath.Dir(dir))
+		folders := slices.ContainsFunc(left, os.DirEntry.IsDir) // of somebody's else
+		if !folders && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left (%v)", filepath.Dir(dir), err)
+		}
+	}
+}
+
 func TestCreateWithAProcessThatIsGone(t *testing.T) {
 	path := place(t)
 	alive := sleeper(t)
