@@ -66,7 +66,7 @@ func Write(path string, data []byte, m Manifest) error {
 // Read answers the manifest of the asset at path.
 func Read(path string) (Manifest, error) {
 	var m Manifest
-	data, err := os.ReadFile(path + ".json")
+	data, err := os.ReadFile(path + Suffix)
 	if err != nil {
 		return m, fmt.Errorf("manifest of %s: %w", path, err)
 	}
