@@ -72,7 +72,7 @@ func run(args []string, signals <-chan os.Signal) int {
 	}
 	// At once: what is typed before the process starts is not to be echoed twice.
 	if o.terminal {
-		restore, err := rawTerminal(os.Stdin)
+		restore, err := relay.RawTerminal(os.Stdin)
 		if err != nil {
 			logger.Error(err.Error())
 			return relay.Lost
