@@ -83,7 +83,7 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 		return nil, err
 	}
 	for _, note := range size.Notes {
-		h.log.Info(note)
+		h.log.Debug(note)
 	}
 	vm := &hypervisor.Spec{
 		Name: st.ID, Dir: dir.Path,
@@ -146,7 +146,7 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 		}
 		st.ShareDaemon = b.daemon.Process
 		for _, w := range b.daemon.Warnings {
-			b.log.Info(w, "sandbox", st.ID)
+			b.log.Debug(w, "sandbox", st.ID)
 		}
 		if out.VirtioFS, err = b.daemon.Connect(); err != nil {
 			return err

@@ -19,15 +19,25 @@ type Cgroups struct {
 	Sandbox   *resources.Group `json:"sandbox,omitempty"`
 }
 
-// place makes the cgroups and puts the sandbox's processes into them. pod tells
-// that c is a pod's infra container.
-func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec, pod bool) error {
-	path, err := resources.ContainerPath(spec.Linux.CgroupsPath, c.ID, settings.SystemdCgroup)
+// plan notes which cgroups will be made, for the state. pod tells that c is a
+// pod's infra container.
+func (g *Cgroups) plan(settings *Settings, st *State, c *Container, pod bool) error {
+	path, err := resources.ContainerPath(c.Spec.CgroupsPath, c.ID, settings.SystemdCgroup)
 	if err != nil {
 		return err
 	}
+	if g.Container, err = resources.Plan(path, settings.SystemdCgroup); err != nil {
+		return err
+	}
+	g.Sandbox, err = settings.Cgroups.PlanSandbox(g.Container, st.ID, pod)
+	return err
+}
+
+// place makes the planned cgroups and puts the sandbox's processes into them.
+func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, pod bool) error {
 	var warnings, more []string
-	if g.Container, warnings, err = resources.Create(path, settings.SystemdCgroup, c.Shim.PID); err != nil {
+	var err error
+	if g.Container, warnings, err = resources.Create(g.Container.Path, settings.SystemdCgroup, c.Shim.PID); err != nil {
 		return err
 	}
 	var pids []int

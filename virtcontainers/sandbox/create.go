@@ -126,6 +126,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 	defer cr.boot.close()
 	phases.done("launch")
+	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {
+		return nil, err
+	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
@@ -135,7 +138,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	c.Shim = cr.shim.Handle
-	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.req.Bundle.Spec, cr.role == oci.Infra); err != nil {
+	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
 	if err := cr.save(); err != nil {
