@@ -39,7 +39,7 @@ func (s settings) kernel(ctx context.Context) error {
 		return err
 	}
 	s.say("kernel from %s %s with %s", pkg.Name, pkg.Version, compiler)
-	key := cache.Key("kernel", buildVersion, pkg.SHA256, string(kernel.Fragment), compiler, strconv.FormatInt(s.epoch, 10))
+	key := cache.Key("kernel", buildVersion, pkg.SHA256, kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
 	dir, err := s.cache.Get(ctx, "kernel", key, func(ctx context.Context, dir string) error {
 		return s.buildKernel(ctx, pkg, key, dir)
 	})
