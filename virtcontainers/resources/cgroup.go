@@ -6,11 +6,14 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/manager"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
 )
 
 // Group is a host cgroup, as it is kept in the state. It is made without
@@ -87,8 +90,8 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 	slices.Sort(g.Made) // parents first
 	g.Made = slices.Compact(g.Made)
 	g.Paths = m.GetPaths()
-	if err == nil && len(pids) > 1 {
-		err = g.Place(pids[1:]...)
+	if err == nil {
+		err = g.Place(pids...)
 	}
 	if err == nil {
 		return g, nil, nil
@@ -184,14 +187,40 @@ func inherit(dir, file string) error {
 	return cgroups.WriteFile(dir, file, strings.TrimSpace(text))
 }
 
-// Place moves processes into the group, with all their threads.
+// Place moves processes into the group, with all their threads and descendants
+// (virtiofsd serves in a child).
 func (g *Group) Place(pids ...int) error {
-	for _, dir := range g.Paths {
-		for _, pid := range pids {
+	for _, pid := range pids {
+		for _, dir := range g.Paths {
 			if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
 				return fmt.Errorf("process %d into cgroup %s: %w", pid, dir, err)
 			}
 		}
+		// From now on its new children are born here; these are older.
+		for _, child := range children(pid) {
+			err := g.Place(child)
+			if h, gone := proc.Of(child); err != nil && gone == nil && h.Alive() {
+				return err
+			}
+		}
 	}
 	return nil
+}
+
+// children answers a process's children; none if it has ended.
+func children(pid int) []int {
+	var found []int
+	lists, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
+	for _, list := range lists {
+		text, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for field := range strings.FieldsSeq(string(text)) {
+			if child, err := strconv.Atoi(field); err == nil {
+				found = append(found, child)
+			}
+		}
+	}
+	return found
 }

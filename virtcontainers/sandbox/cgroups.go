@@ -43,6 +43,19 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	return err
 }
 
+// limit sets what of a container's limits the host has to enforce, on the
+// cgroup that its VM is in. Memory is not among it: the VM has its size.
+func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) error {
+	if r == nil || st.Cgroups.Container == nil {
+		return nil
+	}
+	warnings, err := st.Cgroups.Container.Limit(r)
+	for _, w := range warnings {
+		h.log.Warn("cgroup: "+w, "id", c.ID)
+	}
+	return err
+}
+
 // remove deletes what place made; its processes have ended.
 func (g *Cgroups) remove(ctx context.Context) error {
 	var errs []error
