@@ -204,9 +204,6 @@ func (x *Index) Order(wanted []string) ([]string, error) {
 			if _, there := x.files[Name(need)]; !there {
 				need += "_generic"
 			}
-			if slices.Contains(trail, Name(need)) {
-				continue // soft circles are allowed
-			}
 			if err := visit(need, true); err != nil {
 				return err
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,6 +38,7 @@ type boot struct {
 	vm     *hypervisor.VM
 	dir    *state.Dir
 	config *Settings
+	log    *slog.Logger
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
@@ -70,7 +72,7 @@ func (b *boot) listen(name string) (*os.File, error) {
 // startVM starts the VM and its helpers and answers while the guest boots.
 // What it has started is recorded in st, also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
-	b := &boot{dir: dir, config: h.settings}
+	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -92,7 +94,7 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	if err := b.shareFolder(st, vm); err != nil {
 		return nil, err
 	}
-	if err := b.plugNIC(st, vm); err != nil {
+	if err := b.plugNICs(st, vm); err != nil {
 		return nil, err
 	}
 	if vm.Console, err = b.listen(consoleSocket); err != nil {
@@ -143,6 +145,9 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 			return err
 		}
 		st.ShareDaemon = b.daemon.Process
+		for _, w := range b.daemon.Warnings {
+			b.log.Info(w, "sandbox", st.ID)
+		}
 		if out.VirtioFS, err = b.daemon.Connect(); err != nil {
 			return err
 		}
@@ -152,16 +157,18 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 	return nil
 }
 
-// plugNIC makes NIC zero, before anyone knows an interface.
-func (b *boot) plugNIC(st *State, vm *hypervisor.Spec) error {
-	tap, err := st.Network.plug(b.config.Network, network.Queues{
+// plugNICs makes the NICs that the VM boots with.
+func (b *boot) plugNICs(st *State, vm *hypervisor.Spec) error {
+	taps, err := st.Network.plug(b.config.Network, network.Queues{
 		Count: 1, VHost: !b.config.Hypervisor.DisableVhostNet,
 	})
-	if err != nil || tap == nil {
+	if err != nil {
 		return err
 	}
-	b.files = append(append(b.files, tap.Queues...), tap.VHosts...)
-	vm.NICs = append(vm.NICs, hypervisor.NIC{ID: "nic0", MAC: tap.NIC.MAC, Taps: tap.Queues, VHosts: tap.VHosts})
+	for i, tap := range taps {
+		b.files = append(append(b.files, tap.Queues...), tap.VHosts...)
+		vm.NICs = append(vm.NICs, vmNIC(nicID(i), tap))
+	}
 	return nil
 }
 

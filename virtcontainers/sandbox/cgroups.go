@@ -19,8 +19,9 @@ type Cgroups struct {
 	Sandbox   *resources.Group `json:"sandbox,omitempty"`
 }
 
-// place makes the cgroups and puts the sandbox's processes into them.
-func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec) error {
+// place makes the cgroups and puts the sandbox's processes into them. pod tells
+// that c is a pod's infra container.
+func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec, pod bool) error {
 	path, err := resources.ContainerPath(spec.Linux.CgroupsPath, c.ID, settings.SystemdCgroup)
 	if err != nil {
 		return err
@@ -29,19 +30,28 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	if g.Container, warnings, err = resources.Create(path, settings.SystemdCgroup, c.Shim.PID); err != nil {
 		return err
 	}
-	path, err = settings.Cgroups.SandboxPath(spec.Linux.CgroupsPath, st.ID, settings.SystemdCgroup, st.ID != c.ID)
-	if err != nil {
-		return err
-	}
 	var pids []int
 	for _, p := range []proc.Handle{st.VM.Process, st.ShareDaemon, st.Proxy} {
 		if p.PID != 0 {
 			pids = append(pids, p.PID)
 		}
 	}
-	g.Sandbox, more, err = resources.Create(path, settings.SystemdCgroup, pids...)
+	g.Sandbox, more, err = settings.Cgroups.CreateSandbox(g.Container, st.ID, pod, pids...)
 	for _, w := range append(warnings, more...) {
 		log.Debug("cgroup: "+w, "id", c.ID)
+	}
+	return err
+}
+
+// limit sets what of a container's limits the host has to enforce, on the
+// cgroup that its VM is in. Memory is not among it: the VM has its size.
+func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) error {
+	if r == nil || st.Cgroups.Container == nil {
+		return nil
+	}
+	warnings, err := st.Cgroups.Container.Limit(r)
+	for _, w := range warnings {
+		h.log.Warn("cgroup: "+w, "id", c.ID)
 	}
 	return err
 }

@@ -40,7 +40,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	done.Add("release the id", func() error { return dir.Release(req.ID) })
-	c, err := newContainer(req)
+	c, err := newContainer(req, oci.Member)
 	if err != nil {
 		return nil, err
 	}
