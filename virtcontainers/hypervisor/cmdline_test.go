@@ -52,7 +52,7 @@ func fullSpec(t *testing.T) *Spec {
 // golden holds what each machine type is started with, but for what all have
 // in common; the kernel's path reads KERNEL.
 var golden = map[string]string{
-	"q35": `-machine q35,accel=tcg,smm=off,vmport=off,sata=off,smbus=off,usb=off,graphics=off,dump-guest-core=off,memory-backend=mem
+	"q35": `-machine q35,accel=tcg,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,memory-backend=mem
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2,maxcpus=4
 -m size=512M,slots=10,maxmem=2048M
@@ -64,7 +64,7 @@ var golden = map[string]string{
 -append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
--device pci-bridge,id=bridge0,chassis_nr=1,shpc=off
+-device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-pci,rng=rng,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}

@@ -48,7 +48,7 @@ var machines = []machine{
 		hotplug: true, memHotplug: true, cpuHotplug: true, pciBridges: true, maxCPUs: 288,
 		// What the guest never uses is left out: each device costs start time,
 		// memory and attack surface.
-		options:       []string{"smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "graphics=off", "dump-guest-core=off"},
+		options:       []string{"smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-device", "isa-serial,chardev=console"},
 		consoleParams: []string{"console=ttyS0"},
 		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1"},
