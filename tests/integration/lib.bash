@@ -99,8 +99,7 @@ leftovers() {
 	done
 	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
-	ls /run/netns 2>/dev/null | sed 's/^/netns /'
-	ip -o link | cut -d: -f2 | sed 's/^/link /'
+	ip -o link | cut -d: -f2 | grep -E 'kata|tap' | sed 's/^/link /'
 	find /sys/fs/cgroup -type d -path '*/kata/c[0-9]*' | sort | sed 's/^/cgroup /'
 	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
 }
