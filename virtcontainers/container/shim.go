@@ -50,8 +50,7 @@ type ShimSpec struct {
 	// Stdio becomes the shim's. In a new session, a terminal becomes its
 	// controlling one.
 	Stdio Stdio
-	// Dir is its working directory: the sandbox's folder, by which what is left
-	// of a sandbox can be found.
+	// Dir is the sandbox's folder: the shim's working directory, and its mark.
 	Dir string
 	Log LogTarget
 }
@@ -89,7 +88,7 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	}
 	cmd := exec.Command(config.Path, args...)
 	cmd.Dir = spec.Dir
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(spec.Dir)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdio.Stdin, spec.Stdio.Stdout, spec.Stdio.Stderr
 	cmd.ExtraFiles = []*os.File{gateRead}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
