@@ -35,7 +35,7 @@ var checkCommand = cli.Command{
 			return err
 		}
 		env := envOf(ctx)
-		in := checkInput{root: env.Root}
+		in := checkInput{root: env.Root, boot: env.bootProbe}
 		in.config, in.origins, in.configErr = config.Load(env.configPath)
 		results := runChecks(context.Background(), &in)
 		if ctx.Bool("boot") {
@@ -55,6 +55,8 @@ type checkInput struct {
 	configErr error
 	// root is the folder of the sandboxes' state.
 	root string
+	// boot is how --boot boots a VM.
+	boot func(context.Context, *config.Config) (bootResult, error)
 }
 
 // outcome of a check.

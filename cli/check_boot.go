@@ -21,10 +21,23 @@ type bootResult struct {
 	Elapsed time.Duration
 }
 
-// bootCheck boots a VM without containers in a folder below root, asks its
-// agent for the kernel, ends the VM and leaves nothing behind. It keeps ctx's
-// deadline. It is set where the sandbox library is wired in; nil: not built in.
-var bootCheck func(ctx context.Context, c *config.Config, root string) (bootResult, error)
+// bootProbe is kata-check's --boot: it boots a VM as a container would get it,
+// asks its agent for the kernel, and ends it.
+func (e *runtimeEnv) bootProbe(ctx context.Context, c *config.Config) (bootResult, error) {
+	host, err := e.hostWith(c)
+	if err != nil {
+		return bootResult{}, err
+	}
+	begin := time.Now()
+	probed, err := host.Probe(ctx)
+	if err != nil {
+		return bootResult{}, err
+	}
+	return bootResult{
+		GuestKernel: probed.Kernel, Accelerator: probed.Accelerator, Machine: probed.Machine,
+		Elapsed: time.Since(begin),
+	}, nil
+}
 
 func checkBoot(ctx context.Context, in *checkInput, limit time.Duration) checkResult {
 	r := bootVM(ctx, in, limit)
@@ -33,15 +46,12 @@ func checkBoot(ctx context.Context, in *checkInput, limit time.Duration) checkRe
 }
 
 func bootVM(ctx context.Context, in *checkInput, limit time.Duration) checkResult {
-	switch {
-	case in.config == nil:
+	if in.config == nil {
 		return fail("correct the configuration first", "not tried: there is no valid configuration")
-	case bootCheck == nil:
-		return fail("use a complete kata-runtime", "this kata-runtime is built without the means to boot")
 	}
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	b, err := bootCheck(ctx, in.config, in.root)
+	b, err := in.boot(ctx, in.config)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return fail(`if the accelerator is "kvm", try accelerator = "tcg"; else look at the guest's console with enable_debug = true`,
 			"the guest did not answer within %s: %v", limit, err)

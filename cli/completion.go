@@ -56,9 +56,6 @@ func options(flags []cli.Flag) []option {
 		switch f := f.(type) {
 		case cli.BoolFlag:
 			o.value = false
-			if f.Hidden {
-				continue
-			}
 			o.usage = f.Usage
 		case cli.BoolTFlag:
 			o.value, o.usage = false, f.Usage
@@ -97,7 +94,7 @@ func bashCompletion(w io.Writer, app *cli.App) {
 	for _, c := range visible(app) {
 		verbs = append(verbs, c.Name)
 	}
-	for _, o := range options(app.Flags) {
+	for _, o := range options(app.VisibleFlags()) {
 		global = append(global, o.names...)
 		if o.value {
 			globalValue = append(globalValue, o.names...)
@@ -127,7 +124,7 @@ _kata_runtime() {
 `, app.Name, strings.Join(globalValue, "|"), strings.Join(verbs, " "), strings.Join(global, " "))
 	for _, c := range visible(app) {
 		var words, valued []string
-		for _, o := range options(c.Flags) {
+		for _, o := range options(c.VisibleFlags()) {
 			words = append(words, o.names...)
 			if o.value {
 				valued = append(valued, o.names...)

@@ -32,13 +32,13 @@ func fishCompletion(w io.Writer, app *cli.App) {
 		}
 		fmt.Fprintf(w, " -d %s\n", fishQuote(o.usage))
 	}
-	for _, o := range options(app.Flags) {
+	for _, o := range options(app.VisibleFlags()) {
 		flag("__fish_use_subcommand", o)
 	}
 	for _, c := range visible(app) {
 		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", app.Name, c.Name, fishQuote(c.Usage))
 		condition := "__fish_seen_subcommand_from " + c.Name
-		for _, o := range options(c.Flags) {
+		for _, o := range options(c.VisibleFlags()) {
 			flag(condition, o)
 		}
 		switch {
@@ -54,7 +54,7 @@ func zshCompletion(w io.Writer, app *cli.App) {
 	fmt.Fprintf(w, "#compdef %s\n# Completion of %s for zsh.\n", app.Name, app.Name)
 	fmt.Fprintf(w, "_kata_runtime_ids() {\n\tlocal -a ids\n\tids=(${(f)\"$(%s list --quiet 2>/dev/null)\"})\n\tcompadd -a ids\n}\n", app.Name)
 	fmt.Fprint(w, "_kata_runtime() {\n\tlocal line state\n\t_arguments -C \\\n")
-	for _, o := range options(app.Flags) {
+	for _, o := range options(app.VisibleFlags()) {
 		zshOption(w, o)
 	}
 	fmt.Fprint(w, "\t\t'1: :->verb' \\\n\t\t'*:: :->args'\n\tcase $state in\n\tverb)\n\t\tlocal -a verbs\n\t\tverbs=(\n")
@@ -64,7 +64,7 @@ func zshCompletion(w io.Writer, app *cli.App) {
 	fmt.Fprint(w, "\t\t)\n\t\t_describe verb verbs\n\t\t;;\n\targs)\n\t\tcase $line[1] in\n")
 	for _, c := range visible(app) {
 		fmt.Fprintf(w, "\t\t%s)\n\t\t_arguments \\\n", c.Name)
-		for _, o := range options(c.Flags) {
+		for _, o := range options(c.VisibleFlags()) {
 			zshOption(w, o)
 		}
 		rest := "_files"

@@ -2503,8 +2503,8 @@ type Interface struct {
 	Mtu uint32 `protobuf:"varint,4,opt,name=mtu,proto3" json:"mtu,omitempty"`
 	// CIDR notation: "10.88.0.4/16", "fd00::4/64". Replaces what is there.
 	Addresses []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	// PCI address of a hot-plugged device, as Storage.source; the guest waits
-	// for it. Empty: it is there.
+	// Not empty: it is being hot-plugged (an address of its bus, or "hotplug"
+	// for an unknown one), and the guest waits for it. Empty: it is there.
 	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
 	// IFF_* flags to set besides IFF_UP (IFF_NOARP 0x80); 0 for none.
 	Flags uint32 `protobuf:"varint,7,opt,name=flags,proto3" json:"flags,omitempty"`

@@ -86,7 +86,7 @@ func markdown(tables []table) []byte {
 // manPage is the manual's page in section 5.
 func manPage(tables []table) []byte {
 	var b bytes.Buffer
-	b.WriteString(`% kata-runtime-configuration.toml(5) | File formats
+	b.WriteString(`% kata-runtime-configuration.toml "5"
 
 # NAME
 
@@ -116,7 +116,7 @@ value in force and where it was set.
 	for _, k := range inert() {
 		fmt.Fprintf(&b, "\n**%s**\n: %s.\n", escape(k.Name), escape(upperFirst(k.Inert)))
 	}
-	b.WriteString("\n# SEE ALSO\n\n**kata-runtime**(8), **kata-env**(8), **kata-check**(8)\n")
+	b.WriteString("\n# SEE ALSO\n\n**kata-runtime**(8), **kata-runtime-kata-env**(8), **kata-runtime-kata-check**(8)\n")
 	return b.Bytes()
 }
 

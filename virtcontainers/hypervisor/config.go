@@ -72,8 +72,8 @@ type Config struct {
 	// adding DIMMs. Not for microvm and virt.
 	EnableVirtioMem bool `toml:"enable_virtio_mem"`
 	// DefaultBridges is the number of PCI bridges that take hot-plugged devices,
-	// 31 each. 0 means 1, more than 5 means 5. Only machines that can hot-plug
-	// have them.
+	// 32 each. 0 means 1, more than 5 means 5. On "virt" it is the number of PCIe
+	// root ports, one device each; microvm has none.
 	DefaultBridges uint32 `toml:"default_bridges"`
 
 	// DisableBlockDeviceUse stops a container's root filesystem that is a block

@@ -42,6 +42,10 @@ func (c *cmdline) bridges() {
 	}
 }
 
+// bridgeSlots is how many devices a bridge takes: all of a conventional PCI
+// bus, as the bridge has no hot-plug controller of its own in one of them.
+const bridgeSlots = 32
+
 // Names of the buses that take hot-plugged devices; the monitor finds them by it.
 const (
 	bridgePrefix = "bridge"

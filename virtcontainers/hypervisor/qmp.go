@@ -260,3 +260,12 @@ func (q *qmpConn) send(ctx context.Context, data []byte, files []*os.File) error
 	}
 	return err
 }
+
+// jsonText is for values of our own making, which can always be encoded.
+func jsonText(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(text)
+}

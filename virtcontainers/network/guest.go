@@ -21,6 +21,9 @@ func Guest(pairs []Pair) ([]*agentpb.Interface, []*agentpb.Route, []*agentpb.Nei
 			Mtu:       uint32(i.MTU),
 			Addresses: i.Addresses,
 		}
+		if p.NIC.Hotplugged {
+			out.Address = "hotplug" // the guest finds it by its MAC
+		}
 		if i.NoARP {
 			out.Flags = unix.IFF_NOARP
 		}

@@ -64,6 +64,8 @@ type NIC struct {
 	Model string `json:"model"`
 	// Link is the name of the interface below a macvtap; else empty.
 	Link string `json:"link,omitempty"`
+	// Hotplugged: the guest may not have seen it yet.
+	Hotplugged bool `json:"hotplugged,omitempty"`
 }
 
 // Pair is an interface and the NIC that carries its traffic.

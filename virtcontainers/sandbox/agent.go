@@ -4,14 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -26,8 +24,7 @@ const (
 
 // agent is a connection to the agent of a running sandbox.
 type agent struct {
-	agentpb.AgentClient
-	io.Closer
+	*dial.Agent
 }
 
 // connect reaches the agent of a sandbox whose VM lives.
@@ -37,11 +34,11 @@ func (h *Host) connect(ctx context.Context, st *State) (*agent, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
-	conn, client, err := dial.Client(ctx, st.Agent)
+	client, err := dial.Client(ctx, st.Agent)
 	if err != nil {
 		return nil, err
 	}
-	return &agent{client, conn}, nil
+	return &agent{client}, nil
 }
 
 // call makes one call under the usual deadline and turns its error into a

@@ -92,7 +92,7 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	if err := b.shareFolder(st, vm); err != nil {
 		return nil, err
 	}
-	if err := b.plugNIC(st, vm); err != nil {
+	if err := b.plugNICs(st, vm); err != nil {
 		return nil, err
 	}
 	if vm.Console, err = b.listen(consoleSocket); err != nil {
@@ -152,16 +152,18 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 	return nil
 }
 
-// plugNIC makes NIC zero, before anyone knows an interface.
-func (b *boot) plugNIC(st *State, vm *hypervisor.Spec) error {
-	tap, err := st.Network.plug(b.config.Network, network.Queues{
+// plugNICs makes the NICs that the VM boots with.
+func (b *boot) plugNICs(st *State, vm *hypervisor.Spec) error {
+	taps, err := st.Network.plug(b.config.Network, network.Queues{
 		Count: 1, VHost: !b.config.Hypervisor.DisableVhostNet,
 	})
-	if err != nil || tap == nil {
+	if err != nil {
 		return err
 	}
-	b.files = append(append(b.files, tap.Queues...), tap.VHosts...)
-	vm.NICs = append(vm.NICs, hypervisor.NIC{ID: "nic0", MAC: tap.NIC.MAC, Taps: tap.Queues, VHosts: tap.VHosts})
+	for i, tap := range taps {
+		b.files = append(append(b.files, tap.Queues...), tap.VHosts...)
+		vm.NICs = append(vm.NICs, vmNIC(nicID(i), tap))
+	}
 	return nil
 }
 

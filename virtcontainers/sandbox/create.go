@@ -141,7 +141,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := st.Network.connect()
+	endpoints, err := st.Network.connect(hotplug(ctx, cr.boot.vm))
 	if err != nil {
 		return nil, err
 	}

@@ -3,17 +3,19 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os/exec"
 	"path/filepath"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
-// nicName is NIC zero's name in the sandbox's network namespace.
-const nicName = "kata0"
+// nicName is the name of the sandbox's n-th NIC in its network namespace.
+func nicName(n int) string { return fmt.Sprintf("kata%d", n) }
 
 // Network is what is kept of a sandbox's network.
 type Network struct {
@@ -21,8 +23,8 @@ type Network struct {
 	Namespace string `json:"namespace"`
 	// Ours: the namespace was made by us and goes with the sandbox.
 	Ours bool `json:"ours"`
-	// NIC is NIC zero; without a name there is none.
-	NIC network.NIC `json:"nic"`
+	// NICs are the VM's; the first is there before anyone knows an interface.
+	NICs []network.NIC `json:"nics,omitempty"`
 	// Pairs are the interfaces that the guest has taken over.
 	Pairs []network.Pair `json:"pairs,omitempty"`
 }
@@ -57,8 +59,9 @@ func (n *Network) start(cmd *exec.Cmd) error {
 	return ns.Start(cmd)
 }
 
-// plug makes NIC zero; nil without one. The caller closes it.
-func (n *Network) plug(config *network.Config, queues network.Queues) (*network.Tap, error) {
+// plug makes the NICs that the VM boots with: one for each interface that is
+// there already, and one at least. None without a network. The caller closes them.
+func (n *Network) plug(config *network.Config, queues network.Queues) (taps []*network.Tap, err error) {
 	if n.Namespace == "" || config.Model == network.ModelNone {
 		return nil, nil
 	}
@@ -67,33 +70,43 @@ func (n *Network) plug(config *network.Config, queues network.Queues) (*network.
 		return nil, err
 	}
 	defer ns.Close()
-	tap, err := makeNIC(ns, config, queues)
-	if err != nil {
-		return nil, err
-	}
-	n.NIC = tap.NIC
-	return tap, nil
-}
-
-// makeNIC makes a macvtap where that is asked for and its interface is there
-// already, else a tap.
-func makeNIC(ns *network.Namespace, config *network.Config, queues network.Queues) (*network.Tap, error) {
-	if config.Model == network.ModelMacvtap {
-		interfaces, err := network.Scan(ns)
+	defer func() {
 		if err != nil {
+			for _, t := range taps {
+				t.Close()
+			}
+		}
+	}()
+	var interfaces []network.Interface
+	if !n.Ours { // a new namespace has none
+		if interfaces, err = network.Scan(ns); err != nil {
 			return nil, err
 		}
-		if len(interfaces) > 0 {
-			return network.CreateMacvtap(ns, interfaces[0], nicName, queues)
-		}
 	}
-	return network.CreateTap(ns, nicName, queues)
+	for i := range max(1, len(interfaces)) {
+		var tap *network.Tap
+		// A macvtap is made on its interface, so only where that is there already.
+		if config.Model == network.ModelMacvtap && i < len(interfaces) {
+			tap, err = network.CreateMacvtap(ns, interfaces[i], nicName(i), queues)
+		} else {
+			tap, err = network.CreateTap(ns, nicName(i), queues)
+		}
+		if err != nil {
+			return taps, err
+		}
+		taps = append(taps, tap)
+		n.NICs = append(n.NICs, tap.NIC)
+	}
+	return taps, nil
 }
 
+// hotplugger plugs a further NIC into the running VM.
+type hotplugger func(id string, tap *network.Tap) error
+
 // connect looks for interfaces that the guest has not taken over yet and ties
-// them to its NICs. It answers the new ones.
-func (n *Network) connect() ([]network.Pair, error) {
-	if n.NIC.Name == "" {
+// each to a NIC, which is plugged if there is no free one. It answers the new ones.
+func (n *Network) connect(plug hotplugger) ([]network.Pair, error) {
+	if len(n.NICs) == 0 {
 		return nil, nil
 	}
 	ns, err := network.OpenNamespace(n.Namespace)
@@ -101,7 +114,7 @@ func (n *Network) connect() ([]network.Pair, error) {
 		return nil, err
 	}
 	defer ns.Close()
-	interfaces, err := network.Scan(ns, n.NIC)
+	interfaces, err := network.Scan(ns, n.NICs...)
 	if err != nil {
 		return nil, err
 	}
@@ -110,10 +123,12 @@ func (n *Network) connect() ([]network.Pair, error) {
 		if n.has(i) {
 			continue
 		}
-		if len(n.Pairs) > 0 {
-			return nil, errors.New("a second interface (" + i.Name + ") cannot be plugged yet: give the container one network")
+		if len(n.Pairs) == len(n.NICs) {
+			if err := n.add(ns, plug); err != nil {
+				return nil, fmt.Errorf("interface %s: %w", i.Name, err)
+			}
 		}
-		pair, err := network.Connect(ns, i, n.NIC)
+		pair, err := network.Connect(ns, i, n.NICs[len(n.Pairs)])
 		if err != nil {
 			return nil, err
 		}
@@ -121,6 +136,42 @@ func (n *Network) connect() ([]network.Pair, error) {
 		fresh = append(fresh, pair)
 	}
 	return fresh, nil
+}
+
+// add makes a further tap and plugs it.
+func (n *Network) add(ns *network.Namespace, plug hotplugger) error {
+	tap, err := network.CreateTap(ns, nicName(len(n.NICs)), network.Queues{Count: 1})
+	if err != nil {
+		return err
+	}
+	defer tap.Close()
+	if err := plug(nicID(len(n.NICs)), tap); err != nil {
+		return err
+	}
+	tap.NIC.Hotplugged = true
+	n.NICs = append(n.NICs, tap.NIC)
+	return nil
+}
+
+// nicID is the name of the n-th NIC in the VM.
+func nicID(n int) string { return fmt.Sprintf("nic%d", n) }
+
+// hotplug answers how a NIC gets into a VM that runs.
+func hotplug(ctx context.Context, vm *hypervisor.VM) hotplugger {
+	return func(id string, tap *network.Tap) error {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		monitor, err := vm.Monitor(ctx)
+		if err != nil {
+			return err
+		}
+		defer monitor.Close()
+		return monitor.HotplugNIC(ctx, vmNIC(id, tap))
+	}
+}
+
+func vmNIC(id string, tap *network.Tap) hypervisor.NIC {
+	return hypervisor.NIC{ID: id, MAC: tap.NIC.MAC, Taps: tap.Queues, VHosts: tap.VHosts}
 }
 
 func (n *Network) has(i network.Interface) bool {
@@ -156,11 +207,12 @@ func (n *Network) remove(dir *state.Dir) error {
 // updateNetwork brings interfaces into the guest that came after create
 // (Docker 28 and later fill the namespace between create and start).
 func (h *Host) updateNetwork(ctx context.Context, dir *state.Dir, st *State, a *agent) error {
-	fresh, err := st.Network.connect()
+	fresh, err := st.Network.connect(hotplug(ctx, &st.VM))
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
-	interfaces, routes, neighbours := network.Guest(fresh)
+	interfaces, _, neighbours := network.Guest(fresh)
+	_, routes, _ := network.Guest(st.Network.Pairs) // they replace all that are there
 	err = a.call(ctx, func(ctx context.Context) error {
 		if _, err := a.UpdateInterfaces(ctx, &agentpb.UpdateInterfacesRequest{Interfaces: interfaces}); err != nil {
 			return err

@@ -1,16 +1,35 @@
 package share
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
 
 // ErrUnsupportedFile is the answer for a socket, FIFO or device as a volume:
 // what is on the other side of it cannot be reached from the guest.
 var ErrUnsupportedFile = errors.New("cannot be shared with a VM")
 
-// ErrBusy says that a mount was in use when it was taken away: it is detached,
-// and goes when its last user does.
+// ErrExist is the answer for a mount that was added before.
+var ErrExist = errors.New("is mounted already")
+
+// ErrBusy says that a mount was in use when it was taken away. It is off the
+// folder all the same, and ends with its last user; so only log it. A running
+// virtiofsd or QEMU keeps what the guest's kernel has cached.
 var ErrBusy = errors.New("mount was still in use")
 
-// Folder is a sandbox's shared folder.
+// Folder is a sandbox's shared folder, mounted on itself:
+//   - read-only, so that a hostile guest can write into the mounts below it, but
+//     cannot fill the host's file system or put a link in a mount's way;
+//   - as a peer group of its own, so that mounts which come and go reach a
+//     virtiofsd in its own mount namespace, and nobody else.
+//
+// Needs Linux 5.12 (mount_setattr(2)).
 type Folder struct {
 	dir string
 }
@@ -27,27 +46,194 @@ type MountOptions struct {
 	Slave bool
 }
 
-// New makes the folder dir and mounts it on itself.
-func New(dir string) (*Folder, error) { return nil, errors.New("share: not there yet") }
+// New makes the folder dir, which must not exist, and mounts it on itself.
+// After an error nothing is left.
+func New(dir string) (*Folder, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make shared folder: %w", err)
+	}
+	f, err := Open(dir)
+	if err == nil {
+		err = f.mountSelf()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("make shared folder %s: %w", dir, err), os.Remove(dir))
+	}
+	return f, nil
+}
+
+func (f *Folder) mountSelf() error {
+	// Private first: it must not stay a peer of the mount that it was cloned from.
+	tree, err := openTree(unix.AT_FDCWD, f.dir, 0, unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY, Propagation: unix.MS_PRIVATE})
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	if err := unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, f.dir, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+		return fmt.Errorf("move_mount: %w", err)
+	}
+	if err := unix.Mount("", f.dir, "", unix.MS_SHARED, ""); err != nil {
+		return errors.Join(fmt.Errorf("make it a peer group: %w", err), unix.Unmount(f.dir, unix.UMOUNT_NOFOLLOW))
+	}
+	return nil
+}
 
 // Open answers the folder that New made, perhaps in another process.
-func Open(dir string) (*Folder, error) { return nil, errors.New("share: not there yet") }
+func Open(dir string) (*Folder, error) {
+	real, err := filepath.EvalSymlinks(dir)
+	if err == nil {
+		real, err = filepath.Abs(real)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open shared folder: %w", err)
+	}
+	return &Folder{real}, nil
+}
 
-// AddRootfs binds a root file system and answers its path in the guest.
+// Dir is the folder's path.
+func (f *Folder) Dir() string { return f.dir }
+
+// AddRootfs binds the root file system at hostPath, with all that is mounted
+// below it, and answers its path in the guest. After an error nothing is left.
 func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPath string, err error) {
-	return "", errors.New("share: not there yet")
+	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true)
 }
 
-// AddMount binds a folder or regular file as the container's n-th mount and
-// answers its path in the guest.
+// AddMount binds a folder or regular file as the container's n-th mount (n is
+// the caller's to choose) and answers its path in the guest. A link in hostPath
+// is followed, once. After an error nothing is left.
 func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
-	return "", errors.New("share: not there yet")
+	if n < 0 {
+		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
+	}
+	return f.add(containerID, "mounts/"+strconv.Itoa(n), hostPath, o, false)
 }
 
-// RemoveContainer takes away what was added for a container; idempotent.
-func (f *Folder) RemoveContainer(containerID string) error {
-	return errors.New("share: not there yet")
+func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly bool) (string, error) {
+	if err := checkID(containerID); err != nil {
+		return "", err
+	}
+	source, isDir, err := openSource(hostPath)
+	if err != nil {
+		return "", err
+	}
+	defer source.Close()
+	if dirOnly && !isDir {
+		return "", fmt.Errorf("root file system %s: %w", hostPath, unix.ENOTDIR)
+	}
+	at := containerID + "/" + name
+	made, err := f.makeTarget(at, isDir)
+	if err == nil {
+		err = f.bind(source, at, o)
+	}
+	if err != nil {
+		return "", errors.Join(fmt.Errorf("share %s as %s: %w", hostPath, at, err), f.removeTargets(made))
+	}
+	return GuestDir + "/" + at, nil
 }
 
-// Remove takes everything away; idempotent.
-func (f *Folder) Remove() error { return errors.New("share: not there yet") }
+// openSource opens what is to be bound, so that its type cannot change between
+// the check and the mount.
+func openSource(path string) (f *os.File, isDir bool, err error) {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, false, &os.PathError{Op: "share", Path: path, Err: err}
+	}
+	f = os.NewFile(uintptr(fd), path)
+	info, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, false, err
+	}
+	kind := ""
+	switch mode := info.Mode(); {
+	case mode.IsDir(), mode.IsRegular():
+		return f, mode.IsDir(), nil
+	case mode&os.ModeSocket != 0:
+		kind = "socket"
+	case mode&os.ModeNamedPipe != 0:
+		kind = "FIFO"
+	case mode&os.ModeDevice != 0:
+		kind = "device"
+	default:
+		kind = mode.Type().String()
+	}
+	f.Close()
+	return nil, false, fmt.Errorf("%s is a %s, which %w", path, kind, ErrUnsupportedFile)
+}
+
+// bind mounts source at the place at in the folder. The mount gets its flags
+// and propagation before anyone sees it.
+func (f *Folder) bind(source *os.File, at string, o MountOptions) error {
+	target, err := f.open(at, unix.RESOLVE_NO_XDEV)
+	if errors.Is(err, unix.EXDEV) {
+		return ErrExist
+	}
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	attr := unix.MountAttr{Propagation: unix.MS_PRIVATE}
+	if o.Slave {
+		attr.Propagation = unix.MS_SLAVE
+	}
+	if o.ReadOnly {
+		attr.Attr_set = unix.MOUNT_ATTR_RDONLY
+	}
+	flags := uint(unix.AT_RECURSIVE)
+	if o.NonRecursive {
+		flags = 0
+	}
+	tree, err := openTree(int(source.Fd()), "", flags, attr)
+	if err != nil {
+		return err
+	}
+	defer tree.Close()
+	if err := unix.MoveMount(int(tree.Fd()), "", int(target.Fd()), "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
+		return fmt.Errorf("move_mount: %w", err)
+	}
+	return nil
+}
+
+// openTree answers a detached copy of the mount at path with attr; flags may be
+// AT_RECURSIVE, for attr too.
+func openTree(dirfd int, path string, flags uint, attr unix.MountAttr) (*os.File, error) {
+	if path == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	fd, err := unix.OpenTree(dirfd, path, flags|unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("open_tree: %w", err)
+	}
+	if err := unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|flags&unix.AT_RECURSIVE, &attr); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("mount_setattr: %w", err)
+	}
+	return os.NewFile(uintptr(fd), path), nil
+}
+
+// open opens a place in the folder by path only, without following a link.
+func (f *Folder) open(at string, resolve uint64) (*os.File, error) {
+	dir, err := unix.Open(f.dir, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: f.dir, Err: err}
+	}
+	defer unix.Close(dir)
+	fd, err := unix.Openat2(dir, at, &unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_CLOEXEC | unix.O_NOFOLLOW,
+		Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | resolve,
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: filepath.Join(f.dir, at), Err: err}
+	}
+	return os.NewFile(uintptr(fd), at), nil
+}
+
+var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]{1,128}$`)
+
+func checkID(id string) error {
+	if !validID.MatchString(id) || id == "." || id == ".." {
+		return fmt.Errorf("container id %q: letters, digits and _.+- only", id)
+	}
+	return nil
+}

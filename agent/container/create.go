@@ -1,0 +1,125 @@
+package container
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+
+	"github.com/opencontainers/cgroups/manager"
+	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/specconv"
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent/process"
+)
+
+// StateRoot is where libcontainer keeps its state, a folder for each container.
+const StateRoot = "/run/kata-agent/containers"
+
+// ParseSpec reads a config.json.
+func ParseSpec(data []byte) (*specs.Spec, error) {
+	spec := &specs.Spec{}
+	if err := json.Unmarshal(data, spec); err != nil {
+		return nil, fmt.Errorf("%w: config.json: %w", ErrInvalid, err)
+	}
+	return spec, nil
+}
+
+// ParseProcess reads a process of the runtime-spec.
+func ParseProcess(data []byte) (*specs.Process, error) {
+	p := &specs.Process{}
+	if err := json.Unmarshal(data, p); err != nil {
+		return nil, fmt.Errorf("%w: process: %w", ErrInvalid, err)
+	}
+	if len(p.Args) == 0 {
+		return nil, fmt.Errorf("%w: process.args is empty", ErrInvalid)
+	}
+	return p, nil
+}
+
+// Create makes a container as far as its init process, which waits for Start.
+// The id must be checked and free. On an error nothing is left of it.
+func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended Ended) (*Container, error) {
+	sysctls, err := guest.rewrite(log, id, spec)
+	if err != nil {
+		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
+	}
+	if err := WriteSysctls(sysctls); err != nil {
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{CgroupName: id, Spec: spec})
+	if err != nil {
+		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
+	}
+	lp, err := libProcess(spec.Process)
+	if err != nil {
+		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
+	}
+	// A second manager of the same group: libcontainer's container has one
+	// behind a lock that it holds while a process starts.
+	group, err := manager.New(config.Cgroups)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	lib, err := libcontainer.Create(StateRoot, id, config)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	c := &Container{ID: id, log: log, guest: guest, spec: spec, lib: lib, cgroup: group, ended: ended,
+		execs: map[string]*process.Process{}}
+	lp.Init = true
+	if c.init, err = c.launch(lib, "", lp, spec.Process.Terminal); err != nil {
+		// The state folder is libcontainer's to remove, with what may be in it.
+		if derr := lib.Destroy(); derr != nil {
+			log.Warn("container not removed after a failed start", "container", id, "error", derr)
+			os.RemoveAll(StateRoot + "/" + id)
+		}
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	return c, nil
+}
+
+// launch starts a process of the container, by the one or another handle of
+// it, and has it reaped.
+func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libcontainer.Process, terminal bool) (*process.Process, error) {
+	stdio, err := process.NewStdio(terminal)
+	if err != nil {
+		return nil, err
+	}
+	// Not nil pointers in the interfaces.
+	if stdio.ConsoleSocket != nil {
+		lp.ConsoleSocket = stdio.ConsoleSocket
+	} else {
+		lp.Stdin, lp.Stdout, lp.Stderr = stdio.Stdin, stdio.Stdout, stdio.Stderr
+	}
+	if err := lib.Start(lp); err != nil {
+		stdio.Close()
+		return nil, err
+	}
+	pid, err := lp.Pid()
+	if err != nil {
+		stdio.Close()
+		return nil, err
+	}
+	return process.New(pid, lp, stdio, func(exit *process.Exit) {
+		exit.OOMKilled = c.oomKills() > 0
+		c.ended(execID, *exit)
+	})
+}
+
+// Start lets the init process run the user's command.
+func (c *Container) Start() error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	if state := c.State(); state != Created {
+		return c.stateError("start", state)
+	}
+	if err := c.lib.Exec(); err != nil {
+		return fmt.Errorf("start container %s: %w", c.ID, err)
+	}
+	c.mu.Lock()
+	c.started = true
+	c.mu.Unlock()
+	return nil
+}

@@ -1,0 +1,149 @@
+package container
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/opencontainers/cgroups"
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/agent/process"
+)
+
+// Signal sends a signal to the init process ("") or an exec; 0 only probes.
+func (c *Container) Signal(execID string, sig unix.Signal) error {
+	p, err := c.Process(execID)
+	if err != nil {
+		return err
+	}
+	err = p.Signal(sig)
+	if errors.Is(err, process.ErrEnded) {
+		return fmt.Errorf("%w: cannot signal process %q of container %s: it is stopped", ErrNotFound, execID, c.ID)
+	}
+	return err
+}
+
+// SignalAll sends a signal to every process in the container.
+func (c *Container) SignalAll(sig unix.Signal) error {
+	if sig == unix.SIGKILL {
+		// The kernel kills them all at once, frozen ones too, and leaves no
+		// gap for a fork.
+		err := os.WriteFile(filepath.Join(c.cgroup.Path(""), "cgroup.kill"), []byte("1"), 0)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("kill container %s: %w", c.ID, err)
+		}
+		return nil
+	}
+	pids, err := c.cgroup.GetAllPids()
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("signal container %s: %w", c.ID, err)
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, sig); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("signal process %d of container %s: %w", pid, c.ID, err)
+		}
+	}
+	return nil
+}
+
+// Pause freezes a running container.
+func (c *Container) Pause() error {
+	return c.freeze("pause", cgroups.Frozen, Running, true)
+}
+
+// Resume thaws a paused container.
+func (c *Container) Resume() error {
+	return c.freeze("resume", cgroups.Thawed, Paused, false)
+}
+
+func (c *Container) freeze(verb string, to cgroups.FreezerState, from State, paused bool) error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	if state := c.State(); state != from {
+		return c.stateError(verb, state)
+	}
+	if err := c.cgroup.Freeze(to); err != nil {
+		return fmt.Errorf("%s container %s: %w", verb, c.ID, err)
+	}
+	c.mu.Lock()
+	c.paused = paused
+	c.mu.Unlock()
+	return nil
+}
+
+// Remove kills what still runs in the container, waits for its end, and frees
+// all that it has. It may be called again after an error.
+func (c *Container) Remove() error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	if err := c.SignalAll(unix.SIGKILL); err != nil {
+		return err
+	}
+	c.init.Signal(unix.SIGKILL) // created, and not yet in the group, it cannot be
+	<-c.init.Done()
+	for _, p := range c.allExecs() {
+		<-p.Done()
+		p.Remove()
+	}
+	if err := c.lib.Destroy(); err != nil {
+		return fmt.Errorf("remove container %s: %w", c.ID, err)
+	}
+	c.init.Remove()
+	c.mu.Lock()
+	c.removed = true
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *Container) allExecs() []*process.Process {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var all []*process.Process
+	for _, p := range c.execs {
+		if p != nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// WriteSysctls sets kernel settings of the guest, by their names with dots (or
+// with slashes, if the first separator is one: sysctl(8)).
+func WriteSysctls(values map[string]string) error {
+	for key, value := range values {
+		path, err := sysctlPath(key)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(path, []byte(value), 0); err != nil {
+			return fmt.Errorf("sysctl %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func sysctlPath(key string) (string, error) {
+	name := key
+	if i := strings.IndexAny(key, "./"); i >= 0 && key[i] == '.' {
+		// "net.ipv4.conf.eth0/1.x" is net/ipv4/conf/eth0.1/x.
+		name = strings.Map(func(r rune) rune {
+			switch r {
+			case '.':
+				return '/'
+			case '/':
+				return '.'
+			}
+			return r
+		}, key)
+	}
+	if name == "" || !filepath.IsLocal(name) || filepath.Clean(name) != name {
+		return "", fmt.Errorf("%w: sysctl %q is not a name", ErrInvalid, key)
+	}
+	return filepath.Join("/proc/sys", name), nil
+}

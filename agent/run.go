@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/mdlayher/vsock"
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/stream"
+	"github.com/kata-go/kata-runtime/agent/boot"
+	"github.com/kata-go/kata-runtime/agent/channel"
+	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/pid1"
+	"github.com/kata-go/kata-runtime/agent/service"
+	"github.com/kata-go/kata-runtime/internal/sock"
+)
+
+const (
+	// cgroupParent is the group that the containers' groups lie in.
+	cgroupParent = "/kata"
+	// vsockPort is where the host looks for the agent.
+	vsockPort = 1024
+	// lastWords is how long the answers that are under way may take before the
+	// guest ends.
+	lastWords = 2 * time.Second
+)
+
+func run(s settings) error {
+	ctx := context.Background()
+	isInit := pid1.IsInit()
+	var options boot.Options
+	if isInit {
+		// Nothing but the host ends the guest. A container that shares its pid
+		// namespace can still try.
+		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+		if err := boot.EarlyMounts(); err != nil {
+			return err
+		}
+		var err error
+		if options, err = boot.ReadOptions(); err != nil {
+			return err
+		}
+	}
+	log := newLog(options.Debug)
+	// libcontainer hands this on to the init processes of containers, which
+	// are of one thread anyway.
+	os.Setenv("GOMAXPROCS", "1")
+
+	ready := make(chan struct{})
+	config := service.Config{Log: log, Release: version, IsInit: isInit, Ready: ready,
+		Guest: container.Guest{CgroupRoot: boot.CgroupRoot, CgroupParent: cgroupParent}}
+	var server *grpc.Server
+	if isInit {
+		config.PowerOff = func() { go powerOff(log, server) }
+	}
+	agent := service.New(config)
+	server = agent.GRPC()
+	// Each listener has connections of both kinds: calls and streams.
+	listener := func(l net.Listener) error {
+		return server.Serve(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) }))
+	}
+	if isInit {
+		go func() {
+			setUp(log)
+			close(ready)
+		}()
+	} else {
+		close(ready)
+	}
+	err := serve(ctx, log, s, options, listener)
+	if isInit && (err == nil || errors.Is(err, grpc.ErrServerStopped)) {
+		select {} // powerOff is at work
+	}
+	return err
+}
+
+// newLog logs to the console. A serial console costs the guest an exit for
+// each character, so by default it gets warnings only.
+func newLog(debug bool) *slog.Logger {
+	level := slog.LevelWarn
+	if debug {
+		level = slog.LevelDebug
+	}
+	// libcontainer's own lines; it answers what matters as errors.
+	logrus.SetLevel(logrus.WarnLevel)
+	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+}
+
+// setUp makes the guest fit for containers. It runs beside the agent's first
+// answers. What fails here is missed, with a better message, by the container
+// that needs it.
+func setUp(log *slog.Logger) {
+	step := func(name string, f func() error) {
+		if err := f(); err != nil {
+			log.Error("guest set-up", "step", name, "error", err)
+		}
+	}
+	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
+	step("console", boot.ReopenConsole)
+	step("mounts", boot.LateMounts)
+	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
+	step("loopback", boot.LoopbackUp)
+	step("memory protection", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) })
+	log.Debug("the guest is set up")
+}
+
+// serve serves the channel that was chosen, for ever if that can be.
+func serve(ctx context.Context, log *slog.Logger, s settings, o boot.Options, listener func(net.Listener) error) error {
+	switch {
+	case s.listen != "":
+		path, ok := strings.CutPrefix(s.listen, "unix://")
+		if !ok || !strings.HasPrefix(path, "/") {
+			return fmt.Errorf("--listen %q: want unix:///PATH", s.listen)
+		}
+		l, err := sock.Listen(path)
+		if err != nil {
+			return err
+		}
+		defer os.Remove(path)
+		return listener(l)
+	case o.VSock:
+		var l net.Listener
+		l, err := vsock.ListenContextID(unix.VMADDR_CID_ANY, vsockPort, nil)
+		if err != nil {
+			return fmt.Errorf("listen on vsock port %d: %w", vsockPort, err)
+		}
+		return listener(l)
+	default:
+		return channel.ServeSerial(ctx, log, channel.PortName, listener)
+	}
+}
+
+// powerOff ends the guest when the answers that are under way have gone out.
+func powerOff(log *slog.Logger, server *grpc.Server) {
+	done := make(chan struct{})
+	go func() { server.GracefulStop(); close(done) }()
+	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
+	defer cancel()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+	unix.Sync()
+	// A restart ends QEMU on every machine, see pid1.c.
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
+		log.Error("the guest does not end", "error", err)
+		os.Exit(1)
+	}
+}

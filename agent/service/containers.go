@@ -1,0 +1,160 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/process"
+	"github.com/kata-go/kata-runtime/internal/undo"
+)
+
+// CreateContainer implements the call.
+func (s *Server) CreateContainer(ctx context.Context, req *agentpb.CreateContainerRequest) (*agentpb.CreateContainerReply, error) {
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	box, err := s.box()
+	if err != nil {
+		return nil, err
+	}
+	return s.createContainer(ctx, box, req)
+}
+
+func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb.CreateContainerRequest) (_ *agentpb.CreateContainerReply, err error) {
+	id := req.ContainerId
+	if err := checkID("container_id", id); err != nil {
+		return nil, err
+	}
+	spec, err := container.ParseSpec(req.OciSpec)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.reserve(id); err != nil {
+		return nil, err
+	}
+	var back undo.List
+	back.Add("free id", func() error { s.put(id, nil); return nil })
+	defer func() {
+		if err == nil {
+			return
+		}
+		if uerr := back.Run(); uerr != nil {
+			s.Log.Error("container not undone", "container", id, "error", uerr)
+		}
+	}()
+	if err := box.storages.AddFor(ctx, id, req.Storages); err != nil {
+		return nil, err
+	}
+	back.Add("unmount storages", func() error { return box.storages.Release(id) })
+	if err := box.storages.ResolveDevices(ctx, req.Devices, spec); err != nil {
+		return nil, err
+	}
+	guest, pause, err := box.guestFor(s.Guest, req)
+	if err != nil {
+		return nil, err
+	}
+	var m member
+	if req.Infra {
+		m = newInfra(id, pause, func(exit process.Exit) { s.ended(id, "", exit) })
+	} else if m, err = container.Create(s.Log, id, spec, guest, func(execID string, exit process.Exit) {
+		s.ended(id, execID, exit)
+	}); err != nil {
+		return nil, err
+	}
+	s.put(id, m)
+	if c, ok := m.(*container.Container); ok {
+		s.watchOOM(c)
+	}
+	return &agentpb.CreateContainerReply{Pid: int32(m.PID())}, nil
+}
+
+// StartContainer implements the call.
+func (s *Server) StartContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, m.Start()
+}
+
+// PauseContainer implements the call.
+func (s *Server) PauseContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, m.Pause()
+}
+
+// ResumeContainer implements the call.
+func (s *Server) ResumeContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, m.Resume()
+}
+
+// RemoveContainer implements the call.
+func (s *Server) RemoveContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+	if _, err := s.member(req.ContainerId); err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, s.remove(req.ContainerId)
+}
+
+// remove removes a container; nil if it is gone already.
+func (s *Server) remove(id string) error {
+	s.mu.Lock()
+	m, box := s.containers[id], s.sandbox
+	s.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	if c, ok := m.(*container.Container); ok {
+		s.events.forget(c)
+	}
+	if err := m.Remove(); err != nil {
+		return err
+	}
+	s.put(id, nil)
+	if box == nil {
+		return nil
+	}
+	return box.storages.Release(id)
+}
+
+// UpdateContainer implements the call.
+func (s *Server) UpdateContainer(_ context.Context, req *agentpb.UpdateContainerRequest) (*agentpb.Empty, error) {
+	c, err := s.container(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	r := &specs.LinuxResources{}
+	if err := json.Unmarshal(req.Resources, r); err != nil {
+		return nil, status.Errorf(codes.InvalidArgument, "resources: %v", err)
+	}
+	return &agentpb.Empty{}, c.Update(r)
+}
+
+// StatsContainer implements the call.
+func (s *Server) StatsContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.StatsReply, error) {
+	c, err := s.container(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	return c.Stats()
+}
+
+// ended is told of each process's end.
+func (s *Server) ended(containerID, execID string, exit process.Exit) {
+	s.Log.Debug("process ended", "container", containerID, "exec", execID, "code", exit.Code)
+	s.events.send(&agentpb.Event{Kind: agentpb.Event_EXIT, ContainerId: containerID, ExecId: execID,
+		ExitCode: exit.Code, TimeNs: exit.At.UnixNano()})
+}

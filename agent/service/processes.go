@@ -1,0 +1,177 @@
+package service
+
+import (
+	"context"
+	"math"
+	"net"
+
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/stream"
+	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/process"
+)
+
+// ExecProcess implements the call.
+func (s *Server) ExecProcess(_ context.Context, req *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error) {
+	c, err := s.container(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkID("exec_id", req.ExecId); err != nil {
+		return nil, err
+	}
+	p, err := container.ParseProcess(req.Process)
+	if err != nil {
+		return nil, err
+	}
+	started, err := c.Exec(req.ExecId, p, req.IgnorePaused)
+	if err != nil {
+		return nil, err
+	}
+	return &agentpb.ExecProcessReply{Pid: int32(started.PID)}, nil
+}
+
+// signaller is a member that can be signalled.
+type signaller interface {
+	Signal(execID string, sig unix.Signal) error
+	SignalAll(sig unix.Signal) error
+}
+
+// SignalProcess implements the call.
+func (s *Server) SignalProcess(_ context.Context, req *agentpb.SignalProcessRequest) (*agentpb.Empty, error) {
+	if req.Signal > 64 {
+		return nil, status.Errorf(codes.InvalidArgument, "signal %d is not in 0 to 64", req.Signal)
+	}
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	if req.ExecId != "" {
+		if err := checkID("exec_id", req.ExecId); err != nil {
+			return nil, err
+		}
+	}
+	target := m.(signaller)
+	if req.All {
+		return &agentpb.Empty{}, target.SignalAll(unix.Signal(req.Signal))
+	}
+	return &agentpb.Empty{}, target.Signal(req.ExecId, unix.Signal(req.Signal))
+}
+
+// WaitProcess implements the call.
+func (s *Server) WaitProcess(ctx context.Context, req *agentpb.ProcessRequest) (*agentpb.WaitProcessReply, error) {
+	done, exit, err := s.end(req)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	e := exit()
+	return &agentpb.WaitProcessReply{ExitCode: e.Code, ExitedAtNs: e.At.UnixNano(), OomKilled: e.OOMKilled}, nil
+}
+
+func (s *Server) end(req *agentpb.ProcessRequest) (<-chan struct{}, func() process.Exit, error) {
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, nil, err
+	}
+	if i, ok := m.(*infra); ok && req.ExecId == "" {
+		return i.Done(), i.Exit, nil
+	}
+	p, err := s.process(req.ContainerId, req.ExecId)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Done(), p.Exit, nil
+}
+
+// RemoveProcess implements the call.
+func (s *Server) RemoveProcess(_ context.Context, req *agentpb.ProcessRequest) (*agentpb.Empty, error) {
+	c, err := s.container(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkID("exec_id", req.ExecId); err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, c.RemoveProcess(req.ExecId)
+}
+
+// ListProcesses implements the call.
+func (s *Server) ListProcesses(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.ListProcessesReply, error) {
+	m, err := s.member(req.ContainerId)
+	if err != nil {
+		return nil, err
+	}
+	c, ok := m.(*container.Container)
+	if !ok {
+		return &agentpb.ListProcessesReply{}, nil
+	}
+	list, err := c.List()
+	return &agentpb.ListProcessesReply{Processes: list}, err
+}
+
+// ResizeTTY implements the call.
+func (s *Server) ResizeTTY(_ context.Context, req *agentpb.ResizeTTYRequest) (*agentpb.Empty, error) {
+	if req.Rows == 0 || req.Columns == 0 || req.Rows > math.MaxUint16 || req.Columns > math.MaxUint16 {
+		return nil, status.Errorf(codes.InvalidArgument, "terminal of %d rows and %d columns: both must be 1 to 65535", req.Rows, req.Columns)
+	}
+	p, err := s.process(req.ContainerId, req.ExecId)
+	if err != nil {
+		return nil, err
+	}
+	return &agentpb.Empty{}, p.Resize(uint16(req.Rows), uint16(req.Columns))
+}
+
+// CloseStdin implements the call.
+func (s *Server) CloseStdin(_ context.Context, req *agentpb.ProcessRequest) (*agentpb.Empty, error) {
+	p, err := s.process(req.ContainerId, req.ExecId)
+	if err != nil {
+		return nil, err
+	}
+	p.Stdin().End()
+	return &agentpb.Empty{}, nil
+}
+
+// ServeStream serves a connection that began with the stream magic, until it
+// or the stream has ended, and closes it.
+func (s *Server) ServeStream(ctx context.Context, conn net.Conn) {
+	var err error
+	defer s.caught("stream", &err)
+	defer conn.Close()
+	hello, err := stream.ReadHello(conn)
+	if err != nil {
+		return
+	}
+	if err = s.serveStream(ctx, conn, hello); err != nil {
+		s.Log.Debug("stream ended", "container", hello.ContainerId, "exec", hello.ExecId,
+			"stream", hello.Stream.String(), "cause", err)
+		err = nil
+	}
+}
+
+func (s *Server) serveStream(ctx context.Context, conn net.Conn, hello *agentpb.StreamHello) error {
+	p, err := s.process(hello.ContainerId, hello.ExecId)
+	if err != nil {
+		return stream.Refuse(conn, statusOf(err))
+	}
+	switch hello.Stream {
+	case agentpb.Stream_STDIN:
+		return p.Stdin().Serve(ctx, conn)
+	case agentpb.Stream_STDOUT:
+		return p.Stdout().Serve(ctx, conn, hello.Offset)
+	default:
+		out, err := p.Stderr()
+		if err != nil {
+			return stream.Refuse(conn, statusOf(err))
+		}
+		return out.Serve(ctx, conn, hello.Offset)
+	}
+}

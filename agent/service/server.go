@@ -1,0 +1,177 @@
+// Package service answers the calls of the agent protocol. It checks what is
+// asked, keeps the containers by their ids, and leaves the work to the packages
+// beside it.
+package service
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/process"
+)
+
+// Config is what a server needs to know of the guest.
+type Config struct {
+	Log *slog.Logger
+	// Release is the agent's version.
+	Release string
+	// IsInit: the guest is the agent's alone.
+	IsInit bool
+	// Guest is what containers are fitted to.
+	Guest container.Guest
+	// Ready is closed when the guest is set up; calls that need it wait for it.
+	Ready <-chan struct{}
+	// PowerOff ends the guest; nil if that is not the agent's to do.
+	PowerOff func()
+}
+
+// Server implements agentpb.AgentServer.
+type Server struct {
+	Config
+	events hub
+
+	mu      sync.Mutex
+	sandbox *sandbox
+	// containers by id; nil for one that is being created or removed.
+	containers map[string]member
+}
+
+// member is a container or an infra container.
+type member interface {
+	Start() error
+	Pause() error
+	Resume() error
+	Remove() error
+	PID() int
+}
+
+// New makes a server.
+func New(c Config) *Server {
+	return &Server{Config: c, containers: map[string]member{}}
+}
+
+// GRPC makes the gRPC server that answers by s.
+func (s *Server) GRPC() *grpc.Server {
+	g := grpc.NewServer(append(wire.ServerOptions(),
+		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))...)
+	agentpb.RegisterAgentServer(g, s)
+	return g
+}
+
+// unary gives errors their codes, and keeps a panic within its call: a fault in
+// one must not end the guest's other containers.
+func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (reply any, err error) {
+	defer s.caught(info.FullMethod, &err)
+	reply, err = handle(ctx, req)
+	return reply, statusOf(err)
+}
+
+func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+	defer s.caught(info.FullMethod, &err)
+	return statusOf(handle(srv, ss))
+}
+
+func (s *Server) caught(method string, err *error) {
+	if r := recover(); r != nil {
+		s.Log.Error("panic in a call", "method", method, "panic", r, "stack", string(debug.Stack()))
+		*err = status.Errorf(codes.Internal, "%s: the agent failed: %v", method, r)
+	}
+	if *err != nil {
+		s.Log.Debug("call failed", "method", method, "error", *err)
+	}
+}
+
+// ready waits until the guest is set up.
+func (s *Server) ready(ctx context.Context) error {
+	select {
+	case <-s.Ready:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("wait for the guest's set-up: %w", ctx.Err())
+	}
+}
+
+// Hello implements the call.
+func (s *Server) Hello(_ context.Context, req *agentpb.HelloRequest) (*agentpb.HelloReply, error) {
+	s.Log.Debug("hello", "client", req.Client, "version", wire.VersionString(req.Version))
+	if err := wire.CheckVersion(req.Version, wire.ProtocolVersion); err != nil {
+		return nil, err
+	}
+	return &agentpb.HelloReply{Version: wire.ProtocolVersion, Release: s.Release, Features: features()}, nil
+}
+
+func features() []string {
+	return []string{wire.FeatureSharePID, wire.FeatureSeccomp, wire.FeatureGuestHooks, wire.FeatureEvents,
+		wire.FeatureHotplug, wire.FeatureVolumes}
+}
+
+// reserve takes a container's id.
+func (s *Server) reserve(id string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, taken := s.containers[id]; taken {
+		return status.Errorf(codes.AlreadyExists, "container %s exists", id)
+	}
+	s.containers[id] = nil
+	return nil
+}
+
+// put completes reserve; nil frees the id.
+func (s *Server) put(id string, m member) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m == nil {
+		delete(s.containers, id)
+	} else {
+		s.containers[id] = m
+	}
+}
+
+// member answers a container by its id.
+func (s *Server) member(id string) (member, error) {
+	if err := checkID("container_id", id); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if m := s.containers[id]; m != nil {
+		return m, nil
+	}
+	return nil, status.Errorf(codes.NotFound, "no container %s", id)
+}
+
+// container answers one that has processes.
+func (s *Server) container(id string) (*container.Container, error) {
+	m, err := s.member(id)
+	if err != nil {
+		return nil, err
+	}
+	if c, ok := m.(*container.Container); ok {
+		return c, nil
+	}
+	return nil, status.Errorf(codes.FailedPrecondition, "container %s is an infra container without processes", id)
+}
+
+// process answers the process that a request names.
+func (s *Server) process(containerID, execID string) (*process.Process, error) {
+	c, err := s.container(containerID)
+	if err != nil {
+		return nil, err
+	}
+	if execID != "" {
+		if err := checkID("exec_id", execID); err != nil {
+			return nil, err
+		}
+	}
+	return c.Process(execID)
+}

@@ -1,0 +1,88 @@
+package share
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// dialect is the form of virtiofsd's command line.
+type dialect int
+
+const (
+	// dialectC is QEMU's own daemon (up to QEMU 7.2; docs/tools/virtiofsd.rst there).
+	dialectC dialect = iota
+	// dialectRust is the one of the virtio-fs project (its README.md).
+	dialectRust
+)
+
+// dialectOf finds out by an option's name in the program, because paths do not
+// tell (/usr/libexec/virtiofsd has been both) and asking it costs a process.
+func dialectOf(path string) (dialect, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	marks := [...][]byte{dialectC: []byte("announce_submounts"), dialectRust: []byte("announce-submounts")}
+	const keep = 32 // more than a mark, which two reads may share
+	buf := make([]byte, 256<<10)
+	have := 0
+	for {
+		n, err := f.Read(buf[have:])
+		for d, mark := range marks {
+			if bytes.Contains(buf[:have+n], mark) {
+				return dialect(d), nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return 0, fmt.Errorf("%s is no virtiofsd that is known (neither QEMU's own nor the virtio-fs project's)", path)
+		}
+		if err != nil {
+			return 0, err
+		}
+		end := have + n
+		have = min(keep, end)
+		copy(buf, buf[end-have:end])
+	}
+}
+
+// args answers the command line; the listening socket is fd 3. openFiles 0
+// leaves the limit alone.
+//
+// Both confine themselves: own mount, pid and network namespaces, pivot_root
+// into the folder, few capabilities, a seccomp filter. Submounts are announced,
+// since files of different host file systems may have the same inode number.
+// File handles instead of open files (Rust) need CAP_DAC_READ_SEARCH, by which
+// a daemon that was taken over could open any file of the host: left off.
+func (d dialect) args(c Config, dir string, openFiles uint64) []string {
+	cache := c.VirtioFSCache
+	if cache == "" {
+		cache = "auto"
+	}
+	var args []string
+	switch d {
+	case dialectC:
+		escaped := strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(dir)
+		args = []string{
+			"-f", "--fd=3", "-o", "source=" + escaped, "-o", "cache=" + cache, "-o", "sandbox=namespace",
+			"-o", "xattr", "-o", "announce_submounts", "-o", "log_level=warn",
+		}
+	case dialectRust:
+		if cache == "none" {
+			cache = "never"
+		}
+		args = []string{
+			"--fd=3", "--shared-dir=" + dir, "--cache=" + cache, "--sandbox=namespace",
+			"--xattr", "--announce-submounts", "--log-level=warn",
+		}
+	}
+	if openFiles > 0 {
+		args = append(args, "--rlimit-nofile="+strconv.FormatUint(openFiles, 10))
+	}
+	return append(args, c.VirtioFSExtraArgs...)
+}

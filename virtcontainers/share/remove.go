@@ -1,0 +1,159 @@
+package share
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/moby/sys/mountinfo"
+	"golang.org/x/sys/unix"
+)
+
+// RemoveContainer takes away what was added for a container. It is idempotent.
+// ErrBusy alone means that all is gone from the folder, yet something is still
+// open in it.
+func (f *Folder) RemoveContainer(containerID string) error {
+	if err := checkID(containerID); err != nil {
+		return err
+	}
+	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	busy, err := f.unmountBelow(filepath.Join(f.dir, containerID))
+	if err != nil {
+		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+	}
+	root, err := f.writable()
+	if err != nil {
+		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+	}
+	defer root.Close()
+	if err := root.RemoveAll(containerID); err != nil {
+		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+	}
+	return busy
+}
+
+// Remove takes everything away, also what a run that was killed has left. It is
+// idempotent. ErrBusy is as for RemoveContainer.
+func (f *Folder) Remove() error {
+	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	busy, err := f.unmountBelow(f.dir)
+	if err == nil {
+		err = f.clear()
+	}
+	if err == nil {
+		err = os.Remove(f.dir)
+	}
+	if err != nil {
+		return fmt.Errorf("remove shared folder %s: %w", f.dir, err)
+	}
+	return busy
+}
+
+// clear deletes the places of the mounts.
+func (f *Folder) clear() error {
+	root, err := f.writable()
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	dir, err := root.Open(".")
+	if err != nil {
+		return err
+	}
+	names, err := dir.Readdirnames(-1)
+	dir.Close()
+	for _, name := range names {
+		err = errors.Join(err, root.RemoveAll(name))
+	}
+	return err
+}
+
+// unmountBelow unmounts all at and below path (the folder or a place in it). An
+// error means that a mount is left; busy is ErrBusy for mounts that had to be
+// detached while in use.
+func (f *Folder) unmountBelow(path string) (busy, err error) {
+	mounts, err := mountsBelow(path)
+	if err != nil {
+		return nil, err
+	}
+	// Those on top of others come later in the list.
+	for i := len(mounts) - 1; i >= 0; i-- {
+		err := f.unmount(mounts[i], 0)
+		if errors.Is(err, unix.EBUSY) || moved(err) {
+			// In use, or renamed by the guest meanwhile: goes with the mount that it is
+			// in, whose place no guest can touch.
+			busy = fmt.Errorf("%s: %w", mounts[i], ErrBusy)
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("unmount %s: %w", mounts[i], err)
+		}
+	}
+	if busy == nil {
+		return nil, nil
+	}
+	if mounts, err = mountsBelow(path); err != nil {
+		return nil, err
+	}
+	for _, m := range mounts {
+		// The first ones take those below them along.
+		if err := f.unmount(m, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !moved(err) {
+			return nil, fmt.Errorf("detach %s: %w", m, err)
+		}
+	}
+	if mounts, err = mountsBelow(path); err != nil {
+		return nil, err
+	}
+	if len(mounts) > 0 {
+		return nil, fmt.Errorf("%s does not go away", mounts[0])
+	}
+	return busy, nil
+}
+
+// moved tells whether a path does not lead to a mount any more.
+func moved(err error) bool {
+	return errors.Is(err, unix.ELOOP) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR)
+}
+
+// unmount unmounts one mount. Below a mount the guest may swap folders for
+// links, so the way there is resolved without following any.
+func (f *Folder) unmount(path string, flags int) error {
+	if path != f.dir {
+		rel, err := filepath.Rel(f.dir, path)
+		if err != nil {
+			return err
+		}
+		parent, err := f.open(filepath.Dir(rel), 0)
+		if err != nil {
+			return err
+		}
+		defer parent.Close()
+		path = fmt.Sprintf("/proc/self/fd/%d/%s", parent.Fd(), filepath.Base(rel))
+	}
+	err := unix.Unmount(path, flags|unix.UMOUNT_NOFOLLOW)
+	if errors.Is(err, unix.EINVAL) && flags == 0 {
+		// No mount any more: it went with another that it had been propagated from.
+		return nil
+	}
+	return err
+}
+
+func mountsBelow(path string) ([]string, error) {
+	infos, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
+		return i.Mountpoint != path && !strings.HasPrefix(i.Mountpoint, path+"/"), false
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the mounts: %w", err)
+	}
+	var paths []string
+	for _, i := range infos {
+		paths = append(paths, i.Mountpoint)
+	}
+	return paths, nil
+}
