@@ -79,3 +79,16 @@ func writeInitrd(file string, init []byte, modules [][]byte) error {
 	}
 	return os.WriteFile(file, out.Bytes(), 0o600)
 }
+
+// AgentSize answers the size of an initrd's init in bytes.
+func AgentSize(initrd string) (int64, error) {
+	data, err := os.ReadFile(initrd)
+	if err != nil {
+		return 0, err
+	}
+	files, err := archive(data)
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w", initrd, err)
+	}
+	return int64(len(files["init"])), nil
+}

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 )
@@ -127,17 +128,15 @@ func (p *Peer) begin(ctx context.Context, id string, b Bundles, note Note) (proc
 func (p *Peer) kill(ctx context.Context, id string, process proc.Handle, note Note) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	var r Result
-	took, err := clock(func() (err error) {
-		if r, err = p.Run(ctx, "kill", id, "KILL"); err != nil {
-			return err
-		}
-		return process.Wait(ctx)
-	})
-	if err == nil {
-		note(Kill, max(took, r.Wall.Seconds()))
+	r, err := p.Run(ctx, "kill", id, "KILL")
+	if err != nil {
+		return err
 	}
-	return err
+	if err := process.Wait(ctx); err != nil {
+		return fmt.Errorf("%s: the process of %s does not end: %w", p.Name, id, err)
+	}
+	note(Kill, time.Since(r.Start).Seconds())
+	return nil
 }
 
 func (p *Peer) id(what string, round int) string {

@@ -38,8 +38,9 @@ type Peer struct {
 
 // Result is how a command went.
 type Result struct {
-	// Wall is the time from its start until it had ended.
-	Wall time.Duration
+	// Start is when it was started, Wall the time from then until it had ended.
+	Start time.Time
+	Wall  time.Duration
 	// Out is what it, and a process of the container that it left running, has
 	// written to standard output by then.
 	Out []byte
@@ -75,9 +76,9 @@ func (p *Peer) Run(ctx context.Context, args ...string) (Result, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var r Result
 	err = p.where(func() error {
-		start := time.Now()
+		r.Start = time.Now()
 		err := cmd.Run()
-		r.Wall = time.Since(start)
+		r.Wall = time.Since(r.Start)
 		return err
 	})
 	if err != nil {
