@@ -1,5 +1,5 @@
 // Package manifest describes a built guest asset, in a JSON file beside it
-// (ASSET.json), so that it can always be told what a VM runs.
+// (ASSET.manifest.json), so that it can always be told what a VM runs.
 package manifest
 
 import (
@@ -15,6 +15,9 @@ import (
 
 	"github.com/kata-go/kata-runtime/osbuilder/debian"
 )
+
+// Suffix is put behind the name of an asset.
+const Suffix = ".manifest.json"
 
 // Manifest of one asset. A field that does not apply is absent.
 type Manifest struct {
@@ -57,7 +60,7 @@ func Write(path string, data []byte, m Manifest) error {
 	if err := Replace(path, data); err != nil {
 		return err
 	}
-	return Replace(path+".json", append(text, '\n'))
+	return Replace(path+Suffix, append(text, '\n'))
 }
 
 // Read answers the manifest of the asset at path.

@@ -1,52 +1,197 @@
 package resources
 
 import (
-	"context"
 	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+	"golang.org/x/sys/unix"
 )
 
-// Group is a host cgroup that Create made or found, as it is kept in the state.
+// Group is a host cgroup, as it is kept in the state. It is made without
+// limits; memory never gets one on the host: the guest keeps to its own, and
+// the host's would kill QEMU.
 type Group struct {
-	// Path is the spec's linux.cgroupsPath, or the default for it.
+	// Path is as ContainerPath answers it.
 	Path string `json:"path"`
 	// Systemd tells that systemd manages it (--systemd-cgroup).
 	Systemd bool `json:"systemd,omitempty"`
-	// Paths are its folders: by controller in cgroup v1, under "" in v2.
-	Paths map[string]string `json:"paths"`
+	// Paths are its folders: by controller in cgroup v1, under "" in v2 (and in v1
+	// for a v2 hierarchy beside it). Empty if the host allows none.
+	Paths map[string]string `json:"paths,omitempty"`
 	// Made are the folders that did not exist before, in the order of making.
-	Made []string `json:"made"`
+	Made []string `json:"made,omitempty"`
 }
 
-// ContainerPath is linux.cgroupsPath, or the default for an empty one.
-func ContainerPath(cgroupsPath, containerID string, systemd bool) (string, error) {
-	return "", errors.New("resources: not there yet")
+// config is the group as the cgroups library wants it. SkipDevices in r keeps
+// it out of v1's devices controller, in making and in setting.
+func (g *Group) config(r *cgroups.Resources) (*cgroups.Cgroup, error) {
+	c := &cgroups.Cgroup{Resources: r, Systemd: g.Systemd}
+	if !g.Systemd {
+		c.Path = g.Path
+		return c, nil
+	}
+	var err error
+	c.Parent, c.ScopePrefix, c.Name, err = systemdPath(g.Path)
+	return c, err
 }
 
-// SandboxPath is the cgroup for a sandbox's VM processes. pod tells that
-// cgroupsPath belongs to a CRI sandbox (pause) container.
-func (c Config) SandboxPath(cgroupsPath, sandboxID string, systemd, pod bool) (string, error) {
-	return "", errors.New("resources: not there yet")
-}
-
-// Create makes the cgroup at path (as ContainerPath or SandboxPath answer it)
-// and places pids in it. warnings name what the host could not do and the spec
-// does not need. After an error nothing is left.
+// Create makes the cgroup at path (as ContainerPath answers it) if it is not
+// there and places pids in it; systemd needs at least one. Engines look for a
+// container's figures in the cgroup of its pid, the shim: so that is what goes
+// in here. warnings name what the host could not do. After an error nothing is
+// left.
 func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string, err error) {
-	return nil, nil, errors.New("resources: not there yet")
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("cgroup %s: %w", path, err)
+		}
+	}()
+	g = &Group{Path: path, Systemd: systemd}
+	if systemd && len(pids) == 0 {
+		return nil, nil, errors.New("systemd makes none without a process")
+	}
+	config, err := g.config(&cgroups.Resources{})
+	if err != nil {
+		return nil, nil, err
+	}
+	m, err := manager.New(config)
+	if cgroups.IsNotFound(err) {
+		// The library insists on the devices controller, which we do not need.
+		config.SkipDevices = true
+		m, err = manager.New(config)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	first := -1 // makes the folders only
+	if len(pids) > 0 {
+		first = pids[0]
+	}
+	// Another sandbox's end may remove an empty parent in between: try again.
+	for range 3 {
+		if !systemd {
+			for _, dir := range m.GetPaths() {
+				g.Made = append(g.Made, missing(dir)...)
+			}
+		}
+		if err = m.Apply(first); !errors.Is(err, os.ErrNotExist) {
+			break
+		}
+	}
+	slices.Sort(g.Made) // parents first
+	g.Made = slices.Compact(g.Made)
+	g.Paths = m.GetPaths()
+	if err == nil && len(pids) > 1 {
+		err = g.Place(pids[1:]...)
+	}
+	if err == nil {
+		return g, nil, nil
+	}
+	undo := errors.Join(evacuate(g.Made), g.removeMade())
+	if systemd {
+		undo = errors.Join(undo, m.Destroy())
+	}
+	if undo != nil {
+		return nil, nil, errors.Join(err, undo)
+	}
+	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS) {
+		return &Group{Path: path, Systemd: systemd}, []string{fmt.Sprintf("cgroup %s cannot be made, its processes stay in the caller's: %v", path, err)}, nil
+	}
+	return nil, nil, err
 }
 
-// Place moves processes into the group, with the threads they have by then.
-func (g *Group) Place(pids ...int) error { return errors.New("resources: not there yet") }
-
-// Limit sets those limits of r that the host has to enforce.
-func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, err error) {
-	return nil, errors.New("resources: not there yet")
+// missing answers dir and those above it that do not exist.
+func missing(dir string) []string {
+	var found []string
+	for ; dir != "/"; dir = filepath.Dir(dir) {
+		if _, err := os.Lstat(dir); err == nil {
+			break
+		}
+		found = append(found, dir)
+	}
+	return found
 }
 
-// Remove removes what Create made; idempotent. With kill it ends the processes
-// that are still inside, else they are an error.
-func (g *Group) Remove(ctx context.Context, kill bool) error {
-	return errors.New("resources: not there yet")
+// CreateSandbox makes the cgroup for a sandbox's VM processes (QEMU, virtiofsd,
+// proxy) and places pids in it:
+//   - below the container's group: what an engine reads there counts the VM,
+//     and the limits set there hold for it;
+//   - for a CRI sandbox (pod), whose own container has the least CPU weight:
+//     in /kata_overhead, where the pod's memory limit does not kill QEMU;
+//   - with sandbox_cgroup_only: in the pod's cgroup, beside the container's.
+func (c Config) CreateSandbox(container *Group, sandboxID string, pod bool, pids ...int) (*Group, []string, error) {
+	path, err := c.sandboxPath(container.Path, sandboxID, container.Systemd, pod)
+	if err != nil {
+		return nil, nil, err
+	}
+	if path != "" {
+		return Create(path, container.Systemd, pids...)
+	}
+	g, err := container.below("kata")
+	if err == nil {
+		if err = g.Place(pids...); err != nil {
+			err = errors.Join(err, evacuate(g.Made), g.removeMade())
+		}
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("cgroup for the VM below %s: %w", container.Path, err)
+	}
+	return g, nil, nil
+}
+
+// below makes a sub-group. In v2 no controller is enabled for it: the parent
+// can go on holding processes itself, and accounts for those of both.
+func (g *Group) below(name string) (_ *Group, err error) {
+	sub := &Group{Path: g.Path + "/" + name, Paths: map[string]string{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, sub.removeMade())
+		}
+	}()
+	for controller, dir := range g.Paths {
+		dir = filepath.Join(dir, name)
+		err := os.Mkdir(dir, 0o755)
+		if err == nil {
+			sub.Made = append(sub.Made, dir)
+		} else if !errors.Is(err, os.ErrExist) {
+			return nil, err
+		}
+		sub.Paths[controller] = dir
+		if controller == "cpuset" {
+			// Empty in a new v1 group, which takes no process then (cpusets(7)).
+			for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+				if err := inherit(dir, file); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	slices.Sort(sub.Made)
+	return sub, nil
+}
+
+func inherit(dir, file string) error {
+	text, err := cgroups.ReadFile(filepath.Dir(dir), file)
+	if err != nil {
+		return err
+	}
+	return cgroups.WriteFile(dir, file, strings.TrimSpace(text))
+}
+
+// Place moves processes into the group, with all their threads.
+func (g *Group) Place(pids ...int) error {
+	for _, dir := range g.Paths {
+		for _, pid := range pids {
+			if err := cgroups.WriteCgroupProc(dir, pid); err != nil {
+				return fmt.Errorf("process %d into cgroup %s: %w", pid, dir, err)
+			}
+		}
+	}
+	return nil
 }

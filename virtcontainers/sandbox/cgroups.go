@@ -19,8 +19,9 @@ type Cgroups struct {
 	Sandbox   *resources.Group `json:"sandbox,omitempty"`
 }
 
-// place makes the cgroups and puts the sandbox's processes into them.
-func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec) error {
+// place makes the cgroups and puts the sandbox's processes into them. pod tells
+// that c is a pod's infra container.
+func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec, pod bool) error {
 	path, err := resources.ContainerPath(spec.Linux.CgroupsPath, c.ID, settings.SystemdCgroup)
 	if err != nil {
 		return err
@@ -29,17 +30,13 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	if g.Container, warnings, err = resources.Create(path, settings.SystemdCgroup, c.Shim.PID); err != nil {
 		return err
 	}
-	path, err = settings.Cgroups.SandboxPath(spec.Linux.CgroupsPath, st.ID, settings.SystemdCgroup, st.ID != c.ID)
-	if err != nil {
-		return err
-	}
 	var pids []int
 	for _, p := range []proc.Handle{st.VM.Process, st.ShareDaemon, st.Proxy} {
 		if p.PID != 0 {
 			pids = append(pids, p.PID)
 		}
 	}
-	g.Sandbox, more, err = resources.Create(path, settings.SystemdCgroup, pids...)
+	g.Sandbox, more, err = settings.Cgroups.CreateSandbox(g.Container, st.ID, pod, pids...)
 	for _, w := range append(warnings, more...) {
 		log.Debug("cgroup: "+w, "id", c.ID)
 	}

@@ -128,7 +128,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	c.Shim = cr.shim.Handle
-	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.req.Bundle.Spec); err != nil {
+	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.req.Bundle.Spec, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
 	if err := cr.save(); err != nil {

@@ -18,11 +18,6 @@ var ErrUnsupportedFile = errors.New("cannot be shared with a VM")
 // ErrExist is the answer for a mount that was added before.
 var ErrExist = errors.New("is mounted already")
 
-// ErrBusy says that a mount was in use when it was taken away. It is off the
-// folder all the same, and ends with its last user; so only log it. A running
-// virtiofsd or QEMU keeps what the guest's kernel has cached.
-var ErrBusy = errors.New("mount was still in use")
-
 // Folder is a sandbox's shared folder, mounted on itself:
 //   - read-only, so that a hostile guest can write into the mounts below it, but
 //     cannot fill the host's file system or put a link in a mount's way;

@@ -12,8 +12,8 @@ import (
 )
 
 // RemoveContainer takes away what was added for a container. It is idempotent.
-// ErrBusy alone means that all is gone from the folder, yet something is still
-// open in it.
+// nil means that nothing of it is mounted in the folder any more; what a running
+// virtiofsd or QEMU still holds open for the guest ends with them.
 func (f *Folder) RemoveContainer(containerID string) error {
 	if err := checkID(containerID); err != nil {
 		return err
@@ -21,8 +21,7 @@ func (f *Folder) RemoveContainer(containerID string) error {
 	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	busy, err := f.unmountBelow(filepath.Join(f.dir, containerID))
-	if err != nil {
+	if err := f.unmountBelow(filepath.Join(f.dir, containerID)); err != nil {
 		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
 	}
 	root, err := f.writable()
@@ -33,16 +32,16 @@ func (f *Folder) RemoveContainer(containerID string) error {
 	if err := root.RemoveAll(containerID); err != nil {
 		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
 	}
-	return busy
+	return nil
 }
 
 // Remove takes everything away, also what a run that was killed has left. It is
-// idempotent. ErrBusy is as for RemoveContainer.
+// idempotent. nil means that nothing is left.
 func (f *Folder) Remove() error {
 	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	busy, err := f.unmountBelow(f.dir)
+	err := f.unmountBelow(f.dir)
 	if err == nil {
 		err = f.clear()
 	}
@@ -52,7 +51,7 @@ func (f *Folder) Remove() error {
 	if err != nil {
 		return fmt.Errorf("remove shared folder %s: %w", f.dir, err)
 	}
-	return busy
+	return nil
 }
 
 // clear deletes the places of the mounts.
@@ -75,45 +74,40 @@ func (f *Folder) clear() error {
 }
 
 // unmountBelow unmounts all at and below path (the folder or a place in it). An
-// error means that a mount is left; busy is ErrBusy for mounts that had to be
-// detached while in use.
-func (f *Folder) unmountBelow(path string) (busy, err error) {
+// error means that a mount is left.
+func (f *Folder) unmountBelow(path string) error {
 	mounts, err := mountsBelow(path)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	busy := false
 	// Those on top of others come later in the list.
 	for i := len(mounts) - 1; i >= 0; i-- {
 		err := f.unmount(mounts[i], 0)
 		if errors.Is(err, unix.EBUSY) || moved(err) {
 			// In use, or renamed by the guest meanwhile: goes with the mount that it is
 			// in, whose place no guest can touch.
-			busy = fmt.Errorf("%s: %w", mounts[i], ErrBusy)
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("unmount %s: %w", mounts[i], err)
+			busy = true
+		} else if err != nil {
+			return fmt.Errorf("unmount %s: %w", mounts[i], err)
 		}
 	}
-	if busy == nil {
-		return nil, nil
+	if !busy {
+		return nil
 	}
 	if mounts, err = mountsBelow(path); err != nil {
-		return nil, err
+		return err
 	}
 	for _, m := range mounts {
 		// The first ones take those below them along.
 		if err := f.unmount(m, unix.MNT_DETACH); err != nil && !errors.Is(err, unix.EINVAL) && !moved(err) {
-			return nil, fmt.Errorf("detach %s: %w", m, err)
+			return fmt.Errorf("detach %s: %w", m, err)
 		}
 	}
-	if mounts, err = mountsBelow(path); err != nil {
-		return nil, err
+	if mounts, err = mountsBelow(path); err == nil && len(mounts) > 0 {
+		err = fmt.Errorf("%s does not go away", mounts[0])
 	}
-	if len(mounts) > 0 {
-		return nil, fmt.Errorf("%s does not go away", mounts[0])
-	}
-	return busy, nil
+	return err
 }
 
 // moved tells whether a path does not lead to a mount any more.

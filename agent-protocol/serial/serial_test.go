@@ -1,4 +1,4 @@
-package wire
+package serial
 
 import (
 	"bytes"
@@ -23,11 +23,11 @@ func (c *counter) Write(p []byte) (int, error) {
 func TestCoalescedSession(t *testing.T) {
 	a, b := net.Pipe()
 	count := &counter{Conn: a}
-	client, err := yamux.Client(Coalesce(count), Yamux())
+	client, err := yamux.Client(Coalesce(count), Config())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, err := yamux.Server(Coalesce(b), Yamux())
+	server, err := yamux.Server(Coalesce(b), Config())
 	if err != nil {
 		t.Fatal(err)
 	}

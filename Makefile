@@ -1,0 +1,150 @@
+# make help lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -ec
+.DEFAULT_GOAL := build
+MAKEFLAGS += --no-builtin-rules
+
+GO      ?= go
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VERSION := $(shell cat VERSION)
+COMMIT  := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+
+export KATA_CACHE ?= /var/cache/kata-runtime
+export SOURCE_DATE_EPOCH ?= 0
+export PREFIX GO
+
+BUILD   := build
+GUEST   := $(BUILD)/guest
+BIN     := $(PREFIX)/bin
+LIBEXEC := $(PREFIX)/libexec/kata-containers
+SHARE   := $(PREFIX)/share/kata-containers
+DEFAULT := $(PREFIX)/share/defaults/kata-containers
+MAN     := $(PREFIX)/share/man
+
+MODULE  := github.com/kata-go/kata-runtime
+GOBUILD := $(GO) build -trimpath -buildvcs=false
+LDFLAGS := -s -w -X main.version=$(VERSION)
+HOSTLD  := $(LDFLAGS) -X main.commit=$(COMMIT) -X $(MODULE)/config.prefix=$(PREFIX)
+STATIC  := -extldflags "-static"
+
+# A binary whose folder is not there yet is named, not skipped in silence.
+define if-there
+@if compgen -G "$(1)/*.go" >/dev/null; then echo "build  $@"; $(2); else echo "build  $@: $(1)/ is not there yet"; fi
+endef
+
+.PHONY: help all build kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder \
+	man generate check check-format check-generated lint unit integration test \
+	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+all: build
+
+# Go's own cache decides what is compiled again.
+build: kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder ## build every binary into build/ (default)
+
+# With cgo: libcontainer's specconv does not compile without. Static all the
+# same, so that it needs nothing of the host.
+kata-runtime: ## build the runtime
+	$(call if-there,cli,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo" -ldflags '$(HOSTLD) $(STATIC)' -o $(BUILD)/$@ ./cli)
+
+kata-shim: ## build the stand-in for a container's process
+	$(call if-there,shim,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./shim)
+
+kata-proxy: ## build the proxy
+	$(call if-there,proxy,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./proxy)
+
+# No commit in it: the guest's image changes only when the agent does.
+kata-agent: ## build the agent
+	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
+
+kata-agent-ctl: ## build the tool that drives an agent by hand
+	$(call if-there,agent-ctl,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl)
+
+osbuilder:
+	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/osbuilder ./osbuilder
+	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-probe ./osbuilder/probe
+
+image: kata-agent osbuilder ## build the guest image with Debian's kernel (a minute the first time)
+	@$(BUILD)/osbuilder image --out $(GUEST) --agent $(BUILD)/kata-agent --version $(VERSION)
+
+kernel: osbuilder ## build a small guest kernel of our own (ten minutes the first time)
+	@packaging/prerequisites.sh kernel
+	@$(BUILD)/osbuilder kernel --out $(GUEST) --version $(VERSION)
+
+config: ## write build/configuration.toml, for running from build/
+	@packaging/configure.sh configuration.toml.in $(BUILD)/configuration.toml $(CURDIR)/$(GUEST) $(CURDIR)/$(BUILD)
+
+man: ## make the manual pages
+	@mkdir -p $(BUILD)/man
+	@for page in docs/man/*.md; do \
+		[ -e "$$page" ] || continue; \
+		out=$(BUILD)/man/$$(basename "$$page" .md); \
+		[ "$$out" -nt "$$page" ] || $(GO) run github.com/cpuguy83/go-md2man/v2 -in "$$page" -out "$$out"; \
+	done
+
+generate: ## generate code and documents from their sources
+	$(GO) run ./agent-protocol/generate
+	@for dir in config cli; do [ ! -d "$$dir/generate" ] || { echo "$(GO) run ./$$dir/generate"; $(GO) run "./$$dir/generate"; }; done
+
+check: check-format lint check-generated ## format, vet, staticcheck, shellcheck, stale generated files
+
+check-format:
+	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; }
+
+lint:
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	shellcheck packaging/*.sh .ci/run $$(find tests -name '*.sh' -o -name '*.bash' -o -name '*.bats')
+
+check-generated:
+	@sums() { git ls-files -z | xargs -0 sha256sum; }; \
+	before=$$(sums); $(MAKE) --no-print-directory generate; after=$$(sums); \
+	[ "$$before" = "$$after" ] || { echo "stale until now (commit what changed):"; \
+		diff <(echo "$$before") <(echo "$$after") | sed -n 's/^> [0-9a-f]*  /  /p'; exit 1; }
+
+unit: ## run the unit tests
+	@mkdir -p $(BUILD)/tally
+	@$(GO) test -race -json ./... | $(GO) run ./tests/tally --save $(BUILD)/tally/unit go
+
+integration: build image config ## run the tests that boot VMs
+	@packaging/prerequisites.sh run test
+	@mkdir -p $(BUILD)/tally
+	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
+
+# Both run even if the first fails, so that the total is one of all tests.
+test: prerequisites ## run the unit tests and the integration tests
+	@rm -rf $(BUILD)/tally; code=0; \
+	$(MAKE) --no-print-directory unit || code=1; \
+	$(MAKE) --no-print-directory integration || code=1; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/integration || code=1; \
+	exit $$code
+
+prerequisites: ## install the Debian packages that are missing
+	@packaging/prerequisites.sh build image run test
+
+prerequisites-kernel: ## the same for make kernel
+	@packaging/prerequisites.sh kernel
+
+quickstart: ## from a bare Debian to a first container in a VM
+	@packaging/quickstart.sh
+
+install: man ## install what is built (PREFIX, DESTDIR)
+	@packaging/install.sh "$(DESTDIR)" "$(BUILD)" "$(BIN)" "$(LIBEXEC)" "$(SHARE)" "$(DEFAULT)" "$(MAN)"
+
+uninstall: ## remove what install put there
+	rm -f $(DESTDIR)$(BIN)/kata-runtime
+	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(SHARE) $(DESTDIR)$(DEFAULT)
+	rm -f $(DESTDIR)$(MAN)/man?/kata-*
+
+bench: build image config ## measure, beside runc and the bare floor
+	@if [ -x tests/bench/run ]; then KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime \
+		KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml tests/bench/run; \
+	else echo "bench: tests/bench/run is not there yet"; exit 1; fi
+
+clean: ## remove build/ (the cache stays)
+	rm -rf $(BUILD)

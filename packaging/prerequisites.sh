@@ -1,0 +1,47 @@
+#!/bin/sh
+# Installs the Debian packages that are missing, and nothing else.
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, kernel)
+set -eu
+
+say() { printf 'prerequisites: %s\n' "$*" >&2; }
+fail() { say "$*"; exit 1; }
+
+# shellcheck source=/dev/null
+. /etc/os-release
+case "${ID:-}:${VERSION_ID:-}" in
+debian:12 | debian:13) ;;
+*) fail "this is ${PRETTY_NAME:-an unknown system}; Debian 12 and 13 are supported. On another one, install what this script names by hand and run make build image install." ;;
+esac
+[ "$(dpkg --print-architecture)" = amd64 ] || fail "only amd64 hosts are supported so far"
+
+packages() {
+	case "$1" in
+	build) echo gcc libc6-dev pkg-config libseccomp-dev ;;
+	image) echo xz-utils zstd lz4 erofs-utils ;;
+	run)
+		echo qemu-system-x86 qemu-system-common seabios busybox-static jq
+		# Debian 12 has virtiofsd in qemu-system-common.
+		[ "$VERSION_ID" = 12 ] || echo virtiofsd
+		;;
+	test) echo bats shellcheck jq iproute2 procps busybox-static ;;
+	kernel) echo gcc libc6-dev make binutils flex bison bc libelf-dev xz-utils perl ;;
+	*) fail "no such group: $1" ;;
+	esac
+}
+
+missing=
+for group; do
+	for package in $(packages "$group"); do
+		case " $missing " in *" $package "*) continue ;; esac
+		status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+		[ "$status" = installed ] || missing="$missing $package"
+	done
+done
+[ -n "$missing" ] || exit 0
+[ "$(id -u)" = 0 ] || fail "missing:$missing. Run this as root, or install them yourself."
+say "installing:$missing"
+# A fresh machine has no lists. One broken foreign source must not stop us, so
+# the failure that counts is the install's.
+apt-get -q update >/dev/null || say "apt-get update reported a failure; trying with the lists that are there"
+# shellcheck disable=SC2086  # a list of words
+DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >/dev/null

@@ -1,0 +1,62 @@
+#!/bin/bash
+# From a bare machine to a first container in a VM: make quickstart.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf '\n==> %s\n' "$*"; }
+fail() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
+
+make=${MAKE:-make}
+prefix=${PREFIX:-/usr/local}
+started=$SECONDS
+
+say "Checking the machine"
+[ "$(id -u)" = 0 ] || fail "run it as root: VMs need taps, mounts and network namespaces"
+command -v go >/dev/null || fail "go is not in PATH: install Go 1.21 or later"
+go version
+# Sources, packages, unpacked kernel, binaries and Go's own caches.
+need_mib=3000
+free_mib=$(($(stat -f -c '%a * %S' .) / 1048576))
+((free_mib >= need_mib)) || fail "$free_mib MiB are free here, $need_mib are needed"
+packaging/prerequisites.sh build image run
+
+say "Building the binaries (the first time this takes a few minutes)"
+$make --no-print-directory build
+say "Building the guest: Debian's kernel and an initrd with the agent"
+$make --no-print-directory image
+say "Installing below $prefix"
+$make --no-print-directory install
+
+say "Running a first container"
+runtime=$prefix/bin/kata-runtime
+work=$(mktemp -d)
+id=quickstart-$$
+cleanup() {
+	"$runtime" delete --force "$id" >/dev/null 2>&1 || true
+	rm -rf "$work"
+}
+trap cleanup EXIT
+mkdir -p "$work"/rootfs/{bin,dev,etc,proc,sys,tmp}
+cp /bin/busybox "$work/rootfs/bin/busybox"
+for applet in sh uname echo; do ln -s busybox "$work/rootfs/bin/$applet"; done
+"$runtime" spec --bundle "$work"
+jq '.process.terminal = false | .process.args = ["sh", "-c", "echo Hello from a container; uname -r"]' \
+	"$work/config.json" >"$work/config.new"
+mv "$work/config.new" "$work/config.json"
+
+before=$(date +%s%N)
+output=$("$runtime" run --bundle "$work" "$id" </dev/null) || fail "the container failed; \"$runtime kata-check\" says what this machine lacks"
+took=$((($(date +%s%N) - before) / 1000000))
+guest=$(tail -n 1 <<<"$output")
+accelerator=$("$runtime" kata-env --json | jq -r '.Hypervisor.Accelerator')
+
+cat <<END
+The container printed:   $(head -n 1 <<<"$output")
+Kernel in the container: $guest
+Kernel of this host:     $(uname -r)
+Accelerator:             $accelerator
+From start to end:       $((took / 1000)).$(printf %03d $((took % 1000))) s
+END
+[ "$guest" != "$(uname -r)" ] || fail "both kernels have the same name: this proves nothing"
+[ "$accelerator" != tcg ] || echo "(No usable KVM here: the VM is emulated, which is several times slower.)"
+echo "Done in $((SECONDS - started)) s. Next: README.md tells how Docker, Podman, CRI-O and containerd use it."

@@ -1,0 +1,219 @@
+// Command kata-proxy serves one sandbox on the host. Where the VM has no
+// vsock, it carries the connections to the agent over the VM's serial port; in
+// any case it keeps the guest's console. It ends when the VM does (exit code
+// 0), or by SIGTERM or SIGINT (0); on an error with 1.
+//
+// kata-runtime starts it, in a session of its own, and gives it sockets that
+// listen already: QEMU's ends exist before QEMU runs, so nothing waits.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"syscall"
+	"time"
+
+	"github.com/kata-go/kata-runtime/internal/log"
+	"github.com/kata-go/kata-runtime/internal/sock"
+	"github.com/kata-go/kata-runtime/proxy/consolelog"
+	"github.com/kata-go/kata-runtime/proxy/mux"
+)
+
+// options are what the command line says.
+type options struct {
+	sandbox                   string
+	agentSocket               string
+	listenFD                  int
+	consoleSocket, consoleLog string
+	logFile, logFormat        string
+	debug                     bool
+}
+
+func main() {
+	// One copying goroutine per direction is busy at a time; more processors
+	// only mean more caches and threads.
+	runtime.GOMAXPROCS(2)
+	// The heap is some hundred kilobytes: collecting it more often costs
+	// nothing, and the process stays small after a burst.
+	debug.SetGCPercent(50)
+	os.Exit(run(os.Args[1:], os.Stderr))
+}
+
+func run(args []string, stderr io.Writer) int {
+	o, err := parse(args, stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(stderr, "kata-proxy:", err)
+		return 1
+	}
+	logger, err := o.logger(stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "kata-proxy:", err)
+		return 1
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	switch err := serve(ctx, o, logger); {
+	case err == nil:
+		logger.Info("the VM has ended")
+	case errors.Is(err, context.Canceled):
+		logger.Info("ended by a signal")
+	default:
+		logger.Error(err.Error())
+		return 1
+	}
+	return 0
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("kata-proxy", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.sandbox, "sandbox", "", "the sandbox's `id`, for the log")
+	f.StringVar(&o.agentSocket, "agent-socket", "", "`path` of QEMU's socket behind the agent's serial port (with --listen-fd)")
+	f.IntVar(&o.listenFD, "listen-fd", -1, "`descriptor` of the listening socket for the agent's clients")
+	f.StringVar(&o.consoleSocket, "console-socket", "", "`path` of QEMU's socket behind the guest's console")
+	f.StringVar(&o.consoleLog, "console-log", "", "`path` of the file that keeps the console's last lines")
+	f.StringVar(&o.logFile, "log", "", "`path` of the log file; standard error without")
+	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
+	f.BoolVar(&o.debug, "debug", false, "log each connection")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	switch {
+	case f.NArg() > 0:
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	case (o.agentSocket == "") != (o.listenFD < 0):
+		return nil, errors.New("--agent-socket and --listen-fd belong together")
+	case (o.consoleSocket == "") != (o.consoleLog == ""):
+		return nil, errors.New("--console-socket and --console-log belong together")
+	case o.agentSocket == "" && o.consoleSocket == "":
+		return nil, errors.New("nothing to do: give --agent-socket or --console-socket")
+	}
+	return o, nil
+}
+
+func (o *options) logger(stderr io.Writer) (*slog.Logger, error) {
+	out := stderr
+	if o.logFile != "" {
+		// It stays open until the process ends.
+		file, err := log.Open(o.logFile)
+		if err != nil {
+			return nil, err
+		}
+		out = file
+	}
+	logger, err := log.New(out, o.logFormat, o.debug)
+	if err != nil {
+		return nil, err
+	}
+	return logger.With("program", "kata-proxy", "sandbox", o.sandbox), nil
+}
+
+// connectTimeout is for sockets that listen already: only a host that is
+// brought to its knees takes longer.
+const connectTimeout = 10 * time.Second
+
+// consoleGrace is how long the console may outlive the agent's port when the
+// VM ends: QEMU closes both in one go.
+const consoleGrace = 2 * time.Second
+
+// serve returns nil when the VM has ended.
+func serve(ctx context.Context, o *options, logger *slog.Logger) error {
+	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	console := make(chan error, 1)
+	if o.consoleSocket != "" {
+		conn, err := sock.Dial(connecting, o.consoleSocket)
+		if err != nil {
+			return fmt.Errorf("guest console: %w", err)
+		}
+		defer conn.Close()
+		file, err := consolelog.Open(o.consoleLog)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		go func() { console <- keep(conn, file, logger) }()
+	} else {
+		close(console)
+	}
+	if o.agentSocket == "" {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case err := <-console:
+			return err
+		}
+	}
+	listener, err := inherited(o.listenFD)
+	if err != nil {
+		return fmt.Errorf("--listen-fd %d: %w", o.listenFD, err)
+	}
+	defer listener.Close()
+	port, err := sock.Dial(connecting, o.agentSocket)
+	if err != nil {
+		return fmt.Errorf("agent's port: %w", err)
+	}
+	if err = mux.Run(ctx, port, listener, logger); err == nil {
+		select {
+		case <-console:
+		case <-time.After(consoleGrace):
+		}
+	}
+	return err
+}
+
+// inherited answers the listener that another process gave us as an open file.
+// Its socket file is not ours to remove.
+func inherited(fd int) (*net.UnixListener, error) {
+	file := os.NewFile(uintptr(fd), "listener")
+	if file == nil {
+		return nil, errors.New("not a descriptor")
+	}
+	defer file.Close()
+	l, err := net.FileListener(file)
+	if err != nil {
+		return nil, err
+	}
+	listener, ok := l.(*net.UnixListener)
+	if !ok {
+		l.Close()
+		return nil, errors.New("not a unix socket")
+	}
+	listener.SetUnlinkOnClose(false)
+	return listener, nil
+}
+
+// keep writes the console to the log until the VM closes it. A log that cannot
+// be written does not stop the guest's output: it is read and lost.
+func keep(console net.Conn, file *consolelog.Log, logger *slog.Logger) error {
+	buffer := make([]byte, 4<<10)
+	failed := false
+	for {
+		n, err := console.Read(buffer)
+		if n > 0 {
+			if _, err := file.Write(buffer[:n]); err != nil && !failed {
+				failed = true
+				logger.Warn("part of the guest's console is lost: " + err.Error())
+			}
+		}
+		if err != nil {
+			if errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, net.ErrClosed) {
+				return nil
+			}
+			return fmt.Errorf("guest console: %w", err)
+		}
+	}
+}

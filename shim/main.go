@@ -1,0 +1,153 @@
+// Command kata-shim stands in on the host for one process in a guest: engines
+// wait for it, send it signals and hold its standard streams. It ends with the
+// process's exit code (128 + n after signal n), with 255 if that cannot be
+// known because the VM has died, and with 1 if it was never told to begin.
+//
+// kata-runtime starts it before the process exists, with a descriptor on which
+// a byte says that it does now; the end of that descriptor without a byte says
+// that it never will.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/internal/log"
+	"github.com/kata-go/kata-runtime/shim/relay"
+	"github.com/kata-go/kata-runtime/shim/title"
+)
+
+// notStarted is the exit code of a shim whose process never came to exist.
+const notStarted = 1
+
+// options are what the command line says.
+type options struct {
+	agent, container, exec string
+	terminal               bool
+	startFD                int
+	title                  string
+	logFile, logFormat     string
+	debug                  bool
+}
+
+func main() {
+	// Two streams may be busy at a time; more processors only mean more caches
+	// and threads in a process of which there are many.
+	runtime.GOMAXPROCS(2)
+	// The heap is about a megabyte: collecting it more often costs little.
+	debug.SetGCPercent(50)
+	// Before all else, so that no signal is lost.
+	signals := relay.Catch()
+	args := title.Take()
+	os.Exit(run(args[1:], signals))
+}
+
+func run(args []string, signals <-chan os.Signal) int {
+	o, err := parse(args, os.Stderr)
+	if errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kata-shim:", err)
+		return notStarted
+	}
+	logger, err := o.logger()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kata-shim:", err)
+		return notStarted
+	}
+	if o.title != "" {
+		if err := title.Set(o.title); err != nil {
+			logger.Warn(err.Error())
+		}
+	}
+	if o.startFD >= 0 && !told(o.startFD) {
+		return notStarted
+	}
+	if o.terminal {
+		restore, err := rawTerminal(os.Stdin)
+		if err != nil {
+			logger.Error(err.Error())
+			return relay.Lost
+		}
+		defer restore()
+	}
+	r := &relay.Relay{
+		Agent: o.agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
+		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Log: logger,
+	}
+	code, err := r.Run(context.Background())
+	if err != nil {
+		logger.Error(err.Error())
+	}
+	return code
+}
+
+func parse(args []string, stderr io.Writer) (*options, error) {
+	o := &options{}
+	f := flag.NewFlagSet("kata-shim", flag.ContinueOnError)
+	f.SetOutput(stderr)
+	f.StringVar(&o.agent, "agent", "", "the agent's `address`: unix:///PATH or vsock://CID:PORT")
+	f.StringVar(&o.container, "container", "", "the container's `id`")
+	f.StringVar(&o.exec, "exec", "", "the process's `id`; the container's init without")
+	f.BoolVar(&o.terminal, "terminal", false, "the process has a terminal; standard input is ours")
+	f.IntVar(&o.startFD, "start-fd", -1, "`descriptor` on which a byte says that the process exists; at once without")
+	f.StringVar(&o.title, "title", "", "`command line` that ps shows for this process")
+	f.StringVar(&o.logFile, "log", "", "`path` of the log file; no log without: standard error is the process's")
+	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
+	f.BoolVar(&o.debug, "debug", false, "log what is relayed, never its content")
+	if err := f.Parse(args); err != nil {
+		return nil, err
+	}
+	if f.NArg() > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	}
+	if err := dial.Check(o.agent); err != nil {
+		return nil, fmt.Errorf("--agent: %w", err)
+	}
+	if err := wire.ValidID(o.container); err != nil {
+		return nil, fmt.Errorf("--container: %w", err)
+	}
+	if o.exec != "" {
+		if err := wire.ValidID(o.exec); err != nil {
+			return nil, fmt.Errorf("--exec: %w", err)
+		}
+	}
+	return o, nil
+}
+
+func (o *options) logger() (*slog.Logger, error) {
+	if o.logFile == "" {
+		return slog.New(slog.DiscardHandler), nil
+	}
+	// It stays open until the process ends.
+	file, err := log.Open(o.logFile)
+	if err != nil {
+		return nil, err
+	}
+	logger, err := log.New(file, o.logFormat, o.debug)
+	if err != nil {
+		return nil, err
+	}
+	return logger.With("program", "kata-shim", "container", o.container, "exec", o.exec), nil
+}
+
+// told waits for a byte on a descriptor, and closes it; false at its end.
+func told(fd int) bool {
+	file := os.NewFile(uintptr(fd), "start")
+	if file == nil {
+		return false
+	}
+	defer file.Close()
+	n, err := file.Read(make([]byte, 1))
+	return n == 1 && err == nil
+}

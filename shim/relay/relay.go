@@ -1,0 +1,227 @@
+// Package relay stands in on the host for one process in a guest: its standard
+// streams, its signals, its terminal's size and its exit code.
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/agent-protocol/stream"
+)
+
+// Lost is the exit code when the process's fate cannot be known: the VM has
+// died, or the agent does not know the process. runc answers the same when it
+// fails itself.
+const Lost = 255
+
+const (
+	// attachTimeout bounds the opening of the streams: the process exists by
+	// then, so only a guest that hangs needs longer.
+	attachTimeout = 60 * time.Second
+	// callTimeout bounds a signal, a resize, a removal.
+	callTimeout = 10 * time.Second
+	// drainTimeout is how long an output may be silent, after its process has
+	// ended, before its end is given up: a guest must not keep us for ever.
+	drainTimeout = 10 * time.Second
+)
+
+// Relay says for which process to stand in, and with what.
+type Relay struct {
+	// Agent is the agent's address.
+	Agent string
+	// Container and Exec name the process; Exec is empty for the init.
+	Container, Exec string
+	// Terminal: the process has one, and no standard error of its own.
+	Terminal bool
+	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one.
+	Stdin, Stdout, Stderr *os.File
+	// Signals are what this process gets, in the order in which it got it.
+	Signals <-chan os.Signal
+	Log     *slog.Logger
+}
+
+// Run attaches to the process, which must exist, relays until it has ended and
+// its output is passed on, and answers its exit code. An error means that the
+// code is not known, and is Lost; the log has not got it yet.
+func (r *Relay) Run(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	agent, err := dial.Client(ctx, r.Agent)
+	if err != nil {
+		return Lost, fmt.Errorf("%s: %w", r, err)
+	}
+	defer agent.Close()
+	s := &session{Relay: r, agent: agent}
+	if err := s.attach(ctx); err != nil {
+		return Lost, fmt.Errorf("%s: %w", r, explain(err))
+	}
+	go s.signals(ctx)
+	if s.stdin != nil {
+		go s.input(ctx)
+	}
+	outputs := s.outputs()
+	reply, err := agent.WaitProcess(ctx, s.process())
+	if err != nil {
+		// What the guest said last is still on its way through the sockets.
+		s.drain(outputs)
+		return Lost, fmt.Errorf("%s: wait for its end: %w", r, explain(err))
+	}
+	s.drain(outputs)
+	if r.Exec != "" {
+		s.call(ctx, "remove process", func(ctx context.Context) error {
+			_, err := agent.RemoveProcess(ctx, s.process())
+			return err
+		})
+	}
+	if reply.ExitCode < 0 || reply.ExitCode > 255 {
+		return Lost, fmt.Errorf("%s: the agent reports the impossible exit code %d", r, reply.ExitCode)
+	}
+	return int(reply.ExitCode), nil
+}
+
+// String names the process.
+func (r *Relay) String() string {
+	if r.Exec == "" {
+		return "container " + r.Container
+	}
+	return fmt.Sprintf("process %s of container %s", r.Exec, r.Container)
+}
+
+// explain makes a person's words of a call's error.
+func explain(err error) error {
+	s, ok := status.FromError(err)
+	if !ok {
+		return err
+	}
+	if s.Code() == codes.Unavailable {
+		return fmt.Errorf("the connection to the VM is lost, it has probably died: %s", s.Message())
+	}
+	return errors.New(s.Message())
+}
+
+// session is a Relay that is connected.
+type session struct {
+	*Relay
+	agent                 *dial.Agent
+	stdin, stdout, stderr *stream.Client
+}
+
+func (s *session) process() *agentpb.ProcessRequest {
+	return &agentpb.ProcessRequest{ContainerId: s.Container, ExecId: s.Exec}
+}
+
+// call makes a call whose failure only the log gets. That the process is gone
+// is no failure: it may end at any time.
+func (s *session) call(ctx context.Context, what string, do func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := do(ctx)
+	switch status.Code(err) {
+	case codes.OK:
+	case codes.NotFound, codes.FailedPrecondition, codes.Canceled:
+		s.Log.Debug("cannot "+what, "err", explain(err))
+	default:
+		s.Log.Warn("cannot "+what, "err", explain(err))
+	}
+}
+
+// attach opens the streams, all at once: each costs a round trip.
+func (s *session) attach(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, attachTimeout)
+	defer cancel()
+	wanted := map[agentpb.Stream]**stream.Client{
+		agentpb.Stream_STDIN: &s.stdin, agentpb.Stream_STDOUT: &s.stdout,
+	}
+	if !s.Terminal {
+		wanted[agentpb.Stream_STDERR] = &s.stderr
+	}
+	var group sync.WaitGroup
+	errs := make(chan error, len(wanted))
+	for kind, client := range wanted {
+		group.Go(func() {
+			var err error
+			*client, err = s.agent.Attach(ctx, &agentpb.StreamHello{ContainerId: s.Container, ExecId: s.Exec, Stream: kind})
+			// A process may have closed its input, or ended, before: that is no
+			// reason not to pass its output on.
+			if kind == agentpb.Stream_STDIN && status.Code(err) == codes.FailedPrecondition {
+				s.Log.Debug("no input", "err", err)
+				err = nil
+			}
+			errs <- err
+		})
+	}
+	group.Wait()
+	close(errs)
+	for err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// output is one stream on its way out.
+type output struct {
+	done  chan struct{}
+	moved *progress
+}
+
+// outputs starts to pass the outputs on.
+func (s *session) outputs() []output {
+	var all []output
+	for _, o := range []struct {
+		client *stream.Client
+		file   *os.File
+	}{{s.stdout, s.Stdout}, {s.stderr, s.Stderr}} {
+		if o.client == nil {
+			continue
+		}
+		out := output{done: make(chan struct{}), moved: newProgress(o.file)}
+		all = append(all, out)
+		go func() {
+			defer close(out.done)
+			switch err := o.client.CopyTo(out.moved); {
+			case errors.Is(err, stream.ErrRefused):
+				// Our reader has gone. The agent closes the process's end, so
+				// that it gets its SIGPIPE, as it would beside the reader.
+				s.Log.Debug("output is no longer read", "err", err)
+			case err != nil:
+				s.Log.Debug("output broke off", "err", err)
+			}
+		}()
+	}
+	return all
+}
+
+// drain returns when the outputs are passed on to their end.
+func (s *session) drain(outputs []output) {
+	for _, out := range outputs {
+		if !out.moved.wait(out.done, drainTimeout) {
+			s.Log.Warn("the guest does not end an output of a process that has ended", "process", s.String())
+		}
+	}
+}
+
+// input passes standard input on. It is left where it stands when we exit.
+func (s *session) input(ctx context.Context) {
+	in, err := newInput(s.Stdin, s.stdin.Refused())
+	if err == nil {
+		err = s.stdin.CopyFrom(in)
+		// Whoever writes to our input shall see that nobody reads it.
+		in.close()
+	}
+	if err != nil && !errors.Is(err, stream.ErrRefused) && ctx.Err() == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		s.Log.Warn("input broke off", "err", err)
+	}
+}

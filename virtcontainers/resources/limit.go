@@ -1,0 +1,140 @@
+package resources
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+// Limit sets those limits of r (nil: none) that the host enforces for a
+// container's group and so for the VM below it: CPU weight, quota and set, and
+// block I/O, which only the host sees. They hold besides the guest's own
+// limits, against a guest that does not keep to those. Call it once the guest
+// has booted: a small quota would slow that down. Not for CRI containers, whose
+// VM is not below them.
+//
+// Nothing else of r is the host's: memory would kill QEMU, and pids, huge pages
+// and devices are the guest's. warnings name what the host cannot limit.
+func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, err error) {
+	if r == nil || len(g.Paths) == 0 {
+		return nil, nil
+	}
+	for _, part := range []struct {
+		controller string
+		resources  *cgroups.Resources
+	}{
+		{"cpu", cpuLimits(r.CPU)},
+		{"cpuset", cpuset(r.CPU)},
+		{"blkio", blockIO(r.BlockIO)},
+	} {
+		if part.resources == nil {
+			continue
+		}
+		if g.Paths[part.controller] == "" && !cgroups.IsCgroup2UnifiedMode() {
+			warnings = append(warnings, fmt.Sprintf("the host has no cgroup controller %s: its limits are not set on the host", part.controller))
+			continue
+		}
+		part.resources.SkipDevices = true
+		config, err := g.config(part.resources)
+		if err != nil {
+			return warnings, err
+		}
+		m, err := manager.NewWithPaths(config, g.Paths)
+		if err != nil {
+			return warnings, fmt.Errorf("cgroup %s: %w", g.Path, err)
+		}
+		set := m.Set
+		if part.controller == "cpuset" && !cgroups.IsCgroup2UnifiedMode() {
+			set = g.setCpuset(m)
+		}
+		if err := set(part.resources); err != nil {
+			warnings = append(warnings, fmt.Sprintf("limits of %s are not set on the host: %v", part.controller, err))
+		}
+	}
+	return warnings, nil
+}
+
+// setCpuset sets a v1 cpuset and those below it. A parent must always hold all
+// that its children have (cpusets(7)): so what shrinks is set from below, what
+// grows from above.
+func (g *Group) setCpuset(m cgroups.Manager) func(*cgroups.Resources) error {
+	return func(r *cgroups.Resources) error {
+		below, err := filepath.Glob(filepath.Join(g.Paths["cpuset"], "*", "cpuset.cpus"))
+		if err != nil {
+			return err
+		}
+		files := map[string]string{"cpuset.cpus": r.CpusetCpus, "cpuset.mems": r.CpusetMems}
+		each := func() (err error) {
+			for _, path := range below {
+				for file, text := range files {
+					if text != "" {
+						err = errors.Join(err, cgroups.WriteFile(filepath.Dir(path), file, text))
+					}
+				}
+			}
+			return err
+		}
+		if each() == nil {
+			return m.Set(r)
+		}
+		if err := m.Set(r); err != nil {
+			return err
+		}
+		return each()
+	}
+}
+
+func cpuLimits(cpu *specs.LinuxCPU) *cgroups.Resources {
+	if cpu == nil || cpu.Shares == nil && cpu.Quota == nil && cpu.Period == nil {
+		return nil
+	}
+	r := &cgroups.Resources{
+		CpuShares: value(cpu.Shares), CpuQuota: value(cpu.Quota), CpuPeriod: value(cpu.Period), CpuBurst: cpu.Burst,
+	}
+	r.CpuWeight = cgroups.ConvertCPUSharesToCgroupV2Value(r.CpuShares)
+	return r
+}
+
+func cpuset(cpu *specs.LinuxCPU) *cgroups.Resources {
+	if cpu == nil || cpu.Cpus == "" && cpu.Mems == "" {
+		return nil
+	}
+	return &cgroups.Resources{CpusetCpus: cpu.Cpus, CpusetMems: cpu.Mems}
+}
+
+func blockIO(io *specs.LinuxBlockIO) *cgroups.Resources {
+	if io == nil {
+		return nil
+	}
+	r := &cgroups.Resources{}
+	if io.Weight != nil {
+		r.BlkioWeight = *io.Weight
+	}
+	for _, d := range io.WeightDevice {
+		var weight, leaf uint16
+		if d.Weight != nil {
+			weight = *d.Weight
+		}
+		if d.LeafWeight != nil {
+			leaf = *d.LeafWeight
+		}
+		r.BlkioWeightDevice = append(r.BlkioWeightDevice, cgroups.NewWeightDevice(d.Major, d.Minor, weight, leaf))
+	}
+	r.BlkioThrottleReadBpsDevice = throttles(io.ThrottleReadBpsDevice)
+	r.BlkioThrottleWriteBpsDevice = throttles(io.ThrottleWriteBpsDevice)
+	r.BlkioThrottleReadIOPSDevice = throttles(io.ThrottleReadIOPSDevice)
+	r.BlkioThrottleWriteIOPSDevice = throttles(io.ThrottleWriteIOPSDevice)
+	return r
+}
+
+func throttles(devices []specs.LinuxThrottleDevice) []*cgroups.ThrottleDevice {
+	var out []*cgroups.ThrottleDevice
+	for _, d := range devices {
+		out = append(out, cgroups.NewThrottleDevice(d.Major, d.Minor, d.Rate))
+	}
+	return out
+}

@@ -1,0 +1,100 @@
+package resources
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+)
+
+func ptr[T any](v T) *T { return &v }
+
+func TestVMSize(t *testing.T) {
+	d := Defaults{VCPUs: 1, MaxVCPUs: 8, MemoryMiB: 512, MaxMemoryMiB: 1 << 20}
+	cpu := func(c specs.LinuxCPU) *specs.LinuxResources { return &specs.LinuxResources{CPU: &c} }
+	memory := func(limit int64) *specs.LinuxResources {
+		return &specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: &limit}}
+	}
+	for name, test := range map[string]struct {
+		r      *specs.LinuxResources
+		vcpus  uint32
+		memory uint64
+		note   string
+	}{
+		"nil":                   {nil, 1, 512, ""},
+		"none":                  {&specs.LinuxResources{}, 1, 512, ""},
+		"empty":                 {&specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}}, 1, 512, ""},
+		"quota of two":          {cpu(specs.LinuxCPU{Quota: ptr[int64](200000), Period: ptr[uint64](100000)}), 2, 512, ""},
+		"quota rounded up":      {cpu(specs.LinuxCPU{Quota: ptr[int64](200001), Period: ptr[uint64](100000)}), 3, 512, ""},
+		"a small quota":         {cpu(specs.LinuxCPU{Quota: ptr[int64](1000), Period: ptr[uint64](100000)}), 1, 512, ""},
+		"the kernel's period":   {cpu(specs.LinuxCPU{Quota: ptr[int64](150000)}), 2, 512, ""},
+		"period zero":           {cpu(specs.LinuxCPU{Quota: ptr[int64](150000), Period: ptr[uint64](0)}), 2, 512, ""},
+		"quota without a limit": {cpu(specs.LinuxCPU{Quota: ptr[int64](-1), Period: ptr[uint64](100000)}), 1, 512, ""},
+		"a huge quota":          {cpu(specs.LinuxCPU{Quota: ptr[int64](math.MaxInt64), Period: ptr[uint64](1)}), 8, 512, "9223372036854775807 CPUs"},
+		"a huge period":         {cpu(specs.LinuxCPU{Quota: ptr[int64](math.MaxInt64), Period: ptr[uint64](math.MaxUint64)}), 1, 512, ""},
+		"shares alone":          {cpu(specs.LinuxCPU{Shares: ptr[uint64](4096)}), 1, 512, ""},
+		"cpuset caps the quota": {cpu(specs.LinuxCPU{Quota: ptr[int64](400000), Period: ptr[uint64](100000), Cpus: "0,2"}), 2, 512, ""},
+		"cpuset gives no more":  {cpu(specs.LinuxCPU{Cpus: "0-3"}), 1, 512, ""},
+		"no memory limit":       {memory(-1), 1, 512, ""},
+		"limit zero":            {memory(0), 1, 512, ""},
+		"a limit":               {memory(256 << 20), 1, 358, ""},
+		"limit rounded up":      {memory(256<<20 + 1), 1, 359, ""},
+		"a small limit":         {memory(4 << 20), 1, 128, ""},
+		"a huge limit":          {memory(math.MaxInt64), 1, 1 << 20, "MiB of memory are wanted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := VMSize(d, test.r)
+			if err != nil || s.VCPUs != test.vcpus || s.MemoryMiB != test.memory {
+				t.Errorf("%+v, %v", s, err)
+			}
+			if notes := strings.Join(s.Notes, "\n"); (notes == "") != (test.note == "") || !strings.Contains(notes, test.note) {
+				t.Errorf("notes %q", notes)
+			}
+		})
+	}
+	// Whatever the limit, the container can have it all.
+	for limit := int64(1); limit < 1<<38; limit = limit*3 + 1 {
+		s, err := VMSize(d, memory(limit))
+		if usable := s.MemoryMiB - s.MemoryMiB/64 - guestBase; err != nil || int64(usable)<<20 < limit {
+			t.Errorf("limit %d: %d MiB usable of %d, %v", limit, usable, s.MemoryMiB, err)
+		}
+	}
+}
+
+func TestVMSizeRefuses(t *testing.T) {
+	for _, cpus := range []string{"x", "3-1", "1-", ",", "0-99999999999", "-1", "0-70000"} {
+		if s, err := VMSize(Defaults{}, &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: cpus}}); err == nil {
+			t.Errorf("cpuset %q: %+v", cpus, s)
+		}
+	}
+	if s, err := VMSize(Defaults{MaxMemoryMiB: 64}, nil); err == nil {
+		t.Errorf("a VM of 64 MiB: %+v", s)
+	}
+}
+
+func TestVMSizeOfZeroDefaults(t *testing.T) {
+	s, err := VMSize(Defaults{}, nil)
+	if err != nil || s.VCPUs != 1 || s.MemoryMiB < guestLeast {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func FuzzCPUCount(f *testing.F) {
+	for _, seed := range []string{"0", "0-2,5,8-9", "1,1,0-1", "", "-", "0-", "4294967295"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, list string) {
+		if n, err := cpuCount(list); err == nil && (n == 0 || n > maxCPU) {
+			t.Errorf("%q has %d CPUs", list, n)
+		}
+	})
+}
+
+func TestCPUCount(t *testing.T) {
+	for list, want := range map[string]uint64{"0": 1, "0-2,5,8-9": 6, "1,1,0-1": 2, " 3 , 4 ": 2, "7,": 1} {
+		if got, err := cpuCount(list); err != nil || got != want {
+			t.Errorf("%q: %d, %v", list, got, err)
+		}
+	}
+}
