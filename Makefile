@@ -67,6 +67,7 @@ kata-agent-ctl: ## build the tool that drives an agent by hand
 osbuilder:
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/osbuilder ./osbuilder
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-probe ./osbuilder/probe
+	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-modprobe ./osbuilder/modprobe
 
 image: kata-agent osbuilder ## build the guest image with Debian's kernel (a minute the first time)
 	@$(BUILD)/osbuilder image --out $(GUEST) --agent $(BUILD)/kata-agent --version $(VERSION)

@@ -94,6 +94,10 @@ func newLog(debug bool) *slog.Logger {
 	}
 	// libcontainer's own lines; it answers what matters as errors.
 	logrus.SetLevel(logrus.WarnLevel)
+	if debug {
+		logrus.SetLevel(logrus.DebugLevel)
+		logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: time.RFC3339Nano})
+	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
@@ -108,6 +112,7 @@ func setUp(log *slog.Logger) {
 	}
 	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
 	step("console", boot.ReopenConsole)
+	step("grace periods", boot.ExpediteRCU)
 	step("mounts", boot.LateMounts)
 	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
 	step("loopback", boot.LoopbackUp)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // etcDir is the administrator's folder.
@@ -38,19 +39,21 @@ func Paths() []string {
 // The error names file, line and key. Load looks at no file that the
 // configuration names: those are checked when they are used, and by kata-check.
 func Load(path string) (*Config, *Origins, error) {
-	dirs := []string{}
+	return load(path, Paths(), filepath.Join(etcDir, "config.d"))
+}
+
+// load is Load with the usual places and the administrator's drop-ins given.
+func load(path string, places []string, adminDropIns string) (*Config, *Origins, error) {
+	var dirs []string
 	if path == "" {
-		for _, p := range Paths() {
-			if _, err := os.Stat(p); !errors.Is(err, fs.ErrNotExist) {
-				path = p
-				break
-			}
+		// A link to nowhere is a mistake to report, not a missing file.
+		i := slices.IndexFunc(places, func(p string) bool { _, err := os.Lstat(p); return !errors.Is(err, fs.ErrNotExist) })
+		if i < 0 {
+			return nil, nil, fmt.Errorf("%w: neither %s exists: install kata-runtime (make install) or name a file with --kata-config",
+				ErrNoFile, strings.Join(places, " nor "))
 		}
-		if path == "" {
-			return nil, nil, fmt.Errorf("%w: neither %s nor %s exists: install kata-runtime (make install) or name a file with --kata-config",
-				ErrNoFile, Paths()[0], Paths()[1])
-		}
-		dirs = append(dirs, filepath.Join(etcDir, "config.d"))
+		path = places[i]
+		dirs = append(dirs, adminDropIns)
 	}
 	path, err := filepath.Abs(path)
 	if err != nil {

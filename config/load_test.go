@@ -1,8 +1,11 @@
 package config
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 )
 
@@ -56,5 +59,50 @@ hypervisor.qemu.valid_kernel_paths = ["/c/*"]
 		if got := o.Of(name); got != want {
 			t.Errorf("%s comes from %v, want %v", name, got, want)
 		}
+	}
+}
+
+func TestWhereTheFileIsLookedFor(t *testing.T) {
+	dir := t.TempDir()
+	etc, shipped := filepath.Join(dir, "etc/configuration.toml"), filepath.Join(dir, "share/configuration.toml")
+	places, admin := []string{etc, shipped}, filepath.Join(dir, "etc/config.d")
+	files := func(path string) []string {
+		t.Helper()
+		_, o, err := load(path, places, admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.Files
+	}
+	expect := func(got []string, want ...string) {
+		t.Helper()
+		if !slices.Equal(got, want) {
+			t.Errorf("read %v, want %v", got, want)
+		}
+	}
+
+	_, _, err := load("", places, admin)
+	if !errors.Is(err, ErrNoFile) || !strings.Contains(err.Error(), etc) || !strings.Contains(err.Error(), shipped) {
+		t.Errorf("without any: %v", err)
+	}
+	write(t, shipped, "")
+	expect(files(""), shipped)
+	// The administrator changes single keys of what a package ships.
+	mine := write(t, filepath.Join(admin, "50-mine.toml"), "")
+	theirs := write(t, filepath.Join(dir, "share/config.d/10-theirs.toml"), "")
+	expect(files(""), shipped, theirs, mine)
+	expect(files(shipped), shipped, theirs)
+	// A whole file of the administrator's replaces the shipped one.
+	write(t, etc, "")
+	expect(files(""), etc, mine)
+
+	if err := os.Remove(etc); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(filepath.Join(dir, "nowhere"), etc); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := load("", places, admin); err == nil || !strings.Contains(err.Error(), etc) {
+		t.Errorf("a link to nowhere: %v", err)
 	}
 }

@@ -82,6 +82,19 @@ func (x *Index) Path(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(file, ".xz"), ".zst")
 }
 
+// Match answers, sorted, the modules that are files and fit one of the
+// patterns (path.Match).
+func (x *Index) Match(patterns []string) []string {
+	var found []string
+	for name := range x.files {
+		if slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, name); return ok }) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
 // Read answers a module's uncompressed content.
 func (x *Index) Read(name string) ([]byte, error) {
 	file, there := x.files[name]
@@ -203,9 +216,6 @@ func (x *Index) Order(wanted []string) ([]string, error) {
 		for _, need := range info.SoftPre {
 			if _, there := x.files[Name(need)]; !there {
 				need += "_generic"
-			}
-			if slices.Contains(trail, Name(need)) {
-				continue // soft circles are allowed
 			}
 			if err := visit(need, true); err != nil {
 				return err

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
 # Further processes in a container.
 
 load lib

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
 # Bad input and faults: one clear line, a code, and nothing left (teardown counts).
 
 load lib
@@ -15,13 +16,6 @@ fails() {
 	msg=$(tail -n 1 "$TMP/log" | jq -r 'select(.level == "error").msg')
 	[[ $msg == *"$want"* ]] || { echo "log: $msg"; return 1; }
 	[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" 2>/dev/null | grep -v : | grep .)" ]
-}
-
-# configured KEY VALUE: a configuration with one key changed.
-configured() {
-	sed -E "s|^#? *$1 *=.*|$1 = $2|" "$KATA_CONF_FILE" >"$TMP/config.toml"
-	grep -q "^$1 = " "$TMP/config.toml"
-	export KATA_CONF_FILE=$TMP/config.toml
 }
 
 @test "a bundle without config.json" {
@@ -171,14 +165,14 @@ configured() {
 		local pid=$!
 		# The point is chosen by what has appeared, not by time.
 		case $i in
-		1) until [ -e "$ROOT/containers/c1" ] || [ -L "$ROOT/containers/c1" ]; do :; done ;;
-		2) until [ -e "$ROOT/sandboxes/c1/state.json" ]; do :; done ;;
-		3) until [ -e "$ROOT/sandboxes/c1/netns" ]; do :; done ;;
-		4) until [ -d "$ROOT/sandboxes/c1/shared" ]; do :; done ;;
-		5) until [ -S "$ROOT/sandboxes/c1/qmp.sock" ]; do :; done ;;
-		6) until [ -e "$ROOT/sandboxes/c1/qemu.log" ]; do :; done ;;
-		7) until [ -e "$ROOT/sandboxes/c1/console.log" ]; do :; done ;;
-		8) until [ -d "$ROOT/sandboxes/c1/shared/c1" ]; do :; done ;;
+		1) await test -L "$ROOT/containers/c1" ;;
+		2) await test -e "$ROOT/sandboxes/c1/state.json" ;;
+		3) await test -e "$ROOT/sandboxes/c1/netns" ;;
+		4) await test -d "$ROOT/sandboxes/c1/shared" ;;
+		5) await test -S "$ROOT/sandboxes/c1/qmp.sock" ;;
+		6) await test -e "$ROOT/sandboxes/c1/qemu.log" ;;
+		7) await test -e "$ROOT/sandboxes/c1/console.log" ;;
+		8) await test -d "$ROOT/sandboxes/c1/shared/c1" ;;
 		esac
 		kill -9 "$pid"
 		wait "$pid" 2>/dev/null || true
@@ -191,7 +185,7 @@ configured() {
 @test "create is interrupted with SIGTERM: it takes back what it did" {
 	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
 	local pid=$!
-	until [ -S "$ROOT/sandboxes/c1/qmp.sock" ]; do :; done
+	await test -S "$ROOT/sandboxes/c1/qmp.sock"
 	kill -TERM "$pid"
 	local code=0
 	wait "$pid" || code=$?

@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2012,SC2009
 # What every integration test uses. KATA_RUNTIME is the binary under test,
 # KATA_CONF_FILE its configuration (make integration sets both).
 
@@ -15,8 +16,8 @@ setup() {
 
 teardown() {
 	local id
-	for id in $(ls "$ROOT/containers" 2>/dev/null); do
-		kata delete --force "$id" || true
+	for id in "$ROOT"/containers/*; do
+		[ ! -L "$id" ] || kata delete --force "${id##*/}" || true
 	done
 	local after
 	after=$(leftovers)
@@ -59,6 +60,24 @@ command_is() {
 	edit "$bundle" ".process.args = $(printf '%s\n' "$@" | jq -R . | jq -cs .)"
 }
 
+# await COMMAND...: until it succeeds, with a deadline.
+await() {
+	local end=$((SECONDS + DEADLINE))
+	until "$@"; do
+		[ "$SECONDS" -lt "$end" ] || { echo "waited in vain: $*"; return 1; }
+	done
+}
+
+is_status() { [ "$(status "$1" 2>/dev/null)" = "$2" ]; }
+
+# configured KEY VALUE: goes on with a configuration that has one key changed.
+configured() {
+	sed -E "s|^#? *$1 *=.*|$1 = $2|" "$KATA_CONF_FILE" >"$TMP/config.new"
+	grep -q "^$1 = " "$TMP/config.new"
+	mv "$TMP/config.new" "$TMP/config.toml"
+	export KATA_CONF_FILE=$TMP/config.toml
+}
+
 # status ID: the state's status.
 status() { kata state "$1" | jq -r .status; }
 
@@ -82,6 +101,6 @@ leftovers() {
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
 	ls /run/netns 2>/dev/null | sed 's/^/netns /'
 	ip -o link | cut -d: -f2 | sed 's/^/link /'
-	find /sys/fs/cgroup -type d -path '*kata*' | sort | sed 's/^/cgroup /'
+	find /sys/fs/cgroup -type d -path '*/kata/c[0-9]*' | sort | sed 's/^/cgroup /'
 	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
 }

@@ -1,4 +1,5 @@
 #!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
 # The life of a container: run, create, start, kill, delete.
 
 load lib
@@ -19,8 +20,16 @@ load lib
 }
 
 @test "a process that a signal ends answers 128 + n" {
-	command_is "$TMP/bundle" sh -c 'kill -TERM $$'
-	run -143 kata run --bundle "$TMP/bundle" c1
+	# Not the init itself: no signal from its own pid namespace ends that.
+	command_is "$TMP/bundle" sleep 1000
+	kata run --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+	local run=$!
+	await is_status c1 running
+	run -143 kata exec c1 sh -c 'kill -TERM $$'
+	kata kill c1 KILL
+	local code=0
+	wait "$run" || code=$?
+	[ "$code" = 137 ]
 }
 
 @test "create, state, start, kill, delete" {

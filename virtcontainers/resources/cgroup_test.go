@@ -122,6 +122,35 @@ func TestSandboxBesideItsContainer(t *testing.T) {
 	}
 }
 
+// virtiofsd serves in a child that may be older than the group.
+func TestPlaceTakesDescendants(t *testing.T) {
+	path := place(t)
+	cmd := exec.Command("sh", "-c", "sh -c 'echo $$; read x; true' ; true")
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer stdin.Close()
+	var child int
+	if _, err := fmt.Fscan(stdout, &child); err != nil || child == cmd.Process.Pid {
+		t.Fatal(child, err)
+	}
+	g := create(t, path, cmd.Process.Pid)
+	for controller, got := range cgroupOf(t, child) {
+		if g.Paths[controller] != "" && got != path {
+			t.Errorf("controller %q of the child: %s", controller, got)
+		}
+	}
+}
+
 // A group that somebody else made stays.
 func TestGroupThatWasThere(t *testing.T) {
 	path := place(t)
@@ -162,6 +191,28 @@ func TestSharedParent(t *testing.T) {
 	}
 	if err := first.Remove(t.Context(), false); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Whoever comes last takes our own top group away.
+func TestOurTopGoesWithTheLast(t *testing.T) {
+	place(t)
+	id := fmt.Sprintf("test-%d", os.Getpid())
+	var groups []*Group
+	for _, name := range []string{id + "-a", id + "-b"} {
+		groups = append(groups, create(t, overheadTop+"/"+name))
+	}
+	for _, g := range groups {
+		if err := g.Remove(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range groups[0].Paths {
+		left, err := os.ReadDir(filepath.Dir(dir))
+		folders := slices.ContainsFunc(left, os.DirEntry.IsDir) // of somebody's else
+		if !folders && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left (%v)", filepath.Dir(dir), err)
+		}
 	}
 }
 

@@ -6,6 +6,12 @@ import (
 	"strings"
 )
 
+// Groups that are ours alone.
+const (
+	defaultTop  = "/kata"
+	overheadTop = "/kata_overhead"
+)
+
 // ContainerPath is linux.cgroupsPath, checked, or the default for an empty one:
 // "/kata/ID", or "system.slice:kata:ID" with systemd. A relative path is
 // relative to the caller's own cgroup, as in runc.
@@ -20,7 +26,7 @@ func ContainerPath(cgroupsPath, containerID string, systemd bool) (string, error
 		return cgroupsPath, nil
 	}
 	if cgroupsPath == "" {
-		return "/kata/" + containerID, nil
+		return defaultTop + "/" + containerID, nil
 	}
 	path := filepath.Clean("/" + cgroupsPath)
 	if path == "/" {
@@ -64,5 +70,5 @@ func (c Config) sandboxPath(container string, sandboxID string, systemd, pod boo
 	if c.SandboxCgroupOnly {
 		return filepath.Join(filepath.Dir(container), "kata_"+sandboxID), nil
 	}
-	return "/kata_overhead/" + sandboxID, nil
+	return overheadTop + "/" + sandboxID, nil
 }

@@ -91,7 +91,16 @@ func (g *Group) inside() ([]int, error) {
 // nobody else has come to use them.
 func (g *Group) removeMade() error {
 	var errs []error
-	for _, dir := range slices.Backward(g.Made) {
+	remove := g.Made
+	if top := filepath.Dir(g.Path); top == defaultTop || top == overheadTop {
+		// Ours, whichever of our groups was the first there.
+		for _, dir := range g.Paths {
+			remove = append(slices.Clone(remove), filepath.Dir(dir))
+		}
+		slices.Sort(remove)
+		remove = slices.Compact(remove)
+	}
+	for _, dir := range slices.Backward(remove) {
 		var err error
 		if g.own(dir) {
 			err = cgroups.RemovePath(dir)

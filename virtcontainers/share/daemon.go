@@ -76,7 +76,8 @@ func StartVirtioFSD(c Config, choice Choice, dir string, f *Folder, logFile stri
 		d.Warnings = append(d.Warnings, warning)
 	}
 	cmd := exec.Command(choice.Daemon, dialect.args(c, f.dir, limit)...)
-	cmd.Dir = "/"
+	// By its working folder it is found if the sandbox's state does not name it yet.
+	cmd.Dir = dir
 	cmd.Env = []string{}
 	cmd.ExtraFiles = []*os.File{socket} // fd 3
 	cmd.Stdout, cmd.Stderr = log, log

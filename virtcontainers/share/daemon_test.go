@@ -197,7 +197,7 @@ func TestDialects(t *testing.T) {
 	// A mark across two reads.
 	path := filepath.Join(t.TempDir(), "x")
 	for _, before := range []int{0, 256<<10 - 5, 512<<10 - 40} {
-		write(t, path, strings.Repeat("x", before)+"announce-submounts")
+		write(t, path, "announce_submounts"+strings.Repeat("x", before)+"announce-submounts")
 		if d, err := dialectOf(path); err != nil || d != dialectRust {
 			t.Errorf("mark at %d: %v, %v", before, d, err)
 		}

@@ -28,27 +28,31 @@ func dialectOf(path string) (dialect, error) {
 		return 0, err
 	}
 	defer f.Close()
-	marks := [...][]byte{dialectC: []byte("announce_submounts"), dialectRust: []byte("announce-submounts")}
+	// The Rust daemon knows the C one's options too, for old command lines.
+	rust, c := []byte("announce-submounts"), []byte("announce_submounts")
 	const keep = 32 // more than a mark, which two reads may share
 	buf := make([]byte, 256<<10)
-	have := 0
+	have, isC := 0, false
 	for {
 		n, err := f.Read(buf[have:])
-		for d, mark := range marks {
-			if bytes.Contains(buf[:have+n], mark) {
-				return dialect(d), nil
-			}
+		end := have + n
+		if bytes.Contains(buf[:end], rust) {
+			return dialectRust, nil
 		}
+		isC = isC || bytes.Contains(buf[:end], c)
 		if errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("%s is no virtiofsd that is known (neither QEMU's own nor the virtio-fs project's)", path)
+			break
 		}
 		if err != nil {
 			return 0, err
 		}
-		end := have + n
 		have = min(keep, end)
 		copy(buf, buf[end-have:end])
 	}
+	if !isC {
+		return 0, fmt.Errorf("%s is no virtiofsd that is known (neither QEMU's own nor the virtio-fs project's)", path)
+	}
+	return dialectC, nil
 }
 
 // args answers the command line; the listening socket is fd 3. openFiles 0

@@ -332,3 +332,24 @@ func TestNewRefusesAnExistingFolder(t *testing.T) {
 		t.Error("the folder is gone")
 	}
 }
+
+// A creation that was killed between making the folder and mounting it, or
+// between making a place and mounting on it.
+func TestRemoveHalfMade(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounts need root")
+	}
+	dir := filepath.Join(t.TempDir(), "shared")
+	if err := os.MkdirAll(filepath.Join(dir, "c1", "rootfs"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "c1", "file"), "")
+	f, err := Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, f)
+}

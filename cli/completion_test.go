@@ -1,0 +1,139 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/urfave/cli"
+)
+
+// Every verb and every flag that is not hidden is in every script, and each
+// shell that is installed takes its script.
+func TestCompletionKnowsEverything(t *testing.T) {
+	app := newApp()
+	for _, shell := range []string{"bash", "zsh", "fish"} {
+		t.Run(shell, func(t *testing.T) {
+			script, err := runApp(t, "completion", shell)
+			if err != nil {
+				t.Fatal(err)
+			}
+			missing := func(verb string, flags []cli.Flag) {
+				for _, o := range options(flags) {
+					for _, name := range o.names {
+						want := name
+						if shell == "fish" {
+							long, isLong := strings.CutPrefix(name, "--")
+							if want = " -s " + name[1:]; isLong {
+								want = " -l " + long
+							}
+						}
+						if !strings.Contains(script, want) {
+							t.Errorf("%s %s is missing", verb, name)
+						}
+					}
+				}
+			}
+			missing("", app.VisibleFlags())
+			for _, c := range app.Commands {
+				if !strings.Contains(script, c.Name) {
+					t.Errorf("the verb %s is missing", c.Name)
+				}
+				missing(c.Name, c.VisibleFlags())
+			}
+			for _, hidden := range []string{"criu", "kernel-memory"} {
+				if strings.Contains(script, hidden) {
+					t.Errorf("%s is there", hidden)
+				}
+			}
+			if _, err := exec.LookPath(shell); err != nil {
+				t.Logf("not tried: %v", err)
+				return
+			}
+			path := filepath.Join(t.TempDir(), "script")
+			if err := os.WriteFile(path, []byte(script), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if out, err := exec.Command(shell, "-n", path).CombinedOutput(); err != nil {
+				t.Errorf("%s -n: %v: %s", shell, err, out)
+			}
+		})
+	}
+	if _, err := runApp(t, "completion", "tcsh"); err == nil || !strings.Contains(err.Error(), "tcsh") {
+		t.Errorf("tcsh: %v", err)
+	}
+}
+
+// bash completes what a user types.
+func TestBashCompletes(t *testing.T) {
+	script, err := runApp(t, "completion", "bash")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		words []string
+		want  []string
+	}{
+		{[]string{"kata-runtime", "kata-"}, []string{"kata-check", "kata-env"}},
+		{[]string{"kata-runtime", "--log-format", "json", "pau"}, []string{"pause"}},
+		{[]string{"kata-runtime", "--root", "/x", "delete", "--f"}, []string{"--force"}},
+		{[]string{"kata-runtime", "completion", "f"}, []string{"fish"}},
+	} {
+		// The program itself is not there: ids are not asked for here.
+		code := script + "\nCOMP_WORDS=(" + strings.Join(test.words, " ") + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_kata_runtime\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
+		cmd := exec.Command("bash", "--norc", "-c", code)
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Fields(string(out)); !slices.Equal(got, test.want) {
+			t.Errorf("%v: got %v, want %v", test.words, got, test.want)
+		}
+	}
+}
+
+// Each verb has a page that mentions each of its flags, hidden ones too, and
+// the main page mentions each verb and each global flag.
+func TestManPages(t *testing.T) {
+	read := func(page string) string {
+		data, err := os.ReadFile("../docs/man/" + page + ".8.md")
+		if err != nil {
+			t.Error(err)
+			return ""
+		}
+		text := string(data)
+		if !strings.HasPrefix(text, "% "+page+" \"8\"\n") {
+			t.Errorf("%s has another title: %.40q", page, text)
+		}
+		return text
+	}
+	mentions := func(page, text string, flags []cli.Flag) {
+		for _, o := range options(flags) {
+			for _, name := range o.names {
+				if text != "" && !strings.Contains(text, "**"+name+"**") {
+					t.Errorf("%s does not mention %s", page, name)
+				}
+			}
+		}
+	}
+	top := read(name)
+	mentions(name, top, globalFlags)
+	for _, c := range commands {
+		if !strings.Contains(top, "**"+c.Name+"**\n: ") {
+			t.Errorf("the main page does not mention %s", c.Name)
+		}
+		page := name + "-" + c.Name
+		mentions(page, read(page), c.Flags)
+	}
+	// No page of a verb that is gone.
+	files, err := filepath.Glob("../docs/man/*.8.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(files) != len(commands)+1 {
+		t.Errorf("%d pages for %d verbs", len(files), len(commands))
+	}
+}

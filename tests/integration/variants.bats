@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
+# The same container on each machine type, share and guest image that this host can run.
+
+load lib
+
+# works: a container runs, reads and writes its root file system and a volume.
+works() {
+	mkdir "$TMP/volume"
+	echo from-host >"$TMP/volume/in"
+	edit "$TMP/bundle" ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"$TMP/volume\", options: [\"rbind\", \"rw\"]}]"
+	command_is "$TMP/bundle" sh -c 'cat /vol/in; echo from-guest >/vol/out; echo x >/written; uname -r'
+	run -0 kata run --bundle "$TMP/bundle" c1
+	[ "${lines[0]}" = from-host ]
+	[ "${lines[1]}" != "$(uname -r)" ]
+	[ "$(cat "$TMP/volume/out")" = from-guest ]
+	[ "$(cat "$TMP/bundle/rootfs/written")" = x ]
+}
+
+@test "q35 and virtiofs" {
+	configured machine_type '"q35"'
+	configured shared_fs '"virtio-fs"'
+	works
+}
+
+@test "q35 and 9p" {
+	configured shared_fs '"virtio-9p"'
+	works
+}
+
+@test "microvm and virtiofs" {
+	configured machine_type '"microvm"'
+	configured shared_fs '"virtio-fs"'
+	works
+}
+
+@test "microvm and 9p" {
+	configured machine_type '"microvm"'
+	configured shared_fs '"virtio-9p"'
+	works
+}
+
+@test "a root file system image on a disk in place of the initrd" {
+	local image
+	image=$(find "$(dirname "$KATA_RUNTIME")/guest" -name rootfs.img | head -n 1)
+	[ -n "$image" ] || skip "no rootfs.img was built: it needs the kernel of make kernel"
+	[ -e "$(dirname "$image")/vmlinux" ] || skip "the kernel that can mount it was not built (make kernel)"
+	configured kernel "\"$(dirname "$image")/vmlinux\""
+	configured initrd '""'
+	configured image "\"$image\""
+	works
+}
+
+@test "an interface in the namespace becomes the guest's, with its addresses and routes" {
+	ip netns add "kata-it-$$"
+	ip -n "kata-it-$$" link add eth0 type veth peer name peer0
+	ip -n "kata-it-$$" addr add 10.234.5.2/24 dev eth0
+	ip -n "kata-it-$$" link set eth0 up
+	ip -n "kata-it-$$" link set peer0 up
+	ip -n "kata-it-$$" route add default via 10.234.5.1
+	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/kata-it-$$\" else . end)"
+	command_is "$TMP/bundle" sh -c 'ip -o -4 addr show eth0; ip route'
+	run kata run --bundle "$TMP/bundle" c1
+	local code=$status text=$output
+	run ip -n "kata-it-$$" -o link
+	ip netns del "kata-it-$$"
+	[ "$code" = 0 ]
+	[[ $text == *"10.234.5.2/24"* ]]
+	[[ $text == *"default via 10.234.5.1 dev eth0"* ]]
+	[[ $output != *kata0* ]]
+}
+
+@test "an interface that comes between create and start (Docker 28)" {
+	command_is "$TMP/bundle" sh -c 'ip -o -4 addr show eth9'
+	kata create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	local pid
+	pid=$(kata state c1 | jq .pid)
+	nsenter -t "$pid" -n ip link add eth9 type dummy ||
+		nsenter -t "$pid" -n ip link add eth9 type veth peer name p9
+	nsenter -t "$pid" -n ip addr add 10.234.6.2/24 dev eth9
+	nsenter -t "$pid" -n ip link set eth9 up
+	kata start c1
+	wait_stopped c1
+	[[ $(cat "$TMP/out") == *"10.234.6.2/24"* ]]
+}

@@ -1,0 +1,49 @@
+package network
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestMacvtapQueues(t *testing.T) {
+	c := newCable(t)
+	i := scanOne(t, c.sandbox)
+	tap, err := CreateMacvtap(c.sandbox, i, "kata0", Queues{Count: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tap.Close()
+	if len(tap.Queues) != 2 || tap.NIC.MAC != i.MAC {
+		t.Errorf("%d queues, MAC %s", len(tap.Queues), tap.NIC.MAC)
+	}
+	if _, err := Connect(c.sandbox, Interface{Name: "eth1"}, tap.NIC); err == nil {
+		t.Error("a macvtap was tied to another interface")
+	}
+}
+
+// The interface is as it was after a failure.
+func TestMacvtapUndo(t *testing.T) {
+	c := newCable(t)
+	script(t, c.sandbox, "ip link add kata0 type bridge", "ip route add default via 10.9.0.1", "ip -6 route add fd08::/64 via fd09::1")
+	before := scanOne(t, c.sandbox)
+	if len(before.Routes) != 2 {
+		t.Fatalf("routes %+v", before.Routes)
+	}
+	if _, err := CreateMacvtap(c.sandbox, before, "kata0", Queues{}); !errors.Is(err, unix.EEXIST) {
+		t.Errorf("the name is taken, yet: %v", err)
+	}
+	if after := scanOne(t, c.sandbox); !reflect.DeepEqual(before, after) {
+		t.Errorf("before\n%+v, after\n%+v", before, after)
+	}
+}
+
+func TestMacvtapRefusesMacvlan(t *testing.T) {
+	ns := namespace(t, "ns")
+	script(t, ns, "ip link add lower0 type veth peer name up0", "ip link add link lower0 name eth0 type macvlan", "ip link set eth0 up")
+	if _, err := CreateMacvtap(ns, scanOne(t, ns), "kata0", Queues{}); !errors.Is(err, ErrUnsupported) {
+		t.Errorf("got %v", err)
+	}
+}
