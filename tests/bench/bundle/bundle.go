@@ -75,6 +75,8 @@ func (m *Maker) Make(name string, args ...string) (string, error) {
 	if spec.Process == nil {
 		return "", fmt.Errorf("bundle %s: the sample configuration has no process", name)
 	}
+	// An old version that every peer knows; nothing newer is in the sample.
+	spec.Version = "1.0.2"
 	spec.Process.Terminal = false
 	spec.Process.Args = args
 	spec.Root = &specs.Root{Path: m.rootfs}

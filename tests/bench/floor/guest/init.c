@@ -4,7 +4,9 @@
 // Parameters that the kernel does not know come as environment variables:
 //   floor=line    print a line, end the machine
 //   floor=serial  load MODULES files /modules/NN, answer on the serial port, wait
+#include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +40,8 @@ static void load_modules(int count)
 	}
 }
 
-// The port appears some time after its driver.
+// The port appears some time after its driver. Its node is there a moment
+// before the driver can find the port, and until then open says ENXIO.
 static int open_port(void)
 {
 	char event[4096];
@@ -51,6 +54,10 @@ static int open_port(void)
 		int fd = open("/dev/vport0p1", O_WRONLY);
 		if (fd >= 0)
 			return fd;
+		if (errno == ENXIO) {
+			sched_yield();
+			continue;
+		}
 		if (read(watch, event, sizeof event) < 0)
 			say("floor: cannot wait for the port\n");
 	}
