@@ -103,7 +103,7 @@ func withRootfs(t testing.TB, initrd, out string) string {
 	a.file(rootfs[1:]+"/bin/busybox", box)
 	a.add(rootfs[1:]+"/etc/noexec", 0o100644, []byte("not a program"))
 	for _, name := range []string{"sh", "cat", "echo", "true", "sleep", "id", "hostname", "stty", "tty", "kill", "ls",
-		"mount", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {
+		"mount", "date", "tr", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {
 		a.link(rootfs[1:]+"/bin/"+name, "busybox")
 	}
 	if err := os.WriteFile(out, append(data, a.bytes()...), 0o600); err != nil {
