@@ -71,6 +71,9 @@ func flags(args []string) (*options, error) {
 	if o.rounds < minRounds && !o.few || o.rounds < 1 {
 		return nil, fmt.Errorf("-n %d: a median of fewer than %d samples says little (-few allows it)", o.rounds, minRounds)
 	}
+	if o.few && o.out != "" {
+		return nil, errors.New("-few is for trying, -out for figures that others read: one of them, not both")
+	}
 	return o, nil
 }
 
@@ -114,6 +117,9 @@ func run(ctx context.Context, args []string) (err error) {
 	b.result.Machine.LoadAfter = report.Load()
 	if err := report.Text(os.Stdout, &b.result); err != nil {
 		return err
+	}
+	if b.kata == nil {
+		return errors.New("kata-runtime was not measured, see above")
 	}
 	if o.out == "" {
 		return nil
