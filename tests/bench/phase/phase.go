@@ -27,13 +27,19 @@ func Read(log io.Reader) ([]Phase, error) {
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		var line struct {
-			Phase string   `json:"phase"`
-			MS    *float64 `json:"ms"`
+			Phase string `json:"phase"`
+			// json.Number takes a number and a number in quotes: loggers write fractions
+			// in either form.
+			MS json.Number `json:"ms"`
 		}
-		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Phase == "" || line.MS == nil || *line.MS < 0 {
+		if json.Unmarshal(lines.Bytes(), &line) != nil || line.Phase == "" {
 			continue
 		}
-		phases = append(phases, Phase{Name: line.Phase, Seconds: *line.MS / 1000})
+		ms, err := line.MS.Float64()
+		if err != nil || ms < 0 {
+			continue
+		}
+		phases = append(phases, Phase{Name: line.Phase, Seconds: ms / 1000})
 	}
 	if err := lines.Err(); err != nil {
 		return nil, fmt.Errorf("log with phases: %w", err)

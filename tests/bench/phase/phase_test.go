@@ -14,12 +14,14 @@ not json
 {"phase":"negative","ms":-1}
 {"ms":4}
 {"level":"debug","phase":"boot","ms":900}
+{"level":"debug","phase":"quoted","ms":"8.5"}
+{"phase":"no number","ms":"soon"}
 `
 	got, err := Read(strings.NewReader(log))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []Phase{{"network", 0.0125}, {"boot", 0.9}}; !slices.Equal(got, want) {
+	if want := []Phase{{"network", 0.0125}, {"boot", 0.9}, {"quoted", 0.0085}}; !slices.Equal(got, want) {
 		t.Errorf("Read = %v, want %v", got, want)
 	}
 }
