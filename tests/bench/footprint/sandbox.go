@@ -60,7 +60,7 @@ func Processes(root, id string) (map[int]string, error) {
 	for _, c := range r.Sandbox.Containers {
 		note(c.Shim, Shim)
 	}
-	there, err := proc.WithWorkingDir(dir)
+	there, err := proc.Marked(dir)
 	if err != nil {
 		return nil, err
 	}
