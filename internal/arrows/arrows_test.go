@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"containerd-shim-v2":      {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
 	"containerd-shim-kata-v2": {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
 	"osbuilder":               {"internal"},
-	"tests":                   {"agent-protocol", "config", "oci", "virtcontainers", "internal"},
+	"tests":                   {"osbuilder", "agent-protocol", "config", "oci", "virtcontainers", "internal"},
 }
 
 // folder answers the entry of arrows that a package belongs to.
