@@ -37,7 +37,7 @@ type record struct {
 }
 
 // Processes answers the host processes of a sandbox, by pid, with their roles:
-// those in its state, their descendants, and all that work in its folder.
+// those in its state, their descendants, and all that carry its mark.
 func Processes(root, id string) (map[int]string, error) {
 	dir := filepath.Join(root, "sandboxes", id)
 	data, err := os.ReadFile(filepath.Join(dir, "state.json"))
@@ -60,7 +60,7 @@ func Processes(root, id string) (map[int]string, error) {
 	for _, c := range r.Sandbox.Containers {
 		note(c.Shim, Shim)
 	}
-	there, err := proc.WithWorkingDir(dir)
+	there, err := proc.Marked(dir)
 	if err != nil {
 		return nil, err
 	}
