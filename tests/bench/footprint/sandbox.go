@@ -37,7 +37,7 @@ type record struct {
 }
 
 // Processes answers the host processes of a sandbox, by pid, with their roles:
-// those in its state, their descendants, and all that work in its folder.
+// those in its state, their descendants, and all that carry its mark.
 func Processes(root, id string) (map[int]string, error) {
 	dir := filepath.Join(root, "sandboxes", id)
 	data, err := os.ReadFile(filepath.Join(dir, "state.json"))
