@@ -17,10 +17,11 @@ var arrows = map[string][]string{
 	"internal":       {},
 	"agent-protocol": {"internal"},
 	// The guest's side and the host's helpers know the protocol alone.
-	"agent":     {"agent-protocol", "internal"},
-	"agent-ctl": {"agent-protocol", "internal"},
-	"shim":      {"agent-protocol", "internal"},
-	"proxy":     {"agent-protocol", "internal"},
+	"agent": {"agent-protocol", "internal"},
+	"shim":  {"agent-protocol", "internal"},
+	"proxy": {"agent-protocol", "internal"},
+	// It relays a process as the shim does, by the same code.
+	"agent-ctl": {"shim/relay", "agent-protocol", "internal"},
 
 	"oci":                       {"internal"},
 	"virtcontainers/state":      {"internal"},

@@ -59,7 +59,7 @@ func execProcess(c *cli.Context) (int, error) {
 	if len(c.StringSlice("cgroup")) != 0 {
 		return -1, errors.New("--cgroup: a container in a VM has no sub-cgroups on the host")
 	}
-	host, err := envOf(c).hostWithSettings()
+	host, err := envOf(c).hostWithSettings(nil)
 	if err != nil {
 		return -1, err
 	}

@@ -41,11 +41,11 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	if c.Int("preserve-fds") != 0 {
 		return nil, nil, errPreserveFDs
 	}
-	host, err := envOf(c).hostWithSettings()
+	bundle, err := oci.Load(c.String("bundle"))
 	if err != nil {
 		return nil, nil, err
 	}
-	bundle, err := oci.Load(c.String("bundle"))
+	host, err := envOf(c).hostWithSettings(bundle.Spec.Annotations)
 	if err != nil {
 		return nil, nil, err
 	}

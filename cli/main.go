@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
 	"strings"
@@ -113,11 +114,18 @@ func setup(c *cli.Context) error {
 		}
 		env.logsToFile, env.logFile, out = true, path, f
 	}
-	logger, err := log.New(out, c.String("log-format"), c.Bool("debug"))
-	if err != nil {
+	format := c.String("log-format")
+	if _, err := log.New(out, format, false); err != nil {
 		return fmt.Errorf("--log-format: %w", err)
 	}
-	env.Log = logger
+	env.logger = func(debug bool) *slog.Logger {
+		logger, err := log.New(out, format, debug)
+		if err != nil {
+			panic(err) // the format was checked
+		}
+		return logger
+	}
+	env.Log = env.logger(c.Bool("debug"))
 	c.App.Metadata[envKey] = env
 	return nil
 }

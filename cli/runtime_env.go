@@ -20,6 +20,8 @@ type runtimeEnv struct {
 	systemdCgroup bool
 	logsToFile    bool
 	logFile       string
+	// logger makes a logger to where the flags say.
+	logger func(debug bool) *slog.Logger
 }
 
 func envOf(c *cli.Context) *runtimeEnv {
@@ -31,14 +33,21 @@ func (e *runtimeEnv) host() (*sandbox.Host, error) {
 	return sandbox.NewHost(e.Root, nil, e.Log)
 }
 
-// hostWithSettings is for the verbs that start something.
-func (e *runtimeEnv) hostWithSettings() (*sandbox.Host, error) {
+// hostWithSettings is for the verbs that start something. annotations are a
+// container's: they change what the administrator lets them change.
+func (e *runtimeEnv) hostWithSettings(annotations map[string]string) (*sandbox.Host, error) {
 	c, origins, err := config.Load(e.configPath)
 	if err != nil {
 		return nil, err
 	}
+	if c.Runtime.EnableDebug {
+		e.Log = e.logger(true)
+	}
 	for _, warning := range origins.Warnings {
 		e.Log.Warn(warning)
+	}
+	if c, err = config.ApplyAnnotations(c, annotations); err != nil {
+		return nil, err
 	}
 	return e.hostWith(c)
 }

@@ -70,16 +70,17 @@ func run(args []string, signals <-chan os.Signal) int {
 			logger.Warn(err.Error())
 		}
 	}
-	if o.startFD >= 0 && !told(o.startFD) {
-		return notStarted
-	}
+	// At once: what is typed before the process starts is not to be echoed twice.
 	if o.terminal {
-		restore, err := rawTerminal(os.Stdin)
+		restore, err := relay.RawTerminal(os.Stdin)
 		if err != nil {
 			logger.Error(err.Error())
 			return relay.Lost
 		}
 		defer restore()
+	}
+	if o.startFD >= 0 && !told(o.startFD) {
+		return notStarted
 	}
 	r := &relay.Relay{
 		Agent: o.agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,

@@ -52,8 +52,7 @@ func lookPort(name string) (string, error) {
 	return "", nil
 }
 
-// openPort opens the port for one session. Opening anew also makes the kernel
-// drop what the last session left in the port's buffers.
+// openPort opens the port, which only one can at a time.
 func openPort(dev string) (*os.File, error) {
 	fd, err := unix.Open(dev, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {

@@ -54,13 +54,21 @@ type Container struct {
 	cgroup cgroups.Manager
 	ended  Ended
 
+	// starts is held shared while an exec starts, and alone while the container
+	// is frozen or thawed. The child that starts is made inside the container's
+	// cgroup, and shares the agent's memory until it executes: were it frozen
+	// in between, so would be the thread that made it, and Go's scheduler with
+	// it as soon as it wants all threads to stop.
+	starts sync.RWMutex
+
 	// change is held by calls that change the state: start, pause, resume,
 	// update, remove. Signals, waits and execs do without.
 	change sync.Mutex
 
 	mu      sync.Mutex
 	started bool
-	paused  bool
+	// thawed is closed when a paused container is resumed; nil if it is not paused.
+	thawed  chan struct{}
 	removed bool
 	init    *process.Process
 	// execs by id; nil for one that is being started.
@@ -81,7 +89,7 @@ func (c *Container) state() State {
 	switch {
 	case c.removed || !c.init.Running():
 		return Stopped
-	case c.paused:
+	case c.thawed != nil:
 		return Paused
 	case c.started:
 		return Running

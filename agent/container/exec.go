@@ -1,7 +1,9 @@
 package container
 
 import (
+	"context"
 	"fmt"
+	"os"
 
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -10,12 +12,13 @@ import (
 )
 
 // Exec starts a further process. In a paused container it starts only with
-// ignorePaused, and then the call returns when the container is resumed.
-func (c *Container) Exec(execID string, p *specs.Process, ignorePaused bool) (*process.Process, error) {
+// ignorePaused, and then when the container is resumed: until then the call
+// waits, as long as ctx.
+func (c *Container) Exec(ctx context.Context, execID string, p *specs.Process, ignorePaused bool) (*process.Process, error) {
 	if err := c.reserve(execID, ignorePaused); err != nil {
 		return nil, err
 	}
-	started, err := c.exec(execID, p)
+	started, err := c.execThawed(ctx, execID, p)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
@@ -39,6 +42,40 @@ func (c *Container) reserve(execID string, ignorePaused bool) error {
 	}
 	c.execs[execID] = nil
 	return nil
+}
+
+// execThawed starts the process at a moment when the container is not frozen.
+func (c *Container) execThawed(ctx context.Context, execID string, p *specs.Process) (*process.Process, error) {
+	for {
+		c.starts.RLock()
+		c.mu.Lock()
+		state, thawed := c.state(), c.thawed
+		c.mu.Unlock()
+		if state != Paused {
+			defer c.starts.RUnlock()
+			if state == Stopped {
+				return nil, c.stateError("exec in", state)
+			}
+			if c.frozenFromWithin() {
+				return nil, c.stateError("exec in", Paused)
+			}
+			return c.exec(execID, p)
+		}
+		c.starts.RUnlock()
+		select {
+		case <-thawed:
+		case <-c.init.Done():
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// frozenFromWithin tells whether a container that may write to its own cgroup
+// has frozen itself.
+func (c *Container) frozenFromWithin() bool {
+	data, err := os.ReadFile(c.Group() + "/cgroup.freeze")
+	return err == nil && len(data) > 0 && data[0] == '1'
 }
 
 func (c *Container) exec(execID string, p *specs.Process) (*process.Process, error) {

@@ -54,17 +54,19 @@ func (c *Container) SignalAll(sig unix.Signal) error {
 
 // Pause freezes a running container.
 func (c *Container) Pause() error {
-	return c.freeze("pause", cgroups.Frozen, Running, true)
+	return c.freeze("pause", cgroups.Frozen, Running)
 }
 
 // Resume thaws a paused container.
 func (c *Container) Resume() error {
-	return c.freeze("resume", cgroups.Thawed, Paused, false)
+	return c.freeze("resume", cgroups.Thawed, Paused)
 }
 
-func (c *Container) freeze(verb string, to cgroups.FreezerState, from State, paused bool) error {
+func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) error {
 	c.change.Lock()
 	defer c.change.Unlock()
+	c.starts.Lock()
+	defer c.starts.Unlock()
 	if state := c.State(); state != from {
 		return c.stateError(verb, state)
 	}
@@ -72,8 +74,13 @@ func (c *Container) freeze(verb string, to cgroups.FreezerState, from State, pau
 		return fmt.Errorf("%s container %s: %w", verb, c.ID, err)
 	}
 	c.mu.Lock()
-	c.paused = paused
-	c.mu.Unlock()
+	defer c.mu.Unlock()
+	if to == cgroups.Frozen {
+		c.thawed = make(chan struct{})
+		return nil
+	}
+	close(c.thawed)
+	c.thawed = nil
 	return nil
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // ExecProcess implements the call.
-func (s *Server) ExecProcess(_ context.Context, req *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error) {
+func (s *Server) ExecProcess(ctx context.Context, req *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error) {
 	c, err := s.container(req.ContainerId)
 	if err != nil {
 		return nil, err
@@ -28,7 +28,7 @@ func (s *Server) ExecProcess(_ context.Context, req *agentpb.ExecProcessRequest)
 	if err != nil {
 		return nil, err
 	}
-	started, err := c.Exec(req.ExecId, p, req.IgnorePaused)
+	started, err := c.Exec(ctx, req.ExecId, p, req.IgnorePaused)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
@@ -99,6 +101,7 @@ func withRootfs(t *testing.T, initrd, out string) string {
 		a.folder(rootfs[1:] + dir)
 	}
 	a.file(rootfs[1:]+"/bin/busybox", box)
+	a.add(rootfs[1:]+"/etc/noexec", 0o100644, []byte("not a program"))
 	for _, name := range []string{"sh", "cat", "echo", "true", "sleep", "id", "hostname", "stty", "tty", "kill", "ls",
 		"mount", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {
 		a.link(rootfs[1:]+"/bin/"+name, "busybox")
@@ -114,7 +117,11 @@ func (g *guest) connect() {
 	g.t.Helper()
 	raw, err := net.Dial("unix", g.socket)
 	g.must(err)
-	g.session, err = yamux.Client(wire.Coalesce(raw), wire.Yamux())
+	port := io.ReadWriteCloser(raw)
+	if g.session != nil {
+		port = serial.Resync(raw)
+	}
+	g.session, err = yamux.Client(serial.Coalesce(port), serial.Config())
 	g.must(err)
 	session := g.session
 	g.conn, err = grpc.NewClient(wire.Target, wire.DialOptions(func(context.Context) (net.Conn, error) { return session.Open() })...)

@@ -27,4 +27,3 @@ func TestContainerRuns(t *testing.T) {
 		t.Errorf("true: printed %q, code %d", out, code)
 	}
 }
-

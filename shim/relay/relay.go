@@ -218,8 +218,11 @@ func (s *session) input(ctx context.Context) {
 	in, err := newInput(s.Stdin, s.stdin.Refused())
 	if err == nil {
 		err = s.stdin.CopyFrom(in)
-		// Whoever writes to our input shall see that nobody reads it.
-		in.close()
+		// Whoever writes to our input shall see that nobody reads it. A terminal
+		// is needed still, for its size and its mode.
+		if !s.Terminal {
+			in.close()
+		}
 	}
 	if err != nil && !errors.Is(err, stream.ErrRefused) && ctx.Err() == nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		s.Log.Warn("input broke off", "err", err)

@@ -16,8 +16,8 @@ setup() {
 
 teardown() {
 	local id
-	for id in $(ls "$ROOT/containers" 2>/dev/null); do
-		kata delete --force "$id" || true
+	for id in "$ROOT"/containers/*; do
+		[ ! -L "$id" ] || kata delete --force "${id##*/}" || true
 	done
 	local after
 	after=$(leftovers)

@@ -78,7 +78,7 @@ var golden = map[string]string{
 -chardev socket,id=agent,fd=10,server=on,wait=off
 -device virtio-serial-pci,id=serial,max_ports=2,disable-legacy=on
 -device virtserialport,bus=serial.0,nr=1,chardev=agent,name=kata.agent.0`,
-	"microvm": `-machine microvm,accel=tcg,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on,dump-guest-core=off,memory-backend=mem
+	"microvm": `-machine microvm,accel=tcg,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on,dump-guest-core=off,memory-backend=mem
 -global virtio-mmio.force-legacy=false
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2

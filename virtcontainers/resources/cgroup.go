@@ -59,16 +59,7 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 	if systemd && len(pids) == 0 {
 		return nil, nil, errors.New("systemd makes none without a process")
 	}
-	config, err := g.config(&cgroups.Resources{})
-	if err != nil {
-		return nil, nil, err
-	}
-	m, err := manager.New(config)
-	if cgroups.IsNotFound(err) {
-		// The library insists on the devices controller, which we do not need.
-		config.SkipDevices = true
-		m, err = manager.New(config)
-	}
+	m, err := g.manager()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -78,18 +69,11 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 	}
 	// Another sandbox's end may remove an empty parent in between: try again.
 	for range 3 {
-		if !systemd {
-			for _, dir := range m.GetPaths() {
-				g.Made = append(g.Made, missing(dir)...)
-			}
-		}
+		g.plan(m)
 		if err = m.Apply(first); !errors.Is(err, os.ErrNotExist) {
 			break
 		}
 	}
-	slices.Sort(g.Made) // parents first
-	g.Made = slices.Compact(g.Made)
-	g.Paths = m.GetPaths()
 	if err == nil {
 		err = g.Place(pids...)
 	}
@@ -107,6 +91,46 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 		return &Group{Path: path, Systemd: systemd}, []string{fmt.Sprintf("cgroup %s cannot be made, its processes stay in the caller's: %v", path, err)}, nil
 	}
 	return nil, nil, err
+}
+
+// Plan answers the group that Create would make, with nothing made yet: keep
+// it in the state before Create, so that a group is known by whoever cleans up
+// after a kill in between.
+func Plan(path string, systemd bool) (*Group, error) {
+	g := &Group{Path: path, Systemd: systemd}
+	m, err := g.manager()
+	if err != nil {
+		return nil, fmt.Errorf("cgroup %s: %w", path, err)
+	}
+	g.plan(m)
+	return g, nil
+}
+
+func (g *Group) manager() (cgroups.Manager, error) {
+	config, err := g.config(&cgroups.Resources{})
+	if err != nil {
+		return nil, err
+	}
+	m, err := manager.New(config)
+	if cgroups.IsNotFound(err) {
+		// The library insists on the devices controller, which we do not need.
+		config.SkipDevices = true
+		m, err = manager.New(config)
+	}
+	return m, err
+}
+
+// plan notes the folders that m will make, besides those noted before.
+func (g *Group) plan(m cgroups.Manager) {
+	g.Paths = m.GetPaths()
+	if g.Systemd {
+		return
+	}
+	for _, dir := range g.Paths {
+		g.Made = append(g.Made, missing(dir)...)
+	}
+	slices.Sort(g.Made) // parents first
+	g.Made = slices.Compact(g.Made)
 }
 
 // missing answers dir and those above it that do not exist.
@@ -146,6 +170,16 @@ func (c Config) CreateSandbox(container *Group, sandboxID string, pod bool, pids
 		return nil, nil, fmt.Errorf("cgroup for the VM below %s: %w", container.Path, err)
 	}
 	return g, nil, nil
+}
+
+// PlanSandbox is Plan for what CreateSandbox would make; nil if that lies below
+// the container's group and goes with it.
+func (c Config) PlanSandbox(container *Group, sandboxID string, pod bool) (*Group, error) {
+	path, err := c.sandboxPath(container.Path, sandboxID, container.Systemd, pod)
+	if err != nil || path == "" {
+		return nil, err
+	}
+	return Plan(path, container.Systemd)
 }
 
 // below makes a sub-group. In v2 no controller is enabled for it: the parent

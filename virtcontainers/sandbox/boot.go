@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -37,6 +38,7 @@ type boot struct {
 	vm     *hypervisor.VM
 	dir    *state.Dir
 	config *Settings
+	log    *slog.Logger
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
@@ -70,7 +72,7 @@ func (b *boot) listen(name string) (*os.File, error) {
 // startVM starts the VM and its helpers and answers while the guest boots.
 // What it has started is recorded in st, also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
-	b := &boot{dir: dir, config: h.settings}
+	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
 		if err != nil {
 			b.close()
@@ -81,7 +83,7 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 		return nil, err
 	}
 	for _, note := range size.Notes {
-		h.log.Info(note)
+		h.log.Debug(note)
 	}
 	vm := &hypervisor.Spec{
 		Name: st.ID, Dir: dir.Path,
@@ -143,6 +145,9 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 			return err
 		}
 		st.ShareDaemon = b.daemon.Process
+		for _, w := range b.daemon.Warnings {
+			b.log.Debug(w, "sandbox", st.ID)
+		}
 		if out.VirtioFS, err = b.daemon.Connect(); err != nil {
 			return err
 		}

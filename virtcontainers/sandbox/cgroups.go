@@ -19,15 +19,25 @@ type Cgroups struct {
 	Sandbox   *resources.Group `json:"sandbox,omitempty"`
 }
 
-// place makes the cgroups and puts the sandbox's processes into them. pod tells
-// that c is a pod's infra container.
-func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, spec *specs.Spec, pod bool) error {
-	path, err := resources.ContainerPath(spec.Linux.CgroupsPath, c.ID, settings.SystemdCgroup)
+// plan notes which cgroups will be made, for the state. pod tells that c is a
+// pod's infra container.
+func (g *Cgroups) plan(settings *Settings, st *State, c *Container, pod bool) error {
+	path, err := resources.ContainerPath(c.Spec.CgroupsPath, c.ID, settings.SystemdCgroup)
 	if err != nil {
 		return err
 	}
+	if g.Container, err = resources.Plan(path, settings.SystemdCgroup); err != nil {
+		return err
+	}
+	g.Sandbox, err = settings.Cgroups.PlanSandbox(g.Container, st.ID, pod)
+	return err
+}
+
+// place makes the planned cgroups and puts the sandbox's processes into them.
+func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, pod bool) error {
 	var warnings, more []string
-	if g.Container, warnings, err = resources.Create(path, settings.SystemdCgroup, c.Shim.PID); err != nil {
+	var err error
+	if g.Container, warnings, err = resources.Create(g.Container.Path, settings.SystemdCgroup, c.Shim.PID); err != nil {
 		return err
 	}
 	var pids []int
@@ -39,6 +49,19 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	g.Sandbox, more, err = settings.Cgroups.CreateSandbox(g.Container, st.ID, pod, pids...)
 	for _, w := range append(warnings, more...) {
 		log.Debug("cgroup: "+w, "id", c.ID)
+	}
+	return err
+}
+
+// limit sets what of a container's limits the host has to enforce, on the
+// cgroup that its VM is in. Memory is not among it: the VM has its size.
+func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) error {
+	if r == nil || st.Cgroups.Container == nil {
+		return nil
+	}
+	warnings, err := st.Cgroups.Container.Limit(r)
+	for _, w := range warnings {
+		h.log.Warn("cgroup: "+w, "id", c.ID)
 	}
 	return err
 }

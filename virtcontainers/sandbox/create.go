@@ -56,7 +56,7 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if err != nil {
 		return nil, err
 	}
-	c, err := newContainer(req)
+	c, err := newContainer(req, role)
 	if err != nil {
 		return nil, errors.Join(err, dir.Remove())
 	}
@@ -76,20 +76,24 @@ var errHostNetwork = errors.New("the host's network namespace cannot be shared w
 	"leave out --net=host (publish ports instead), or run this container with runc")
 
 // newContainer is the entry of a container that this process is creating.
-func newContainer(req *CreateRequest) (*Container, error) {
+func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 	self, err := proc.Of(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
 	spec := req.Bundle.Spec
-	return &Container{
+	c := &Container{
 		ID: req.ID, Bundle: req.Bundle.Path, Rootfs: req.Bundle.Rootfs,
 		Created: time.Now().UTC(), Owner: os.Getuid(), Creator: self,
 		Spec: Spec{
 			Process: spec.Process, Annotations: spec.Annotations, Hooks: spec.Hooks,
 			Version: spec.Version, CgroupsPath: spec.Linux.CgroupsPath,
 		},
-	}, nil
+	}
+	if role == oci.Single {
+		c.Spec.Resources = spec.Linux.Resources
+	}
+	return c, nil
 }
 
 // creation is a sandbox in the making.
@@ -108,17 +112,23 @@ type creation struct {
 // the host has to prepare happens while it boots.
 func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
 	h, st, c := cr.host, cr.st, cr.container
+	phases := newPhases(h.log)
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
 	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
 		return nil, err
 	}
+	phases.done("netns")
 	var err error
 	if cr.boot, err = h.startVM(ctx, cr.dir, st, cr.req.Bundle.Spec); err != nil {
 		return nil, err
 	}
 	defer cr.boot.close()
+	phases.done("launch")
+	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {
+		return nil, err
+	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
@@ -128,15 +138,17 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	c.Shim = cr.shim.Handle
-	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.req.Bundle.Spec, cr.role == oci.Infra); err != nil {
+	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
+	phases.done("shim and cgroups")
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
+	phases.done("hooks")
 	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle)
 	if err != nil {
 		return nil, err
@@ -146,7 +158,8 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	if err := cr.boot.createSandbox(ctx, st, guestContainer{
+	phases.done("mounts and network")
+	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
 		id: c.ID, document: document, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
@@ -158,7 +171,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
-	return cr.shim, cr.shim.Release()
+	err = cr.shim.Release()
+	phases.done("publish")
+	return cr.shim, err
 }
 
 // save writes what is there by now, so that a kill -9 leaves it known.

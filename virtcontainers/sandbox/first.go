@@ -28,7 +28,7 @@ const seedBytes = 64
 
 // createSandbox waits for the agent's first answer and has it set up the
 // sandbox with its first container, in one call.
-func (b *boot) createSandbox(ctx context.Context, st *State, c guestContainer) error {
+func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c guestContainer) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
 	ctx, stop := context.WithTimeout(ctx, b.deadline())
@@ -38,6 +38,7 @@ func (b *boot) createSandbox(ctx context.Context, st *State, c guestContainer) e
 		return b.failure(ctx, err)
 	}
 	defer agent.Close()
+	phases.done("agent up")
 	request, err := b.request(st, c)
 	if err != nil {
 		return err
@@ -48,6 +49,7 @@ func (b *boot) createSandbox(ctx context.Context, st *State, c guestContainer) e
 		}
 		return b.failure(ctx, guestError(err))
 	}
+	phases.done("container created")
 	return nil
 }
 

@@ -68,7 +68,14 @@ func (h *Host) Update(ctx context.Context, id string, resources *specs.LinuxReso
 		_, err := a.UpdateContainer(ctx, &agentpb.UpdateContainerRequest{ContainerId: id, Resources: document})
 		return err
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	_, st, c, err := h.load(id)
+	if err != nil || c.Spec.Resources == nil {
+		return err
+	}
+	return h.limit(st, c, resources)
 }
 
 // Stats answers a container's resource use as the guest measures it.

@@ -40,8 +40,11 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	done.Add("release the id", func() error { return dir.Release(req.ID) })
-	c, err := newContainer(req)
+	c, err := newContainer(req, oci.Member)
 	if err != nil {
+		return nil, err
+	}
+	if c.Cgroup, err = h.planCgroup(c); err != nil {
 		return nil, err
 	}
 	if err := dir.Update(st, func() error { st.Containers[c.ID] = c; return nil }); err != nil {
@@ -56,12 +59,10 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	done.Add("end shim", shim.Abandon)
 	c.Shim = shim.Handle
-	group, err := h.joinCgroup(c, req.Bundle)
-	if err != nil {
+	if err := h.joinCgroup(c); err != nil {
 		return nil, err
 	}
-	done.Add("remove cgroup", func() error { return group.Remove(context.Background(), true) })
-	c.Cgroup = group
+	done.Add("remove cgroup", func() error { return c.Cgroup.Remove(context.Background(), true) })
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
@@ -107,14 +108,23 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	return shim, shim.Release()
 }
 
-func (h *Host) joinCgroup(c *Container, bundle *oci.Bundle) (*resources.Group, error) {
-	path, err := resources.ContainerPath(bundle.Spec.Linux.CgroupsPath, c.ID, h.settings.SystemdCgroup)
+func (h *Host) planCgroup(c *Container) (*resources.Group, error) {
+	path, err := resources.ContainerPath(c.Spec.CgroupsPath, c.ID, h.settings.SystemdCgroup)
 	if err != nil {
 		return nil, err
 	}
-	group, warnings, err := resources.Create(path, h.settings.SystemdCgroup, c.Shim.PID)
+	return resources.Plan(path, h.settings.SystemdCgroup)
+}
+
+// joinCgroup makes the planned cgroup and puts the shim into it.
+func (h *Host) joinCgroup(c *Container) error {
+	group, warnings, err := resources.Create(c.Cgroup.Path, h.settings.SystemdCgroup, c.Shim.PID)
+	if err != nil {
+		return err
+	}
 	for _, w := range warnings {
 		h.log.Debug("cgroup: "+w, "id", c.ID)
 	}
-	return group, err
+	c.Cgroup = group
+	return nil
 }

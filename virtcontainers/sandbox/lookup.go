@@ -19,6 +19,9 @@ type Spec struct {
 	Annotations map[string]string `json:"annotations,omitempty"`
 	Hooks       *specs.Hooks      `json:"hooks,omitempty"`
 	Version     string            `json:"version"`
+	// Resources are the limits that the host enforces on a container that is
+	// alone in its sandbox; nil for one of a pod.
+	Resources *specs.LinuxResources `json:"resources,omitempty"`
 	// CgroupsPath is linux.cgroupsPath.
 	CgroupsPath string `json:"cgroups_path,omitempty"`
 }

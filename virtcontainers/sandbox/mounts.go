@@ -28,6 +28,9 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle) 
 	for i, m := range bundle.Spec.Mounts {
 		switch oci.KindOf(m) {
 		case oci.Shared:
+			if slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared") {
+				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
+			}
 			plan.Sources[i], err = folder.AddMount(c.ID, i, m.Source, mountOptions(m.Options))
 		case oci.Shm:
 			plan.ShmSize[i], err = shmSize(m.Source)

@@ -28,6 +28,10 @@ func (h *Host) Start(ctx context.Context, id string) error {
 	if err := h.updateNetwork(ctx, dir, st, agent); err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
+	// Not earlier: a CPU quota would hold for the boot, too.
+	if err := h.limit(st, c, c.Spec.Resources); err != nil {
+		return fmt.Errorf("start container %s: %w", id, err)
+	}
 	if err := agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.StartContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
 		return err

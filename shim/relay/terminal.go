@@ -1,4 +1,4 @@
-package main
+package relay
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"github.com/containerd/console"
 )
 
-// rawTerminal makes a terminal pass every byte on: the one in the guest edits
+// RawTerminal makes a terminal pass every byte on: the one in the guest edits
 // lines and makes signals of keys. restore takes that back.
-func rawTerminal(file *os.File) (restore func(), err error) {
+func RawTerminal(file *os.File) (restore func(), err error) {
 	c, err := console.ConsoleFromFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("standard input: %w (--terminal needs one)", err)
