@@ -64,7 +64,7 @@ var golden = map[string]string{
 -append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
--device pci-bridge,id=bridge0,chassis_nr=1,shpc=off
+-device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-pci,rng=rng,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}

@@ -87,6 +87,9 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := h.endShims(ctx, c); err != nil {
 		return err
 	}
+	if err := h.unplugDisks(ctx, st, c.Disks); err != nil {
+		h.log.Warn("the guest keeps a disk of the container", "id", c.ID, "error", err)
+	}
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return err

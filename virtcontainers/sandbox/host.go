@@ -108,6 +108,8 @@ type Container struct {
 	Paused  bool        `json:"paused"`
 	// Cgroup is that of a container that joined a pod.
 	Cgroup *resources.Group `json:"cgroup,omitempty"`
+	// Disks are the block devices that it was given.
+	Disks []Disk `json:"disks,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.
