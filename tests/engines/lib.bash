@@ -72,6 +72,6 @@ traces() {
 	grep -F "$1" /proc/self/mountinfo | grep -E '/sandboxes/|/shared' | sed 's/^/mount /'
 	find /sys/fs/cgroup -type d -path "*$CGROUP_PARENT/*" 2>/dev/null | sort | sed 's/^/cgroup /'
 	find "$1" -path '*/sandboxes/*' -prune -print 2>/dev/null | sort | sed 's/^/file /'
-	ip -o link | cut -d: -f2 | sort | sed 's/^/link /'
-	find /run/netns -maxdepth 1 -type f 2>/dev/null | sort | sed 's/^/netns /'
+	# Podman's; ours are in the sandboxes' folders.
+	find /run/netns -maxdepth 1 -name 'netns-*' 2>/dev/null | sort | sed 's/^/netns /'
 }

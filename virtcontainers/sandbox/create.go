@@ -70,7 +70,7 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	cr := &creation{
 		host: h, req: req, role: role, dir: dir, container: c,
-		st: &State{ID: req.ID, Containers: map[string]*Container{req.ID: c}},
+		st: &State{ID: req.ID, ShimPath: h.settings.Shim.Path, Containers: map[string]*Container{req.ID: c}},
 	}
 	shim, err := cr.run(ctx, path)
 	if err != nil {
@@ -98,6 +98,7 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 			Version: spec.Version, CgroupsPath: spec.Linux.CgroupsPath,
 		},
 	}
+	c.ResolvConf = resolvConf(spec)
 	if c.Disks, err = disksOf(spec); err != nil {
 		return nil, err
 	}

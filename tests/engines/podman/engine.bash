@@ -11,12 +11,12 @@ CGROUP_PARENT=/kata-engines-podman
 # inside COMMAND...: in the namespace where podman's bridges are.
 inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
 
-# podman ARG...: KATA_CONF_FILE reaches the runtime through conmon's environment.
+# podman ARG...: conmon gets no environment, so the configuration is a flag.
 podman() {
 	CONTAINERS_CONF="$PODMAN_DIR/containers.conf" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
 		inside timeout "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp" \
 		--network-config-dir "$PODMAN_DIR/networks" --cgroup-manager cgroupfs --events-backend file \
-		--runtime "${PODMAN_RUNTIME:-$KATA_RUNTIME}" "$@" 3>&-
+		--runtime "$KATA_RUNTIME" --runtime-flag "kata-config=$KATA_CONF_FILE" "$@" 3>&-
 }
 
 # start_podman DIR: DIR must be empty. Exports PODMAN_DIR.
@@ -35,8 +35,11 @@ start_podman() {
 		default_subnet = "10.233.0.0/24"
 		[engine]
 		lock_type = "file"
+		infra_image = "localhost/busybox"
+		infra_command = "sleep 100000"
 	END
 	make_rootfs_tar "$PODMAN_DIR/rootfs.tar"
+	# CMD counts for pods of play kube, too, whose infra container takes it.
 	podman import --change 'CMD ["sh"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
 }
 
@@ -46,10 +49,6 @@ stop_podman() {
 	podman pod rm -af -t 0 >/dev/null
 	podman rm -af -t 0 >/dev/null
 	podman volume rm -af >/dev/null
-	# aardvark-dns ends with the last network that has names; a killed test may leave it.
-	if [ -e "$PODMAN_DIR/run/networks/aardvark-dns/aardvark.pid" ]; then
-		kill "$(cat "$PODMAN_DIR/run/networks/aardvark-dns/aardvark.pid")" 2>/dev/null || true
-	fi
 	umount "$PODMAN_DIR/root/overlay" 2>/dev/null || true
 	umount "$PODMAN_DIR/netns"
 	left=$(processes_in "$PODMAN_DIR"; grep -F "$PODMAN_DIR" /proc/self/mountinfo)
