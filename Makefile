@@ -117,12 +117,19 @@ integration: build image config ## run the tests that boot VMs
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
 
-# Each starts an engine of its own; nothing of one that runs already is touched.
-test-docker test-podman: test-%: build image config ## run the tests with real engines (Debian's Docker, Debian's Podman)
-	@packaging/prerequisites.sh run test $*
-	@mkdir -p $(BUILD)/tally
-	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-		bats --tap tests/engines/$* | $(GO) run ./tests/tally --save $(BUILD)/tally/$* tap
+# $(1) starts an engine of its own; nothing of one that runs already is touched.
+define with-engine
+@packaging/prerequisites.sh run test $(1)
+@mkdir -p $(BUILD)/tally
+@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1) tap
+endef
+
+test-docker: build image config ## run the tests with Debian's Docker
+	$(call with-engine,docker)
+
+test-podman: build image config ## run the tests with Debian's Podman
+	$(call with-engine,podman)
 
 # What is too long for every change.
 test-full: prerequisites ## run every test, with the long ones of the engines
