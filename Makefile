@@ -36,6 +36,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit integration test \
+	test-docker test-podman test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
@@ -116,6 +117,27 @@ integration: build image config ## run the tests that boot VMs
 	@mkdir -p $(BUILD)/tally
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
+
+# $(1) starts an engine of its own; nothing of one that runs already is touched.
+define with-engine
+@packaging/prerequisites.sh run test $(1)
+@mkdir -p $(BUILD)/tally
+@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1) tap
+endef
+
+test-docker: build image config ## run the tests with Debian's Docker
+	$(call with-engine,docker)
+
+test-podman: build image config ## run the tests with Debian's Podman
+	$(call with-engine,podman)
+
+# What is too long for every change.
+test-full: prerequisites ## run every test, with the long ones of the engines
+	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
+	for t in unit integration test-docker test-podman; do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman || code=1; \
+	exit $$code
 
 # Both run even if the first fails, so that the total is one of all tests.
 test: prerequisites ## run the unit tests and the integration tests

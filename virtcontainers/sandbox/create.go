@@ -52,6 +52,14 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if hostNetwork && !h.settings.Network.DisableNewNetNS {
 		return nil, errHostNetwork
 	}
+	if path != "" && !hostNetwork && role == oci.Single {
+		switch owner, err := h.inNamespace(path); {
+		case err != nil:
+			return nil, err
+		case owner != "":
+			return h.join(ctx, req, owner)
+		}
+	}
 	dir, err := h.store.Create(req.ID, req.ID)
 	if err != nil {
 		return nil, err
@@ -62,7 +70,7 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	cr := &creation{
 		host: h, req: req, role: role, dir: dir, container: c,
-		st: &State{ID: req.ID, Containers: map[string]*Container{req.ID: c}},
+		st: &State{ID: req.ID, ShimPath: h.settings.Shim.Path, Containers: map[string]*Container{req.ID: c}},
 	}
 	shim, err := cr.run(ctx, path)
 	if err != nil {
@@ -100,6 +108,10 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 			Process: spec.Process, Annotations: spec.Annotations, Hooks: spec.Hooks,
 			Version: spec.Version, CgroupsPath: spec.Linux.CgroupsPath,
 		},
+	}
+	c.ResolvConf = resolvConf(spec)
+	if c.Disks, err = disksOf(spec); err != nil {
+		return nil, err
 	}
 	if role == oci.Single {
 		c.Spec.Resources = spec.Linux.Resources
@@ -171,7 +183,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 type guestContainer struct {
 	id       string
 	document []byte
+	disks    []Disk
 	infra    bool
 	spec     *specs.Spec
 	network  []network.Pair
@@ -68,6 +69,7 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		SharePid: sharePID, GuestHookPath: b.config.Hypervisor.GuestHookPath,
 		Container: &agentpb.CreateContainerRequest{
 			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, SharePid: sharePID,
+			Devices: guestDevices(c.disks),
 		},
 	}, nil
 }

@@ -77,13 +77,19 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err != nil {
 		return nil, err
 	}
+	done.Add("unplug disks", func() error { return h.unplugDisks(context.Background(), st, c.Disks) })
+	if err := h.plugDisks(ctx, st, c.Disks); err != nil {
+		return nil, err
+	}
 	agent, err := h.connect(ctx, st)
 	if err != nil {
 		return nil, err
 	}
 	defer agent.Close()
 	err = agent.call(ctx, func(ctx context.Context) error {
-		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{ContainerId: c.ID, OciSpec: document})
+		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks),
+		})
 		return err
 	})
 	if err != nil {

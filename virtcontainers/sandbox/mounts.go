@@ -21,6 +21,11 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle) 
 	if err != nil {
 		return nil, err
 	}
+	if bundle.Spec.Root.Readonly {
+		if err := makeMountPoints(bundle.Rootfs, bundle.Spec.Mounts); err != nil {
+			return nil, err
+		}
+	}
 	plan := oci.GuestPlan{Sources: map[int]string{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
 	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err
