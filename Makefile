@@ -35,7 +35,7 @@ define if-there
 endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder \
-	man generate check check-format check-generated lint unit integration test \
+	man generate check check-format check-generated lint unit guest integration test \
 	test-docker test-podman test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
@@ -118,6 +118,12 @@ integration: build image config ## run the tests that boot VMs
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
 
+guest: image ## run the agent's tests in VMs
+	@packaging/prerequisites.sh run
+	@mkdir -p $(BUILD)/tally
+	@KATA_TEST_KERNEL=$(CURDIR)/$(GUEST)/debian/vmlinux KATA_TEST_INITRD=$(CURDIR)/$(GUEST)/debian/initrd.img \
+		$(GO) test -count=1 -timeout 20m -json ./agent/vmtest | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
+
 # $(1) starts an engine of its own; nothing of one that runs already is touched.
 define with-engine
 @packaging/prerequisites.sh run test $(1)
@@ -135,16 +141,17 @@ test-podman: build image config ## run the tests with Debian's Podman
 # What is too long for every change.
 test-full: prerequisites ## run every test, with the long ones of the engines
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
-	for t in unit integration test-docker test-podman; do $(MAKE) --no-print-directory $$t || code=1; done; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman || code=1; \
+	for t in unit guest integration test-docker test-podman; do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman || code=1; \
 	exit $$code
 
 # Both run even if the first fails, so that the total is one of all tests.
 test: prerequisites ## run the unit tests and the integration tests
 	@rm -rf $(BUILD)/tally; code=0; \
 	$(MAKE) --no-print-directory unit || code=1; \
+	$(MAKE) --no-print-directory guest || code=1; \
 	$(MAKE) --no-print-directory integration || code=1; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/integration || code=1; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration || code=1; \
 	exit $$code
 
 prerequisites: ## install the Debian packages that are missing

@@ -34,7 +34,7 @@ var Wanted = []string{
 // OnDemand are patterns of modules that the kernel itself asks for when
 // something in a container needs them. A kernel need not have all of them.
 var OnDemand = []string{
-	"ext4", "xfs", "erofs", "squashfs", "loop", "autofs4", "binfmt_misc",
+	"ext4", "crc32c_generic", "xfs", "erofs", "squashfs", "loop", "autofs4", "binfmt_misc",
 	"veth", "bridge", "br_netfilter", "macvlan", "macvtap", "ipvlan", "tun", "tap", "dummy", "vxlan", "8021q",
 	"sch_htb", "sch_tbf", "sch_fq", "sch_fq_codel", "sch_netem", "sch_ingress", "cls_u32", "cls_bpf", "act_mirred", "act_police",
 	"tcp_bbr", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag", "inet_diag",
