@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # What the tests of both engines use. KATA_RUNTIME is the binary under test,
 # KATA_CONF_FILE its configuration (make test-docker, make test-podman set both).
 

@@ -39,9 +39,7 @@ func tables(r *Result) []table {
 // of medians to the first one that is not ours.
 func verbTable(r *Result) table {
 	t := table{title: "Commands", head: []string{"wall time in ms, median (min–max)"}}
-	for _, p := range r.Peers {
-		t.head = append(t.head, p)
-	}
+	t.head = append(t.head, r.Peers...)
 	var ratios []string
 	for _, p := range r.Peers {
 		if p != Kata && r.has(Kata) {
