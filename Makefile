@@ -68,6 +68,7 @@ kata-agent-ctl: ## build the tool that drives an agent by hand
 osbuilder:
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/osbuilder ./osbuilder
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-probe ./osbuilder/probe
+	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-modprobe ./osbuilder/modprobe
 
 image: kata-agent osbuilder ## build the guest image with Debian's kernel (a minute the first time)
 	@$(BUILD)/osbuilder image --out $(GUEST) --agent $(BUILD)/kata-agent --version $(VERSION)
@@ -164,9 +165,8 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(MAN)/man?/kata-*
 
 bench: build image config ## measure, beside runc and the bare floor
-	@if [ -x tests/bench/run ]; then KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime \
-		KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml tests/bench/run; \
-	else echo "bench: tests/bench/run is not there yet"; exit 1; fi
+	@packaging/prerequisites.sh bench
+	$(GO) run ./tests/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -out docs/performance.md
 
 clean: ## remove build/ (the cache stays)
 	rm -rf $(BUILD)

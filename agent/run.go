@@ -61,14 +61,15 @@ func run(s settings) error {
 	config := service.Config{Log: log, Release: version, IsInit: isInit, Ready: ready,
 		Guest: container.Guest{CgroupRoot: boot.CgroupRoot, CgroupParent: cgroupParent}}
 	var server *grpc.Server
+	serial := channel.NewSerial(log)
 	if isInit {
-		config.PowerOff = func() { go powerOff(log, server) }
+		config.PowerOff = func() { go powerOff(log, server, serial) }
 	}
 	agent := service.New(config)
 	server = agent.GRPC()
 	// Each listener has connections of both kinds: calls and streams.
 	listener := func(l net.Listener) error {
-		return server.Serve(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) }))
+		return server.Serve(channel.Lasting(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) })))
 	}
 	if isInit {
 		go func() {
@@ -78,7 +79,7 @@ func run(s settings) error {
 	} else {
 		close(ready)
 	}
-	err := serve(ctx, log, s, options, listener)
+	err := serve(ctx, s, options, serial, listener)
 	if isInit && (err == nil || errors.Is(err, grpc.ErrServerStopped)) {
 		select {} // powerOff is at work
 	}
@@ -94,6 +95,10 @@ func newLog(debug bool) *slog.Logger {
 	}
 	// libcontainer's own lines; it answers what matters as errors.
 	logrus.SetLevel(logrus.WarnLevel)
+	if debug {
+		logrus.SetLevel(logrus.DebugLevel)
+		logrus.SetFormatter(&logrus.TextFormatter{DisableColors: true, FullTimestamp: true, TimestampFormat: time.RFC3339Nano})
+	}
 	return slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
 }
 
@@ -108,6 +113,7 @@ func setUp(log *slog.Logger) {
 	}
 	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
 	step("console", boot.ReopenConsole)
+	step("grace periods", boot.ExpediteRCU)
 	step("mounts", boot.LateMounts)
 	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
 	step("loopback", boot.LoopbackUp)
@@ -116,7 +122,7 @@ func setUp(log *slog.Logger) {
 }
 
 // serve serves the channel that was chosen, for ever if that can be.
-func serve(ctx context.Context, log *slog.Logger, s settings, o boot.Options, listener func(net.Listener) error) error {
+func serve(ctx context.Context, s settings, o boot.Options, serial *channel.Serial, listener func(net.Listener) error) error {
 	switch {
 	case s.listen != "":
 		path, ok := strings.CutPrefix(s.listen, "unix://")
@@ -137,19 +143,22 @@ func serve(ctx context.Context, log *slog.Logger, s settings, o boot.Options, li
 		}
 		return listener(l)
 	default:
-		return channel.ServeSerial(ctx, log, channel.PortName, listener)
+		return serial.Serve(ctx, channel.PortName, listener)
 	}
 }
 
-// powerOff ends the guest when the answers that are under way have gone out.
-func powerOff(log *slog.Logger, server *grpc.Server) {
-	done := make(chan struct{})
-	go func() { server.GracefulStop(); close(done) }()
+// powerOff ends the guest when the answers that are under way are on the host.
+func powerOff(log *slog.Logger, server *grpc.Server, serial *channel.Serial) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
+	done := make(chan struct{})
+	go func() { server.GracefulStop(); close(done) }()
 	select {
 	case <-done:
 	case <-ctx.Done():
+	}
+	if err := serial.Flush(ctx); err != nil {
+		log.Debug("the host may lack the last answers", "cause", err)
 	}
 	unix.Sync()
 	// A restart ends QEMU on every machine, see pid1.c.

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/config"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
@@ -19,7 +20,7 @@ type runtimeEnv struct {
 	configPath    string
 	systemdCgroup bool
 	logsToFile    bool
-	logFile       string
+	logTarget     container.LogTarget
 	// logger makes a logger to where the flags say.
 	logger func(debug bool) *slog.Logger
 }
@@ -69,6 +70,6 @@ func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
 
 		SystemdCgroup:       e.systemdCgroup,
 		DisableGuestSeccomp: c.Runtime.DisableGuestSeccomp,
-		LogFile:             e.logFile,
+		Log:                 e.logTarget,
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -43,9 +44,16 @@ func (s settings) image(ctx context.Context) error {
 	sum := sha256.Sum256(agent)
 	base := manifest.Manifest{Version: s.version, AgentSHA256: hex.EncodeToString(sum[:]), SourceDateEpoch: s.epoch}
 
-	k, err := s.stockKernel(ctx)
+	k, err := fresh(ctx, s, s.stockKernel)
 	if err != nil {
 		return err
+	}
+	if base.Inputs, err = s.inputs(k, base.AgentSHA256); err != nil {
+		return err
+	}
+	if s.current(base.Inputs, "debian/vmlinux", "debian/initrd.img", "tuned/initrd.img", "tuned/rootfs.img") {
+		s.say("the guest in %s is up to date", s.out)
+		return nil
 	}
 	if err := s.stockAssets(ctx, k, agent, base); err != nil {
 		return err
@@ -53,18 +61,47 @@ func (s settings) image(ctx context.Context) error {
 	return s.plainAssets(ctx, agent, base)
 }
 
+// inputs hashes all that the assets are made from.
+func (s settings) inputs(k stock, agentSHA256 string) (string, error) {
+	parts := []string{k.pkg.SHA256, agentSHA256, s.version, fmt.Sprint(s.epoch, s.zstd)}
+	for _, file := range []string{"/proc/self/exe", s.modprobe} {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return "", err
+		}
+		sum := sha256.Sum256(data)
+		parts = append(parts, string(sum[:]))
+	}
+	return cache.Key(parts...), nil
+}
+
+func (s settings) current(inputs string, names ...string) bool {
+	for _, name := range names {
+		if !manifest.Current(filepath.Join(s.out, name), inputs) {
+			return false
+		}
+	}
+	return true
+}
+
+// fresh does it again with new package lists if it fails: those of the
+// machine may be missing or old.
+func fresh[T any](ctx context.Context, s settings, do func(context.Context) (T, error)) (T, error) {
+	result, err := do(ctx)
+	if err == nil || ctx.Err() != nil || !debian.ListsAreToBlame(err) {
+		return result, err
+	}
+	s.say("%v; getting new package lists", err)
+	if uerr := debian.Update(ctx); uerr != nil {
+		return result, errors.Join(err, uerr)
+	}
+	return do(ctx)
+}
+
 // stockKernel finds Debian's kernel. The full package, not the "cloud" one:
 // that one has no 9p, and a host without virtiofsd needs 9p.
 func (s settings) stockKernel(ctx context.Context) (stock, error) {
-	meta, err := debian.Resolve(ctx, "linux-image-"+runtime.GOARCH)
-	if err != nil {
-		return stock{}, err
-	}
-	name, err := meta.First("linux-image-")
-	if err != nil {
-		return stock{}, err
-	}
-	pkg, err := debian.Resolve(ctx, name)
+	pkg, err := debian.Real(ctx, "linux-image-"+runtime.GOARCH, "linux-image-")
 	if err != nil {
 		return stock{}, err
 	}
@@ -142,9 +179,13 @@ func (s settings) stockAssets(ctx context.Context, k stock, agent []byte, base m
 	if err != nil {
 		return err
 	}
+	modprobe, err := os.ReadFile(s.modprobe)
+	if err != nil {
+		return fmt.Errorf("modprobe: %w (build it first: make build)", err)
+	}
 	m = base
 	m.Name = "initrd"
-	if m.Modules, err = guest.AddModules(t, x, k.release); err != nil {
+	if m.Modules, err = guest.AddModules(t, x, k.release, modprobe); err != nil {
 		return err
 	}
 	return s.writeInitrd(ctx, "debian/initrd.img", t, m)

@@ -20,17 +20,25 @@ import (
 // built changes.
 const buildVersion = "1"
 
+// source finds Debian's package of the kernel's source and downloads it.
+func (s settings) source(ctx context.Context) (source, error) {
+	pkg, err := debian.Real(ctx, "linux-source", "linux-source-")
+	if err != nil {
+		return source{}, err
+	}
+	s.say("kernel from %s %s (about 140 MB to download, once)", pkg.Name, pkg.Version)
+	deb, err := pkg.Fetch(ctx, s.cache)
+	return source{pkg, deb}, err
+}
+
+type source struct {
+	pkg debian.Package
+	deb string
+}
+
 // kernel builds our own kernel, or takes it from the cache.
 func (s settings) kernel(ctx context.Context) error {
-	meta, err := debian.Resolve(ctx, "linux-source")
-	if err != nil {
-		return err
-	}
-	name, err := meta.First("linux-source-")
-	if err != nil {
-		return err
-	}
-	pkg, err := debian.Resolve(ctx, name)
+	src, err := fresh(ctx, s, s.source)
 	if err != nil {
 		return err
 	}
@@ -38,10 +46,9 @@ func (s settings) kernel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.say("kernel from %s %s with %s", pkg.Name, pkg.Version, compiler)
-	key := cache.Key("kernel", buildVersion, pkg.SHA256, string(kernel.Fragment), compiler, strconv.FormatInt(s.epoch, 10))
+	key := cache.Key("kernel", buildVersion, src.pkg.SHA256, kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
 	dir, err := s.cache.Get(ctx, "kernel", key, func(ctx context.Context, dir string) error {
-		return s.buildKernel(ctx, pkg, key, dir)
+		return s.buildKernel(ctx, src.deb, key, dir)
 	})
 	if err != nil {
 		return err
@@ -61,17 +68,12 @@ func (s settings) kernel(ctx context.Context) error {
 	sum := sha256.Sum256(config)
 	return s.write("tuned/vmlinux", elf, manifest.Manifest{
 		Name: "kernel", Flavour: "tuned", Version: s.version,
-		KernelRelease: string(release), Packages: []debian.Package{pkg},
+		KernelRelease: string(release), Packages: []debian.Package{src.pkg},
 		ConfigSHA256: hex.EncodeToString(sum[:]), Compiler: compiler, SourceDateEpoch: s.epoch,
 	})
 }
 
-func (s settings) buildKernel(ctx context.Context, pkg debian.Package, key, dir string) error {
-	s.say("downloading the source (about 140 MB)")
-	deb, err := pkg.Fetch(ctx, s.cache)
-	if err != nil {
-		return err
-	}
+func (s settings) buildKernel(ctx context.Context, deb, key, dir string) error {
 	path := filepath.Join(s.cache.Dir, "kernel-"+key+".log")
 	log, err := os.Create(path)
 	if err != nil {

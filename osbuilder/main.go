@@ -19,10 +19,12 @@ import (
 
 // settings that both commands share.
 type settings struct {
-	cache   cache.Cache
-	out     string
-	agent   string
-	version string
+	cache cache.Cache
+	out   string
+	agent string
+	// modprobe is the binary that goes into a guest with modules.
+	modprobe string
+	version  string
 	// epoch is the time stamp of all files, seconds since 1970.
 	epoch int64
 	// zstd compresses the initrd: smaller on disk, slower to boot.
@@ -51,6 +53,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.cache.Dir, "cache", env("KATA_CACHE", "/var/cache/kata-runtime"), "`folder` that keeps downloads and built kernels")
 	flags.StringVar(&s.out, "out", "build/guest", "`folder` for the assets")
 	flags.StringVar(&s.agent, "agent", "build/kata-agent", "the agent's `binary`")
+	flags.StringVar(&s.modprobe, "modprobe", "build/kata-modprobe", "the guest's modprobe `binary`")
 	flags.StringVar(&s.version, "version", "unknown", "`release` of the project, for the manifests")
 	flags.BoolVar(&s.zstd, "zstd", false, "compress the initrd")
 	var err error

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else.
-# Usage: prerequisites.sh GROUP...   (build, image, run, test, docker, podman, kernel)
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, docker, podman, bench, kernel)
 set -eu
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
@@ -26,6 +26,7 @@ packages() {
 	test) echo bats shellcheck jq iproute2 procps busybox-static ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl ;;
+	bench) echo runc crun ;;
 	kernel) echo gcc libc6-dev make binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -15,14 +16,40 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 )
 
-// ServeSerial serves connections over the virtio-serial port of a name, one
-// yamux session after the other: when the host's end goes away (kata-proxy was
-// killed) all else goes on, and the next to connect there gets a new session.
-// It returns when ctx ends or the port cannot be used at all.
+// Serial makes connections out of a virtio-serial port.
+type Serial struct {
+	log     *slog.Logger
+	current atomic.Pointer[yamux.Session]
+}
+
+// NewSerial makes one that is not served yet.
+func NewSerial(log *slog.Logger) *Serial { return &Serial{log: log} }
+
+// Flush returns when the host has all that was written to connections, or ctx
+// ends. A guest that ends at once takes along what the device has not got to.
+func (s *Serial) Flush(ctx context.Context) error {
+	session := s.current.Load()
+	if session == nil {
+		return nil
+	}
+	answered := make(chan error, 1)
+	go func() { _, err := session.Ping(); answered <- err }()
+	select {
+	case err := <-answered:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Serve serves connections over the port of a name, one yamux session after
+// the other: when the host's end goes away (kata-proxy was killed) all else
+// goes on, and the next to connect there gets a new session. It returns when
+// ctx ends or the port cannot be used at all.
 //
 // The port is opened once: to open it anew would drop what the next proxy may
 // have sent already.
-func ServeSerial(ctx context.Context, log *slog.Logger, name string, serve func(net.Listener) error) error {
+func (s *Serial) Serve(ctx context.Context, name string, serve func(net.Listener) error) error {
 	dev, err := findPort(ctx, name)
 	if err != nil {
 		return err
@@ -36,14 +63,14 @@ func ServeSerial(ctx context.Context, log *slog.Logger, name string, serve func(
 	defer stop()
 	port := serial.NewPort(file)
 	for ctx.Err() == nil {
-		if err := serveSession(log, file, port, serve); err != nil {
+		if err := s.session(file, port, serve); err != nil {
 			return fmt.Errorf("serial port %s: %w", dev, err)
 		}
 	}
 	return ctx.Err()
 }
 
-func serveSession(log *slog.Logger, file *os.File, port *serial.Port, serve func(net.Listener) error) error {
+func (s *Serial) session(file *os.File, port *serial.Port, serve func(net.Listener) error) error {
 	if err := waitHost(file); err != nil {
 		return err
 	}
@@ -58,10 +85,12 @@ func serveSession(log *slog.Logger, file *os.File, port *serial.Port, serve func
 	if err != nil {
 		return err
 	}
-	log.Debug("the host has connected")
+	s.current.Store(session)
+	defer s.current.Store(nil)
+	s.log.Debug("the host has connected")
 	// The end of a session is the host's business, not an error of ours.
 	cause := serve(session)
-	log.Debug("the host's connection has ended", "cause", cause)
+	s.log.Debug("the host's connection has ended", "cause", cause)
 	// Close returns when nothing of the session uses the port any more.
 	session.Close()
 	return file.SetDeadline(time.Time{})

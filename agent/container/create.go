@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"strconv"
 
 	"github.com/opencontainers/cgroups/manager"
 	"github.com/opencontainers/runc/libcontainer"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"github.com/sirupsen/logrus"
 
 	"github.com/kata-go/kata-runtime/agent/process"
 )
@@ -86,6 +88,9 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 	stdio, err := process.NewStdio(terminal)
 	if err != nil {
 		return nil, err
+	}
+	if logrus.IsLevelEnabled(logrus.DebugLevel) {
+		lp.LogLevel = strconv.Itoa(int(logrus.DebugLevel))
 	}
 	// Not nil pointers in the interfaces.
 	if stdio.ConsoleSocket != nil {

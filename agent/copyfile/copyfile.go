@@ -24,13 +24,13 @@ const suffix = ".kata-part"
 // maxSize bounds a file in bytes; what it copies lies in the guest's memory.
 const maxSize = 1 << 40
 
-// Write writes one part of a file, or makes a folder or link. The folders on
-// the way are made. A file gets its name with its last part, whole.
-func Write(req *agentpb.CopyFileRequest) error {
-	if err := check(req); err != nil {
+// Write writes one part of a file below root, or makes a folder or link. The
+// folders on the way are made. A file gets its name with its last part, whole.
+func Write(root string, req *agentpb.CopyFileRequest) error {
+	if err := check(root, req); err != nil {
 		return err
 	}
-	dir, err := storage.OpenFolder(filepath.Dir(req.Path))
+	dir, err := storage.OpenFolder(root, filepath.Dir(req.Path))
 	if err != nil {
 		return err
 	}
@@ -50,8 +50,8 @@ func Write(req *agentpb.CopyFileRequest) error {
 	return nil
 }
 
-func check(req *agentpb.CopyFileRequest) error {
-	if err := storage.CheckPath(storage.Root, req.Path); err != nil {
+func check(root string, req *agentpb.CopyFileRequest) error {
+	if err := storage.CheckPath(root, req.Path); err != nil {
 		return err
 	}
 	bad := func(format string, args ...any) error {

@@ -202,6 +202,7 @@ func addresses(link netlink.Link, want []string) error {
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
+	var add []*netlink.Addr
 	keep := map[string]bool{}
 	for _, text := range want {
 		addr, err := netlink.ParseAddr(text)
@@ -214,16 +215,20 @@ func addresses(link netlink.Link, want []string) error {
 			addr.Flags = unix.IFA_F_NODAD
 		}
 		keep[addr.IPNet.String()] = true
-		if err := netlink.AddrReplace(link, addr); err != nil {
-			return fmt.Errorf("add address %s: %w", text, err)
-		}
+		add = append(add, addr)
 	}
+	// The old ones go first: with an address go all later ones of its subnet.
 	for _, addr := range have {
 		if keep[addr.IPNet.String()] || addr.IP.To4() == nil && addr.IP.IsLinkLocalUnicast() && addr.Flags&unix.IFA_F_PERMANENT != 0 {
 			continue
 		}
 		if err := netlink.AddrDel(link, &addr); err != nil && !errors.Is(err, unix.EADDRNOTAVAIL) {
 			return fmt.Errorf("remove address %s: %w", addr.IPNet, err)
+		}
+	}
+	for _, addr := range add {
+		if err := netlink.AddrReplace(link, addr); err != nil {
+			return fmt.Errorf("add address %s: %w", addr.IPNet, err)
 		}
 	}
 	return nil

@@ -62,9 +62,6 @@ func codeOf(err error) codes.Code {
 	return codes.Internal
 }
 
-// invalid makes an InvalidArgument of an error about a request.
-func invalid(err error) error { return status.Error(codes.InvalidArgument, err.Error()) }
-
 // checkID answers InvalidArgument with the name of the field.
 func checkID(field, id string) error {
 	if err := wire.ValidID(id); err != nil {

@@ -16,6 +16,7 @@ import (
 type hub struct {
 	mu        sync.Mutex
 	listeners map[chan *agentpb.Event]struct{}
+	ended     bool
 	oom       *oom.Watch
 }
 
@@ -50,10 +51,26 @@ func (h *hub) listen() chan *agentpb.Event {
 	return l
 }
 
+func (h *hub) over() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ended
+}
+
 func (h *hub) leave(l chan *agentpb.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.listeners, l)
+}
+
+// end ends all listeners' calls: the guest ends.
+func (h *hub) end() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for l := range h.listeners {
+		close(l)
+	}
+	h.listeners, h.ended = nil, true
 }
 
 // Events implements the call.
@@ -63,6 +80,9 @@ func (s *Server) Events(_ *agentpb.EventsRequest, out agentpb.Agent_EventsServer
 	for {
 		select {
 		case e, ok := <-l:
+			if !ok && s.events.over() {
+				return status.Error(codes.Unavailable, "the guest ends")
+			}
 			if !ok {
 				return status.Errorf(codes.ResourceExhausted, "more than %d events were not taken in time", backlog)
 			}

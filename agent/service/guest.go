@@ -10,6 +10,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent/copyfile"
 	"github.com/kata-go/kata-runtime/agent/machine"
 	"github.com/kata-go/kata-runtime/agent/network"
+	"github.com/kata-go/kata-runtime/agent/storage"
 )
 
 // AddStorages implements the call.
@@ -53,7 +54,7 @@ func (s *Server) CopyFile(ctx context.Context, req *agentpb.CopyFileRequest) (*a
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	return &agentpb.Empty{}, copyfile.Write(req)
+	return &agentpb.Empty{}, copyfile.Write(storage.Root, req)
 }
 
 // UpdateInterfaces implements the call.

@@ -240,6 +240,7 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 			return nil, status.Error(codes.FailedPrecondition, "power_off: the agent is not the guest's init")
 		}
 		// A guest that shall end ends, whatever could not be undone in it.
+		s.events.end()
 		s.PowerOff()
 		return &agentpb.Empty{}, nil
 	}

@@ -74,13 +74,20 @@ func openBelow(root, path string, create bool) (*os.File, error) {
 	return os.NewFile(uintptr(fd), path), nil
 }
 
-// OpenFolder opens a folder below Root as openBelow does, making what is missing.
-func OpenFolder(path string) (*os.File, error) {
-	if path == Root {
-		fd, err := unix.Open(Root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
-		return os.NewFile(uintptr(fd), Root), err
+// OpenFolder opens root or a folder below it, making what is missing and
+// following no symlink below root. The answer is an O_PATH handle.
+func OpenFolder(root, path string) (*os.File, error) {
+	if path != root {
+		return openBelow(root, path, true)
 	}
-	return openBelow(Root, path, true)
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return nil, err
+	}
+	fd, err := unix.Open(root, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", root, err)
+	}
+	return os.NewFile(uintptr(fd), root), nil
 }
 
 func fdPath(f *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", f.Fd()) }

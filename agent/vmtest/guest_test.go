@@ -26,7 +26,7 @@ import (
 // guest is a booted VM with the agent.
 type guest struct {
 	agentpb.AgentClient
-	t       *testing.T
+	t       testing.TB
 	ctx     context.Context
 	socket  string
 	console string
@@ -39,7 +39,7 @@ type guest struct {
 const rootfs = "/kata-test/rootfs"
 
 // boot starts a guest and connects; the test ends it. more are QEMU arguments.
-func boot(t *testing.T, more ...string) *guest {
+func boot(t testing.TB, more ...string) *guest {
 	t.Helper()
 	kernel, initrd := os.Getenv("KATA_TEST_KERNEL"), os.Getenv("KATA_TEST_INITRD")
 	if kernel == "" || initrd == "" {
@@ -69,7 +69,7 @@ func boot(t *testing.T, more ...string) *guest {
 	t.Cleanup(func() {
 		g.qemu.Process.Kill()
 		g.qemu.Wait()
-		if t.Failed() {
+		if t.Failed() || os.Getenv("KATA_TEST_CONSOLE") != "" {
 			log, _ := os.ReadFile(g.console)
 			t.Logf("console:\n%s\nQEMU: %s", log, &stderr)
 		}
@@ -80,7 +80,7 @@ func boot(t *testing.T, more ...string) *guest {
 }
 
 // withRootfs adds a container's root file system to an initrd.
-func withRootfs(t *testing.T, initrd, out string) string {
+func withRootfs(t testing.TB, initrd, out string) string {
 	t.Helper()
 	data, err := os.ReadFile(initrd)
 	if err != nil {
@@ -103,7 +103,7 @@ func withRootfs(t *testing.T, initrd, out string) string {
 	a.file(rootfs[1:]+"/bin/busybox", box)
 	a.add(rootfs[1:]+"/etc/noexec", 0o100644, []byte("not a program"))
 	for _, name := range []string{"sh", "cat", "echo", "true", "sleep", "id", "hostname", "stty", "tty", "kill", "ls",
-		"mount", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {
+		"mount", "date", "tr", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {
 		a.link(rootfs[1:]+"/bin/"+name, "busybox")
 	}
 	if err := os.WriteFile(out, append(data, a.bytes()...), 0o600); err != nil {

@@ -32,6 +32,14 @@ type Package struct {
 // ErrUnknown says that the host's package lists do not have a package.
 var ErrUnknown = errors.New(`not in the package lists (run "apt-get update")`)
 
+// ErrDownload says that a package could not be had from the servers.
+var ErrDownload = errors.New("cannot be downloaded")
+
+// ListsAreToBlame tells whether new package lists may help against err.
+func ListsAreToBlame(err error) bool {
+	return errors.Is(err, ErrUnknown) || errors.Is(err, ErrDownload)
+}
+
 // Resolve answers the version of a package that apt would install.
 func Resolve(ctx context.Context, name string) (Package, error) {
 	out, err := run(ctx, "", "apt-cache", "--no-all-versions", "show", "--", name)
@@ -66,6 +74,29 @@ func parse(out []byte) Package {
 	return p
 }
 
+// Update fetches new package lists: after a while the versions that the old
+// ones name are no longer on the servers.
+func Update(ctx context.Context) error {
+	if _, err := run(ctx, "", "apt-get", "-q", "update"); err != nil {
+		return fmt.Errorf("new package lists: %w", err)
+	}
+	return nil
+}
+
+// Real answers the package that a meta package stands for: its first
+// dependency whose name starts with prefix.
+func Real(ctx context.Context, meta, prefix string) (Package, error) {
+	p, err := Resolve(ctx, meta)
+	if err != nil {
+		return Package{}, err
+	}
+	name, err := p.First(prefix)
+	if err != nil {
+		return Package{}, err
+	}
+	return Resolve(ctx, name)
+}
+
 // First answers the first dependency whose name starts with prefix: how a
 // meta package ("linux-image-amd64") names the real one.
 func (p Package) First(prefix string) (string, error) {
@@ -82,7 +113,7 @@ func (p Package) First(prefix string) (string, error) {
 func (p Package) Fetch(ctx context.Context, c cache.Cache) (string, error) {
 	dir, err := c.Get(ctx, "deb", p.SHA256[:32], func(ctx context.Context, dir string) error {
 		if _, err := run(ctx, dir, "apt-get", "-q", "-oAPT::Sandbox::User=root", "download", "--", p.Name+"="+p.Version); err != nil {
-			return err
+			return fmt.Errorf("%w: %w", ErrDownload, err)
 		}
 		file, err := only(dir)
 		if err != nil {

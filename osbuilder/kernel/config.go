@@ -32,13 +32,33 @@ func parseConfig(data []byte) map[string]string {
 	return symbols
 }
 
-// Lost answers, sorted, what was asked for and did not come out.
+// Asked answers the fragment without comments, sorted: what decides over the
+// built kernel.
+func Asked() string {
+	var lines []string
+	for name, value := range parseConfig(Fragment) {
+		lines = append(lines, name+"="+value)
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+// optionalMark starts a section of symbols that not every kernel has.
+const optionalMark = "# --- optional"
+
+// Lost answers, sorted, what was asked for and did not come out. A symbol of an
+// optional section is lost only if the kernel has it, with another value.
 func Lost(asked, got []byte) []string {
 	have := parseConfig(got)
+	_, tail, _ := bytes.Cut(asked, []byte(optionalMark))
+	optional := parseConfig(tail)
 	var lost []string
 	for name, want := range parseConfig(asked) {
 		value, there := have[name]
 		if !there {
+			if _, may := optional[name]; may {
+				continue
+			}
 			value = "n"
 		}
 		if value != want {

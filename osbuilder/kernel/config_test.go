@@ -7,7 +7,8 @@ import (
 )
 
 func TestLost(t *testing.T) {
-	asked := []byte("# a comment\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=n\nCONFIG_D=y\nCONFIG_E=\"x y\"\nCONFIG_F=4\n")
+	asked := []byte("# a comment\nCONFIG_A=y\nCONFIG_B=n\nCONFIG_C=n\nCONFIG_D=y\nCONFIG_E=\"x y\"\nCONFIG_F=4\n" +
+		"# --- optional: comes and goes\nCONFIG_G=y\nCONFIG_H=y\n")
 	for _, test := range []struct {
 		name, got string
 		want      []string
@@ -15,6 +16,7 @@ func TestLost(t *testing.T) {
 		{"as asked", "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_D=y\nCONFIG_E=\"x y\"\nCONFIG_F=4\nCONFIG_Z=y\n", nil},
 		{"gone, off, other", "CONFIG_B=y\n# CONFIG_D is not set\nCONFIG_E=\"x y\"\nCONFIG_F=5\n",
 			[]string{"CONFIG_A=y (is n)", "CONFIG_B=n (is y)", "CONFIG_D=y (is n)", "CONFIG_F=4 (is 5)"}},
+		{"optional", "CONFIG_A=y\nCONFIG_D=y\nCONFIG_E=\"x y\"\nCONFIG_F=4\n# CONFIG_G is not set\n", []string{"CONFIG_G=y (is n)"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			if got := Lost(asked, []byte(test.got)); !slices.Equal(got, test.want) {

@@ -82,6 +82,19 @@ func (x *Index) Path(name string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(file, ".xz"), ".zst")
 }
 
+// Match answers, sorted, the modules that are files and fit one of the
+// patterns (path.Match).
+func (x *Index) Match(patterns []string) []string {
+	var found []string
+	for name := range x.files {
+		if slices.ContainsFunc(patterns, func(p string) bool { ok, _ := filepath.Match(p, name); return ok }) {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
 // Read answers a module's uncompressed content.
 func (x *Index) Read(name string) ([]byte, error) {
 	file, there := x.files[name]

@@ -81,6 +81,13 @@ func TestOrderRefuses(t *testing.T) {
 	}
 }
 
+func TestMatch(t *testing.T) {
+	x := index(t, "kernel/net/nft_in.ko\n", "nft_b:", "nft-a:", "other:")
+	if got := x.Match([]string{"nft_*", "gone"}); !slices.Equal(got, []string{"nft_a", "nft_b"}) {
+		t.Errorf("Match = %v", got)
+	}
+}
+
 func TestParseInfo(t *testing.T) {
 	got := parseInfo([]byte("license=GPL\x00depends=virtio-ring,virtio\x00alias=fs-9p\x00softdep=pre: crc32c x post: late\x00\x00depends=\x00"))
 	if !slices.Equal(got.Depends, []string{"virtio_ring", "virtio"}) || !slices.Equal(got.Aliases, []string{"fs-9p"}) || !slices.Equal(got.SoftPre, []string{"crc32c", "x"}) {

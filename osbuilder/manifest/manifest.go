@@ -30,6 +30,8 @@ type Manifest struct {
 	// SHA256 and Size (bytes) of the asset itself.
 	SHA256 string `json:"sha256"`
 	Size   int64  `json:"size"`
+	// Inputs is a hash of all that went into it, the builder itself included.
+	Inputs string `json:"inputs,omitempty"`
 	// KernelRelease is what uname -r says in the guest; for an initrd, the
 	// kernel that its modules are for.
 	KernelRelease string `json:"kernel_release,omitempty"`
@@ -61,6 +63,17 @@ func Write(path string, data []byte, m Manifest) error {
 		return err
 	}
 	return Replace(path+Suffix, append(text, '\n'))
+}
+
+// Current tells whether the asset at path is whole and was made from these inputs.
+func Current(path, inputs string) bool {
+	m, err := Read(path)
+	if err != nil || m.Inputs != inputs {
+		return false
+	}
+	data, err := os.ReadFile(path)
+	sum := sha256.Sum256(data)
+	return err == nil && hex.EncodeToString(sum[:]) == m.SHA256
 }
 
 // Read answers the manifest of the asset at path.

@@ -41,3 +41,22 @@ func TestWrittenOnlyWhenItChanges(t *testing.T) {
 		t.Errorf("left over: %v, %v", left, err)
 	}
 }
+
+func TestCurrent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "asset")
+	if Current(path, "in") {
+		t.Error("a missing asset is current")
+	}
+	if err := Write(path, []byte("data"), Manifest{Inputs: "in"}); err != nil {
+		t.Fatal(err)
+	}
+	if !Current(path, "in") || Current(path, "other") {
+		t.Error("inputs are not compared")
+	}
+	if err := os.WriteFile(path, []byte("damaged"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if Current(path, "in") {
+		t.Error("a damaged asset is current")
+	}
+}

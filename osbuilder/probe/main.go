@@ -57,7 +57,15 @@ func probe() (string, error) {
 	if err != nil {
 		return report, err
 	}
-	return report + fmt.Sprintf(" virtio=%d", len(virtio)), nil
+	report += fmt.Sprintf(" virtio=%d", len(virtio))
+	// The kernel hands words that it does not know to init.
+	if len(os.Args) > 1 && os.Args[1] == "demand" {
+		for _, fs := range []string{"ext4", "xfs"} {
+			// Any other refusal comes from the file system itself.
+			report += fmt.Sprintf(" %s=%t", fs, unix.Mount("none", "/mnt", fs, 0, "") != unix.ENODEV)
+		}
+	}
+	return report, nil
 }
 
 // modules loads what the image's list names.

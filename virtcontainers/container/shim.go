@@ -29,6 +29,14 @@ type Stdio struct {
 	NewGroup bool
 }
 
+// LogTarget is where a helper process logs. The zero value means nowhere.
+type LogTarget struct {
+	// File is appended to.
+	File string
+	// Format is "text" or "json".
+	Format string
+}
+
 // ShimSpec says for which process a shim stands.
 type ShimSpec struct {
 	// Agent is the agent's address ("unix:///...", "vsock://CID:PORT").
@@ -42,9 +50,9 @@ type ShimSpec struct {
 	// Stdio becomes the shim's. In a new session, a terminal becomes its
 	// controlling one.
 	Stdio Stdio
-	// Dir is its working directory: the sandbox's folder, by which what is left
-	// of a sandbox can be found. LogFile may be empty.
-	Dir, LogFile string
+	// Dir is the sandbox's folder: the shim's working directory, and its mark.
+	Dir string
+	Log LogTarget
 }
 
 // Shim is a started shim that waits for its process to exist.
@@ -75,12 +83,12 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	if config.EnableDebug {
 		args = append(args, "--debug")
 	}
-	if spec.LogFile != "" {
-		args = append(args, "--log", spec.LogFile)
+	if spec.Log.File != "" {
+		args = append(args, "--log", spec.Log.File, "--log-format", spec.Log.Format)
 	}
 	cmd := exec.Command(config.Path, args...)
 	cmd.Dir = spec.Dir
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(spec.Dir)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdio.Stdin, spec.Stdio.Stdout, spec.Stdio.Stderr
 	cmd.ExtraFiles = []*os.File{gateRead}
 	cmd.SysProcAttr = &syscall.SysProcAttr{

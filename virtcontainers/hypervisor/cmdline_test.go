@@ -52,7 +52,7 @@ func fullSpec(t *testing.T) *Spec {
 // golden holds what each machine type is started with, but for what all have
 // in common; the kernel's path reads KERNEL.
 var golden = map[string]string{
-	"q35": `-machine q35,accel=tcg,smm=off,vmport=off,sata=off,smbus=off,usb=off,graphics=off,dump-guest-core=off,memory-backend=mem
+	"q35": `-machine q35,accel=tcg,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,memory-backend=mem
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2,maxcpus=4
 -m size=512M,slots=10,maxmem=2048M
@@ -64,7 +64,7 @@ var golden = map[string]string{
 -append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
--device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m
+-device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-pci,rng=rng,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}
@@ -78,7 +78,7 @@ var golden = map[string]string{
 -chardev socket,id=agent,fd=10,server=on,wait=off
 -device virtio-serial-pci,id=serial,max_ports=2,disable-legacy=on
 -device virtserialport,bus=serial.0,nr=1,chardev=agent,name=kata.agent.0`,
-	"microvm": `-machine microvm,accel=tcg,acpi=off,x-option-roms=off,pit=off,pic=off,rtc=on,isa-serial=on,auto-kernel-cmdline=on,dump-guest-core=off,memory-backend=mem
+	"microvm": `-machine microvm,accel=tcg,acpi=on,x-option-roms=off,pit=on,pic=on,rtc=on,isa-serial=on,auto-kernel-cmdline=off,dump-guest-core=off,memory-backend=mem
 -global virtio-mmio.force-legacy=false
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2

@@ -32,7 +32,7 @@ type Config struct {
 	// host, is several times slower). New.
 	Accelerator string `toml:"accelerator"`
 	// BootTimeout is how long the guest's agent may take to answer its first
-	// call, in seconds. 0 means 60 under TCG and 30 under KVM. New.
+	// call, in seconds. 0 means 60. New.
 	BootTimeout uint32 `toml:"boot_timeout"`
 
 	// KernelParams are added to the guest's kernel command line, blanks between

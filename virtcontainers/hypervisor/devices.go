@@ -35,9 +35,10 @@ func (c *cmdline) bridges() {
 		return
 	}
 	for i := range c.machine.bridges(c.cfg) {
-		// Without a hot-plug controller the firmware leaves it no room. 32 slots
-		// with a virtio device each need 16 KiB prefetchable and 4 KiB other.
-		c.addf("-device", "pci-bridge,id=%s%d,chassis_nr=%d,shpc=off,io-reserve=4k,mem-reserve=1m,pref64-reserve=1m", bridgePrefix, i, i+1)
+		// Without a hot-plug controller of its own, the firmware would give an empty
+		// bridge no memory, and a device plugged later gets none then. 2 MiB hold the
+		// 20 KiB of each of 32 virtio devices.
+		c.addf("-device", "pci-bridge,id=%s%d,chassis_nr=%d,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M", bridgePrefix, i, i+1)
 	}
 	for i := range c.machine.rootPorts(c.cfg) {
 		c.addf("-device", "pcie-root-port,id=%s%d,chassis=%d", portPrefix, i, 100+i)

@@ -182,9 +182,6 @@ func (b *boot) deadline() time.Duration {
 	if seconds := b.config.Hypervisor.BootTimeout; seconds > 0 {
 		return time.Duration(seconds) * time.Second
 	}
-	if b.vm.Accelerator == "kvm" {
-		return 30 * time.Second
-	}
 	return 60 * time.Second
 }
 

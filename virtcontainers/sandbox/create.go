@@ -74,10 +74,21 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	shim, err := cr.run(ctx, path)
 	if err != nil {
+		err = cr.explain(ctx, err)
 		cr.close()
 		return nil, errors.Join(err, cr.undo())
 	}
 	return shim, nil
+}
+
+// explain finds the cause of a failed step: whatever failed because QEMU has
+// ended, QEMU's own words say why.
+func (cr *creation) explain(ctx context.Context, err error) error {
+	var launch *hypervisor.LaunchError
+	if cr.boot == nil || cr.boot.vm == nil || cr.boot.vm.Alive() || errors.As(err, &launch) {
+		return err
+	}
+	return cr.boot.failure(ctx, cr.boot.vm.ExitError())
 }
 
 var errHostNetwork = errors.New("the host's network namespace cannot be shared with a VM: " +

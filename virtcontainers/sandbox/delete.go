@@ -136,7 +136,7 @@ func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
 	for _, c := range st.Containers {
 		handles = append(append(handles, values(c.Execs)...), c.Shim)
 	}
-	left, err := proc.WithWorkingDir(dir.Path)
+	left, err := proc.Marked(dir.Path)
 	if err != nil {
 		return err
 	}

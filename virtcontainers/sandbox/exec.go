@@ -123,7 +123,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, exe
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: id, Exec: execID, Terminal: p.Terminal, Title: p.Args,
-		Stdio: stdio, Dir: dir.Path, LogFile: h.settings.LogFile,
+		Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.Network.start)
 }
 

@@ -17,7 +17,7 @@ func (h *Host) createHooks(ctx context.Context, st *State, c *Container) error {
 		return nil
 	}
 	state := c.ociState(specs.StateCreating)
-	//nolint:staticcheck // deprecated, and used by every Docker up to 27
+	//lint:ignore SA1019 every Docker up to 27 uses it
 	if err := h.runHooks(ctx, &State{}, "prestart", hooks.Prestart, state); err != nil {
 		return err
 	}

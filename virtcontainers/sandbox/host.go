@@ -32,8 +32,8 @@ type Settings struct {
 	SystemdCgroup bool
 	// DisableGuestSeccomp leaves out a container's seccomp profile.
 	DisableGuestSeccomp bool
-	// LogFile is where helpers log; empty: nowhere.
-	LogFile string
+	// Log is where shims log.
+	Log container.LogTarget
 }
 
 // ProxyConfig is the table [proxy.kata].

@@ -32,7 +32,7 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 		cmd.ExtraFiles = []*os.File{listener}
 	}
 	cmd.Dir = b.dir.Path
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)

@@ -30,7 +30,7 @@ server() {
 	is $' lo\nanswers'
 }
 
-@test "a user-defined bridge: VMs find each other by name, also over TCP and IPv6" {
+@test "a user-defined bridge: VMs find each other by name, and over IPv6" {
 	docker network create --ipv6 --subnet fd00:e7::/64 --label test un >/dev/null
 	server web --network un --network-alias alias
 	local v6
