@@ -55,14 +55,15 @@ is() {
 }
 
 # processes_in DIR: pid and command of each process that names the folder on
-# its command line or works in it, but not those of this test.
+# its command line or in its environment (as all of a sandbox do) or works in
+# it, but not those of this test.
 processes_in() {
 	local p cmd
 	for p in /proc/[0-9]*; do
 		cmd=$(tr '\0' ' ' 2>/dev/null <"$p/cmdline") || continue
 		[ -n "$cmd" ] || continue
 		case "$cmd" in *bats*) continue ;; esac
-		case "$cmd $(readlink "$p/cwd" 2>/dev/null)" in *"$1"*) echo "${p#/proc/} $cmd" ;; esac
+		case "$cmd $(readlink "$p/cwd" 2>/dev/null) $(grep -az '^KATA' "$p/environ" 2>/dev/null | tr -d '\0')" in *"$1"*) echo "${p#/proc/} $cmd" ;; esac
 	done
 }
 
@@ -72,6 +73,4 @@ traces() {
 	grep -F "$1" /proc/self/mountinfo | grep -E '/sandboxes/|/shared' | sed 's/^/mount /'
 	find /sys/fs/cgroup -type d -path "*$CGROUP_PARENT/*" 2>/dev/null | sort | sed 's/^/cgroup /'
 	find "$1" -path '*/sandboxes/*' -prune -print 2>/dev/null | sort | sed 's/^/file /'
-	# Podman's; ours are in the sandboxes' folders.
-	find /run/netns -maxdepth 1 -name 'netns-*' 2>/dev/null | sort | sed 's/^/netns /'
 }

@@ -23,7 +23,7 @@ func StartNames(ctx context.Context, path, agent string, servers []string, dir s
 	defer ready.Close()
 	cmd := exec.Command(path, "--agent", agent, "--names", strings.Join(servers, ","), "--start-fd", "3")
 	cmd.Dir = dir
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(dir)}
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	err = start(cmd)

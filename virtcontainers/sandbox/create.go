@@ -59,6 +59,9 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 		case owner != "":
 			return h.join(ctx, req, owner)
 		}
+		if err := foreign(path); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := h.store.Create(req.ID, req.ID)
 	if err != nil {
@@ -156,7 +159,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, c.ID, "", c.Spec.Process, cr.req.Console, cr.req.Stdio)
+	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim())
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	done.Add("forget the container", func() error {
 		return dir.Update(st, func() error { delete(st.Containers, c.ID); return nil })
 	})
-	shim, err := h.startShim(ctx, dir, st, c.ID, "", c.Spec.Process, req.Console, req.Stdio)
+	shim, err := h.startShim(ctx, dir, st, req.shim())
 	if err != nil {
 		return nil, err
 	}

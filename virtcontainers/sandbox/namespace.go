@@ -3,6 +3,8 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +35,18 @@ func (h *Host) inNamespace(path string) (string, error) {
 		}
 	}
 	return "", nil
+}
+
+// foreign refuses a namespace that is named by a process in it, as engines name
+// that of another container: no sandbox has it, so its interface is in use by
+// that process, from which the VM would take it away.
+func foreign(path string) error {
+	pid, ok := strings.CutSuffix(strings.TrimPrefix(path, "/proc/"), "/ns/net")
+	if n, err := strconv.Atoi(pid); !ok || err != nil || n <= 0 {
+		return nil
+	}
+	return fmt.Errorf("the network namespace of process %s is not that of a VM: start that container with this runtime, too, "+
+		"or give this one a network of its own", pid)
 }
 
 // inode is what tells namespaces apart (namespaces(7)).

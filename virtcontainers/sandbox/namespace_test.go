@@ -9,6 +9,16 @@ import (
 	"github.com/kata-go/kata-runtime/internal/proc"
 )
 
+func TestForeignNamespace(t *testing.T) {
+	for path, refused := range map[string]bool{
+		"/proc/1234/ns/net": true, "/run/netns/cni-1": false, "/proc/self/ns/net": false, "/x/sandboxes/y/netns": false,
+	} {
+		if err := foreign(path); (err != nil) != refused {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestInNamespace(t *testing.T) {
 	h, err := NewHost(t.TempDir(), nil, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -75,6 +75,9 @@ load lib
 	docker stop -t 60 c1
 	[ "$(inspect c1 '{{.State.Status}} {{.State.ExitCode}}')" = "exited 5" ]
 	docker start c1
+	# A pid 1 that has no trap yet would ignore the signal.
+	twice() { [ "$(docker logs c1 | grep -c ready)" = 2 ]; }
+	await twice
 	docker restart -t 60 c1
 	[ "$(docker logs c1 | grep -c term)" = 2 ]
 	docker kill c1

@@ -25,12 +25,19 @@ server() {
 	run -0 inside curl -sf "http://$(inspect web '{{.NetworkSettings.IPAddress}}')/"
 }
 
+@test "the network of a container outside of any VM is refused, and stays whole" {
+	docker run -d --label test --name runc busybox sleep 10000
+	run -125 vm --rm --network container:runc busybox true
+	has "is not that of a VM"
+	docker exec runc ping -c 1 10.231.17.1
+}
+
 @test "none: there is only a loopback" {
 	run -0 vm --rm --network none busybox sh -c 'ip -o link show up | cut -d : -f 2; ip route; ping -c 1 127.0.0.1 >/dev/null && echo answers'
 	is $' lo\nanswers'
 }
 
-@test "a user-defined bridge: VMs find each other by name, also over TCP and IPv6" {
+@test "a user-defined bridge: VMs find each other by name, and over IPv6" {
 	docker network create --ipv6 --subnet fd00:e7::/64 --label test un >/dev/null
 	server web --network un --network-alias alias
 	local v6

@@ -68,7 +68,7 @@ load lib
 	hasnt /dev/
 }
 
-@test "--device: a block device of the host, also read-only; what the guest has not is refused" {
+@test "--device: a block device of the host, also read-only, and a character device" {
 	local a b
 	truncate -s 4M "$TMP/a" "$TMP/b"
 	echo second | dd of="$TMP/b" conv=notrunc status=none

@@ -16,7 +16,7 @@ podman() {
 	CONTAINERS_CONF="$PODMAN_DIR/containers.conf" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
 		inside timeout "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp" \
 		--network-config-dir "$PODMAN_DIR/networks" --cgroup-manager cgroupfs --events-backend file \
-		--runtime "$KATA_RUNTIME" --runtime-flag "kata-config=$KATA_CONF_FILE" "$@" 3>&-
+		--runtime "$KATA_RUNTIME" --runtime-flag "kata-config=$KATA_CONF_FILE" --runtime-flag "root=$PODMAN_DIR/kata" "$@" 3>&-
 }
 
 # start_podman DIR: DIR must be empty. Exports PODMAN_DIR.
@@ -39,8 +39,8 @@ start_podman() {
 		infra_command = "sleep 100000"
 	END
 	make_rootfs_tar "$PODMAN_DIR/rootfs.tar"
-	# CMD counts for pods of play kube, too, whose infra container takes it.
-	podman import --change 'CMD ["sh"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
+	# CMD is what the infra container of play kube runs.
+	podman import --change 'CMD ["sleep", "100000"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
 }
 
 # stop_podman removes all of it and fails if anything is left.

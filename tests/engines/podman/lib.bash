@@ -5,7 +5,7 @@ bats_require_minimum_version 1.5.0
 
 setup() {
 	TMP=$(mktemp -d "${BATS_TMPDIR:-/tmp}/kata-et.XXXXXX")
-	BEFORE=$(traces "$PODMAN_DIR")
+	BEFORE=$(left)
 }
 
 # Whatever a test left running goes; what the runtime left is a failure.
@@ -14,8 +14,14 @@ teardown() {
 	podman rm -af -t 0 >/dev/null
 	rm -rf "$TMP"
 	local after
-	after=$(traces "$PODMAN_DIR")
+	after=$(left)
 	[ "$after" = "$BEFORE" ] || { echo "left behind:"; diff <(echo "$BEFORE") <(echo "$after"); return 1; }
+}
+
+# Podman's namespaces besides; ours are in the sandboxes' folders.
+left() {
+	traces "$PODMAN_DIR"
+	find /run/netns -maxdepth 1 -name 'netns-*' 2>/dev/null | sort | sed 's/^/netns /'
 }
 
 inspect() { podman inspect -f "$2" "$1"; }
