@@ -45,7 +45,7 @@ var ErrNoProc = errors.New("the root file system has no /proc")
 func (s *Stage) Enter() error {
 	// What the Go runtime reads at its first use, it must not find in a root
 	// that the guest can write to.
-	time.Now().Zone()
+	_, _ = time.Now().Zone()
 	cwd, err := os.Open(".")
 	if err != nil {
 		return err

@@ -11,12 +11,13 @@ CGROUP_PARENT=/kata-engines-podman
 # inside COMMAND...: in the namespace where podman's bridges are.
 inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
 
-# podman ARG...: conmon gets no environment, so the configuration is a flag.
+# podman ARG...: the runtime is a script, because Podman passes no environment
+# to it, and its --runtime-flag does not reach its own cleanup processes.
 podman() {
 	CONTAINERS_CONF="$PODMAN_DIR/containers.conf" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
 		inside timeout "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp" \
 		--network-config-dir "$PODMAN_DIR/networks" --cgroup-manager cgroupfs --events-backend file \
-		--runtime "$KATA_RUNTIME" --runtime-flag "kata-config=$KATA_CONF_FILE" --runtime-flag "root=$PODMAN_DIR/kata" "$@" 3>&-
+		--runtime "$PODMAN_DIR/kata-runtime" "$@" 3>&-
 }
 
 # start_podman DIR: DIR must be empty. Exports PODMAN_DIR.
@@ -38,9 +39,12 @@ start_podman() {
 		infra_image = "localhost/busybox"
 		infra_command = "sleep 100000"
 	END
+	printf '#!/bin/sh\nexec %q --root %q --kata-config %q "$@"\n' \
+		"$KATA_RUNTIME" "$PODMAN_DIR/kata" "$KATA_CONF_FILE" >"$PODMAN_DIR/kata-runtime"
+	chmod +x "$PODMAN_DIR/kata-runtime"
 	make_rootfs_tar "$PODMAN_DIR/rootfs.tar"
 	# CMD is what the infra container of play kube runs.
-	podman import --change 'CMD ["sleep", "100000"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
+	podman import --change 'ENV PATH=/bin:/usr/bin' --change 'CMD ["sleep", "100000"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
 }
 
 # stop_podman removes all of it and fails if anything is left.

@@ -53,7 +53,7 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 	[ "$(cat "$TMP/v/a" "$TMP/v/b")" = $'a\npage' ]
 	[ "$(vms)" = 1 ]
 	run -0 podman generate systemd kube
-	has "podman pod"
+	has "podman start"
 	podman play kube --down "$TMP/pod.yaml"
 	[ "$(vms)" = 0 ]
 }
