@@ -102,7 +102,7 @@ leftovers() {
 	done
 	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
-	ip -o link | cut -d: -f2 | grep -E 'kata|tap' | sed 's/^/link /'
+	ip -o link | cut -d: -f2 | grep -E 'kata[0-9]|tap[0-9]' | sed 's/^/link /'
 	find /sys/fs/cgroup -type d -path "*/kata/it[12]-$$-*" | sort | sed 's/^/cgroup /'
 	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
 }
