@@ -37,8 +37,8 @@ var arrows = map[string][]string{
 	// The structs of the settings belong to who uses them.
 	"config":                  {"virtcontainers", "internal"},
 	"cli":                     {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
-	"containerd-shim-v2":      {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
-	"containerd-shim-kata-v2": {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
+	// One process per pod: it relays each process by the shim's code.
+	"containerd-shim-v2": {"config", "oci", "virtcontainers", "shim/relay", "agent-protocol", "internal"},
 	"osbuilder":               {"internal"},
 	"tests":                   {"agent-protocol", "config", "oci", "virtcontainers", "internal"},
 }

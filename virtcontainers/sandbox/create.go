@@ -24,6 +24,8 @@ type CreateRequest struct {
 	Stdio   container.Stdio
 	// Publish tells the engine the shim's pid, when all else has succeeded.
 	Publish func(pid int) error
+	// Attach, if not nil, replaces the shim: Console and Stdio are not used.
+	Attach Attach
 }
 
 // Create makes a container, with a sandbox of its own or in the one that its
@@ -133,11 +135,13 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, c.ID, "", c.Spec.Process, cr.req.Console, cr.req.Stdio)
+	cr.shim, err = h.startShim(ctx, cr.dir, st, c.ID, "", c.Spec.Process, cr.req.Console, cr.req.Stdio, cr.req.Attach)
 	if err != nil {
 		return nil, err
 	}
-	c.Shim = cr.shim.Handle
+	if err := c.stands(st, cr.shim); err != nil {
+		return nil, err
+	}
 	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
@@ -149,7 +153,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	phases.done("hooks")
-	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle)
+	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle, cr.role)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +168,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}); err != nil {
 		return nil, err
 	}
-	if err := cr.req.Publish(c.Shim.PID); err != nil {
+	if err := cr.req.Publish(c.PID); err != nil {
 		return nil, err
 	}
 	c.Creator = proc.Handle{}

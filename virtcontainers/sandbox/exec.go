@@ -28,6 +28,8 @@ type ExecRequest struct {
 	Stdio   container.Stdio
 	// Publish tells the engine the shim's pid; the process runs by then.
 	Publish func(pid int) error
+	// Attach, if not nil, replaces the shim: Console and Stdio are not used.
+	Attach Attach
 }
 
 // Exec starts a further process in a container and answers its shim.
@@ -52,7 +54,7 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	if err != nil {
 		return nil, err
 	}
-	shim, err = h.startShim(ctx, dir, st, req.ID, execID, req.Process, req.Console, req.Stdio)
+	shim, err = h.startShim(ctx, dir, st, req.ID, execID, req.Process, req.Console, req.Stdio, req.Attach)
 	if err != nil {
 		return nil, err
 	}
@@ -79,10 +81,14 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 		_, err := agent.SignalProcess(context.Background(), &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
 		return err
 	})
-	if err := h.change(dir, req.ID, func(c *Container) { c.addExec(execID, shim.Handle) }); err != nil {
-		return nil, err
+	pid := c.PID
+	if req.Attach == nil {
+		pid = shim.Handle.PID
+		if err := h.change(dir, req.ID, func(c *Container) { c.addExec(execID, shim.Handle) }); err != nil {
+			return nil, err
+		}
 	}
-	if err := req.Publish(shim.Handle.PID); err != nil {
+	if err := req.Publish(pid); err != nil {
 		return nil, err
 	}
 	return shim, shim.Release()
@@ -112,7 +118,10 @@ func newExecID() (string, error) {
 
 // startShim starts the shim of one process, inside the sandbox's network
 // namespace: engines look for the container's network at /proc/PID/ns/net.
-func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, execID string, p *specs.Process, socket string, stdio container.Stdio) (*container.Shim, error) {
+func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, execID string, p *specs.Process, socket string, stdio container.Stdio, attach Attach) (*container.Shim, error) {
+	if attach != nil {
+		return container.OwnShim(func() error { return attach(st.Agent, execID) }), nil
+	}
 	if socket != "" {
 		slave, err := container.NewConsole(ctx, socket, consoleSize(p))
 		if err != nil {
