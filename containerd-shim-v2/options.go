@@ -29,7 +29,7 @@ type options struct {
 
 // root is where the state of all containers of a containerd namespace lies:
 // "kata-runtime --root ROOT list" shows them.
-func (o *options) root() string { return filepath.Join("/run/kata-containers", o.namespace) }
+func (o *options) root() string { return filepath.Join("/run/kata-containers/containerd", o.namespace) }
 
 func parse(args []string) (*options, string, error) {
 	o := &options{events: os.Getenv("TTRPC_ADDRESS")}

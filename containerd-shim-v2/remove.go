@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"time"
@@ -34,6 +36,11 @@ func remove(o *options, out io.Writer) error {
 	}
 	if err := task.UnmountRootfs(o.bundle); err != nil {
 		return err
+	}
+	if socket := socketPath(o.address, o.namespace, o.id); alive(socket) != nil {
+		if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 	}
 	data, err := proto.Marshal(&taskapi.DeleteResponse{
 		ExitStatus: 128 + uint32(unix.SIGKILL), ExitedAt: timestamppb.Now(),

@@ -48,7 +48,7 @@ func serve(o *options) error {
 	defer shutdown()
 	events := task.NewEvents(o.events, o.namespace, logger)
 	service := task.New(task.Config{
-		Root: o.root(), Events: events, Log: logger, Version: version, Shutdown: shutdown,
+		Root: o.root(), ConfigFile: os.Getenv("KATA_CONF_FILE"), Events: events, Log: logger, Version: version, Shutdown: shutdown,
 	})
 	taskapi.RegisterTaskService(server, service)
 	failed := make(chan error, 1)

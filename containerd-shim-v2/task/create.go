@@ -100,6 +100,9 @@ func (s *Service) newHost(bundle *oci.Bundle, options *anypb.Any) (*sandbox.Host
 	if err != nil {
 		return nil, err
 	}
+	if path == "" {
+		path = s.ConfigFile
+	}
 	c, origins, err := config.Load(path)
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"os"
 	"sync"
 	"time"
 
@@ -109,13 +110,21 @@ func (p *process) attach(r *relay.Relay, ended func()) {
 	io := p.io
 	p.mu.Unlock()
 	r.Terminal = p.terminal
-	r.Stdin, r.Stdout, r.Stderr = io.stdin, io.stdout, io.stderr
+	r.Stdout, r.Stderr = io.stdout, io.stderr
+	r.Input = func(ctx context.Context) (*os.File, error) {
+		select {
+		case <-p.told:
+			return io.openInput()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 	go func() {
 		code, err := r.Run(context.Background())
 		if err != nil {
 			r.Log.Error(err.Error())
 		}
-		io.closeOutputs()
+		io.close()
 		p.code, p.at = code, time.Now()
 		ended()
 	}()

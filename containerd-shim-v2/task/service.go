@@ -20,10 +20,13 @@ import (
 // Config is what a service is made of.
 type Config struct {
 	// Root is the folder of the sandboxes' state.
-	Root    string
-	Events  *Events
-	Log     *slog.Logger
-	Version string
+	Root string
+	// ConfigFile is the configuration where the runtime's options name none;
+	// empty for the usual files.
+	ConfigFile string
+	Events     *Events
+	Log        *slog.Logger
+	Version    string
 	// Shutdown ends the program, after the current answer.
 	Shutdown func()
 }

@@ -5,51 +5,58 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
-// stdio are the ends of a process's standard streams on the host, opened.
+// stdio are the ends of a process's standard streams on the host.
 type stdio struct {
-	stdin, stdout, stderr *os.File
+	stdin          string
+	stdout, stderr *os.File
+
+	mu sync.Mutex
 	// hold keeps standard input from ending before CloseIO; nil without one.
-	hold *os.File
+	hold   *os.File
+	closed bool
 }
 
 // openStdio opens what containerd names: pipes by their path, "file:" URIs of
-// logs, nothing for an empty string.
-func openStdio(stdin, stdout, stderr string) (s *stdio, err error) {
-	s = &stdio{}
-	defer func() {
-		if err != nil {
-			s.close()
-		}
-	}()
-	if s.stdin, s.hold, err = openInput(stdin); err != nil {
-		return nil, err
-	}
+// logs, nothing for an empty string. The input is opened later.
+func openStdio(stdin, stdout, stderr string) (_ *stdio, err error) {
+	s := &stdio{stdin: stdin}
 	if s.stdout, err = openOutput(stdout); err != nil {
 		return nil, err
 	}
-	s.stderr, err = openOutput(stderr)
-	return s, err
+	if s.stderr, err = openOutput(stderr); err != nil {
+		s.stdout.Close()
+		return nil, err
+	}
+	return s, nil
 }
 
-func openInput(path string) (in, hold *os.File, err error) {
-	if path == "" {
-		in, err = os.Open(os.DevNull)
-		return in, nil, err
+// openInput opens standard input, without a wait for the writer. It may come,
+// go, and come again, until CloseIO says that there will be no more. A client
+// that has no input says so as soon as the pipe is opened, and ctr says it in
+// vain if it does not know of the task yet: so that is done after the start.
+func (s *stdio) openInput() (*os.File, error) {
+	if s.stdin == "" {
+		return os.Open(os.DevNull)
 	}
-	// Without a wait for the writer. It may come, go, and come again, until
-	// CloseIO says that there will be no more.
-	if in, err = os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0); err != nil {
-		return nil, nil, fmt.Errorf("standard input: %w", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	in, err := os.OpenFile(s.stdin, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
 	}
-	if hold, err = os.OpenFile(path, os.O_WRONLY|unix.O_NONBLOCK, 0); err != nil {
+	if s.closed {
+		return in, nil
+	}
+	if s.hold, err = os.OpenFile(s.stdin, os.O_WRONLY|unix.O_NONBLOCK, 0); err != nil {
 		in.Close()
-		return nil, nil, fmt.Errorf("standard input: %w", err)
+		return nil, err
 	}
-	return in, hold, nil
+	return in, nil
 }
 
 func openOutput(name string) (*os.File, error) {
@@ -82,23 +89,16 @@ func openOutput(name string) (*os.File, error) {
 
 // closeInput lets standard input end when what is in the pipe has been read.
 func (s *stdio) closeInput() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
 	if s.hold != nil {
 		s.hold.Close()
 	}
 }
 
-// close closes what nobody has taken over; more than once is no error.
+// close closes what the relay has not taken over.
 func (s *stdio) close() {
-	s.closeInput()
-	for _, f := range []*os.File{s.stdin, s.stdout, s.stderr} {
-		if f != nil {
-			f.Close()
-		}
-	}
-}
-
-// closeOutputs is for after the relay, which has closed the input.
-func (s *stdio) closeOutputs() {
 	s.closeInput()
 	s.stdout.Close()
 	s.stderr.Close()

@@ -47,9 +47,11 @@ type Relay struct {
 	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one, unless
 	// Signals is nil.
 	Stdin, Stdout, Stderr *os.File
+	// Input, if not nil, answers standard input in place of Stdin, when it is to
+	// be read; it may wait until ctx ends. The file is closed after its use.
+	Input func(ctx context.Context) (*os.File, error)
 	// Signals are what this process gets, in the order in which it got it. Nil
-	// if the caller passes signals and the terminal's size on by other ways;
-	// Stdin is then closed at the latest when Run returns.
+	// if the caller passes signals and the terminal's size on by other ways.
 	Signals <-chan os.Signal
 	Log     *slog.Logger
 }
@@ -74,8 +76,6 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 	}
 	if s.stdin != nil {
 		go s.input(ctx)
-	} else if s.Signals == nil {
-		s.Stdin.Close()
 	}
 	outputs := s.outputs()
 	reply, err := agent.WaitProcess(ctx, s.process())
@@ -233,12 +233,23 @@ func (s *session) input(ctx context.Context) {
 			s.stdin.Close()
 		}
 	}()
-	in, err := newInput(s.Stdin, stop)
+	file := s.Stdin
+	if s.Input != nil {
+		var err error
+		if file, err = s.Input(ctx); err != nil {
+			if ctx.Err() == nil {
+				s.Log.Warn("no standard input", "err", err)
+			}
+			s.stdin.Close()
+			return
+		}
+	}
+	in, err := newInput(file, stop)
 	if err == nil {
 		err = s.stdin.CopyFrom(in)
 		// Whoever writes to our input shall see that nobody reads it. A terminal
 		// is needed still, for its size and its mode.
-		if !s.Terminal || s.Signals == nil {
+		if !s.Terminal || s.Input != nil {
 			in.close()
 		}
 	}
