@@ -34,7 +34,7 @@ define if-there
 @if compgen -G "$(1)/*.go" >/dev/null; then echo "build  $@"; $(2); else echo "build  $@: $(1)/ is not there yet"; fi
 endef
 
-.PHONY: help all build kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder \
+.PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
 	test-docker test-podman test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
@@ -45,7 +45,7 @@ help: ## list the targets
 all: build
 
 # Go's own cache decides what is compiled again.
-build: kata-runtime kata-shim kata-proxy kata-agent kata-agent-ctl osbuilder ## build every binary into build/ (default)
+build: kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder ## build every binary into build/ (default)
 
 # With cgo: libcontainer's specconv does not compile without. Static all the
 # same, so that it needs nothing of the host.
@@ -57,6 +57,9 @@ kata-shim: ## build the stand-in for a container's process
 
 kata-proxy: ## build the proxy
 	$(call if-there,proxy,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./proxy)
+
+containerd-shim-kata-v2: ## build containerd's shim
+	$(call if-there,containerd-shim-v2,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./containerd-shim-v2)
 
 # No commit in it: the guest's image changes only when the agent does.
 kata-agent: ## build the agent

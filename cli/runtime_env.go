@@ -57,19 +57,9 @@ func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
 	return sandbox.NewHost(e.Root, e.settings(c), e.Log)
 }
 
-// settings hands over the parsed structs themselves: nothing is copied.
+// settings are those of the configuration, and of the flags.
 func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
-	return &sandbox.Settings{
-		Hypervisor: &c.Hypervisor.QEMU.VM,
-		Share:      &c.Hypervisor.QEMU.Share,
-		Network:    &c.Runtime.Network,
-		Cgroups:    &c.Runtime.Cgroups,
-		Shim:       &c.Shim.Kata,
-		Proxy:      &c.Proxy.Kata,
-		Agent:      &c.Agent.Kata,
-
-		SystemdCgroup:       e.systemdCgroup,
-		DisableGuestSeccomp: c.Runtime.DisableGuestSeccomp,
-		Log:                 e.logTarget,
-	}
+	s := c.Sandbox()
+	s.SystemdCgroup, s.Log = e.systemdCgroup, e.logTarget
+	return s
 }

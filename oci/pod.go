@@ -19,6 +19,17 @@ const (
 	Member
 )
 
+// SharesPID tells whether a member of a pod has its pid namespace in common
+// with others: it names one of another process, or none, which would be the host's.
+func SharesPID(spec *specs.Spec) bool {
+	for _, ns := range spec.Linux.Namespaces {
+		if ns.Type == specs.PIDNamespace {
+			return ns.Path != ""
+		}
+	}
+	return true
+}
+
 // Annotations by which the engines tell a container's role: containerd's CRI
 // plugin (pkg/cri/annotations) and CRI-O (pkg/annotations).
 var roleKeys = []struct{ kind, sandbox string }{

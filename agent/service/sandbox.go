@@ -25,8 +25,8 @@ type sandbox struct {
 	id       string
 	storages *storage.Table
 	hookDir  string
-	// pause holds the shared pid namespace; nil without one.
-	pause *container.Pause
+	// pause holds the shared pid namespace.
+	pause pause
 	// ready is closed when CreateSandbox is through with it.
 	ready bool
 }
@@ -144,12 +144,10 @@ func (s *Server) prepare(ctx context.Context, box *sandbox, req *agentpb.CreateS
 		return err
 	}
 	if req.SharePid {
-		pause, err := container.StartPause()
-		if err != nil {
+		if _, err := box.pause.start(); err != nil {
 			return err
 		}
-		box.pause = pause
-		back.Add("end pause process", pause.End)
+		back.Add("end pause process", box.pause.end)
 	}
 	return nil
 }
@@ -184,14 +182,11 @@ func writeResolv(lines []string) error {
 // the process behind an infra container.
 func (b *sandbox) guestFor(g container.Guest, req *agentpb.CreateContainerRequest) (_ container.Guest, pause int, err error) {
 	g.HookDir = b.hookDir
-	if b.pause != nil {
-		pause = b.pause.PID()
-	}
 	if !req.SharePid {
-		return g, pause, nil
+		return g, b.pause.pid(), nil
 	}
-	if b.pause == nil {
-		return g, 0, status.Error(codes.FailedPrecondition, "share_pid: the sandbox was made without a shared pid namespace")
+	if pause, err = b.pause.start(); err != nil {
+		return g, 0, err
 	}
 	g.SharedPID = fmt.Sprintf("/proc/%d/ns/pid", pause)
 	return g, pause, nil
@@ -225,9 +220,7 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 	}
 	if box != nil {
 		keep(box.storages.Clear())
-		if box.pause != nil {
-			keep(box.pause.End())
-		}
+		keep(box.pause.end())
 	}
 	unix.Sync()
 	if first == nil {

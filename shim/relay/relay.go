@@ -44,9 +44,14 @@ type Relay struct {
 	Container, Exec string
 	// Terminal: the process has one, and no standard error of its own.
 	Terminal bool
-	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one.
+	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one, unless
+	// Signals is nil.
 	Stdin, Stdout, Stderr *os.File
-	// Signals are what this process gets, in the order in which it got it.
+	// Input, if not nil, answers standard input in place of Stdin, when it is to
+	// be read; it may wait until ctx ends. The file is closed after its use.
+	Input func(ctx context.Context) (*os.File, error)
+	// Signals are what this process gets, in the order in which it got it. Nil
+	// if the caller passes signals and the terminal's size on by other ways.
 	Signals <-chan os.Signal
 	Log     *slog.Logger
 }
@@ -66,7 +71,9 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 	if err := s.attach(ctx); err != nil {
 		return Lost, fmt.Errorf("%s: %w", r, explain(err))
 	}
-	go s.signals(ctx)
+	if s.Signals != nil {
+		go s.signals(ctx)
+	}
 	if s.stdin != nil {
 		go s.input(ctx)
 	}
@@ -152,10 +159,11 @@ func (s *session) attach(ctx context.Context) error {
 		group.Go(func() {
 			var err error
 			*client, err = s.agent.Attach(ctx, &agentpb.StreamHello{ContainerId: s.Container, ExecId: s.Exec, Stream: kind})
-			// A process may have closed its input, or ended, before: that is no
-			// reason not to pass its output on.
-			if kind == agentpb.Stream_STDIN && status.Code(err) == codes.FailedPrecondition {
-				s.Log.Debug("no input", "err", err)
+			// A process may have closed its input, or ended, before, and a pod's
+			// infra container has no streams at all: that is no reason not to
+			// pass on what there is, and the end.
+			if status.Code(err) == codes.FailedPrecondition {
+				s.Log.Debug("no such stream", "stream", kind.String(), "err", err)
 				err = nil
 			}
 			errs <- err
@@ -213,14 +221,35 @@ func (s *session) drain(outputs []output) {
 	}
 }
 
-// input passes standard input on. It is left where it stands when we exit.
+// input passes standard input on, until ctx ends. It may be left where it
+// stands when we exit.
 func (s *session) input(ctx context.Context) {
-	in, err := newInput(s.Stdin, s.stdin.Refused())
+	stop := make(chan struct{})
+	go func() {
+		defer close(stop)
+		select {
+		case <-s.stdin.Refused():
+		case <-ctx.Done():
+			s.stdin.Close()
+		}
+	}()
+	file := s.Stdin
+	if s.Input != nil {
+		var err error
+		if file, err = s.Input(ctx); err != nil {
+			if ctx.Err() == nil {
+				s.Log.Warn("no standard input", "err", err)
+			}
+			s.stdin.Close()
+			return
+		}
+	}
+	in, err := newInput(file, stop)
 	if err == nil {
 		err = s.stdin.CopyFrom(in)
 		// Whoever writes to our input shall see that nobody reads it. A terminal
 		// is needed still, for its size and its mode.
-		if !s.Terminal {
+		if !s.Terminal || s.Input != nil {
 			in.close()
 		}
 	}

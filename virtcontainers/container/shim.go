@@ -79,7 +79,12 @@ type Shim struct {
 	Handle proc.Handle
 	cmd    *exec.Cmd
 	gate   *os.File
+	attach func() error // of a caller that is its own shim
 }
+
+// OwnShim is the shim of a caller that stands for the process itself: Release
+// calls attach. It has no Handle, and neither Wait nor Signal.
+func OwnShim(attach func() error) *Shim { return &Shim{attach: attach} }
 
 // StartShim starts a shim. It does nothing until Release; without a Release
 // it ends with the last copy of our end of the gate, so with us.
@@ -139,6 +144,9 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 
 // Release lets the shim attach to its process, which exists now.
 func (s *Shim) Release() error {
+	if s.attach != nil {
+		return s.attach()
+	}
 	if _, err := s.gate.Write([]byte{1}); err != nil {
 		return fmt.Errorf("shim %d has ended: %w", s.Handle.PID, err)
 	}
@@ -147,6 +155,9 @@ func (s *Shim) Release() error {
 
 // Abandon ends a shim that was not released and collects it.
 func (s *Shim) Abandon() error {
+	if s.attach != nil {
+		return nil
+	}
 	s.gate.Close()
 	s.cmd.Process.Kill()
 	s.cmd.Wait() // its status says only that we killed it

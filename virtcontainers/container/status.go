@@ -35,6 +35,7 @@ const (
 	Update Operation = "update"
 	Stats  Operation = "read the statistics of"
 	List   Operation = "list the processes of"
+	Resize Operation = "resize the terminal of"
 )
 
 // allowed is the state machine: the states in which each operation may begin.
@@ -48,6 +49,7 @@ var allowed = map[Operation][]Status{
 	Update: {Created, Running, Paused},
 	Stats:  {Created, Running, Paused},
 	List:   {Created, Running, Paused},
+	Resize: {Created, Running, Paused},
 }
 
 // ErrState is in every error about an operation that the state forbids.

@@ -37,7 +37,7 @@ func (g *Cgroups) plan(settings *Settings, st *State, c *Container, pod bool) er
 func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, pod bool) error {
 	var warnings, more []string
 	var err error
-	if g.Container, warnings, err = resources.Create(g.Container.Path, settings.SystemdCgroup, c.Shim.PID); err != nil {
+	if g.Container, warnings, err = resources.Create(g.Container.Path, settings.SystemdCgroup, c.PID); err != nil {
 		return err
 	}
 	var pids []int

@@ -24,6 +24,8 @@ type CreateRequest struct {
 	Stdio   container.Stdio
 	// Publish tells the engine the shim's pid, when all else has succeeded.
 	Publish func(pid int) error
+	// Attach, if not nil, replaces the shim: Console and Stdio are not used.
+	Attach Attach
 }
 
 // Create makes a container, with a sandbox of its own or in the one that its
@@ -163,7 +165,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-	c.Shim = cr.shim.Handle
+	if err := c.stands(st, cr.shim); err != nil {
+		return nil, err
+	}
 	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
@@ -175,7 +179,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	phases.done("hooks")
-	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle)
+	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle, cr.role)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +194,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}); err != nil {
 		return nil, err
 	}
-	if err := cr.req.Publish(c.Shim.PID); err != nil {
+	if err := cr.req.Publish(c.PID); err != nil {
 		return nil, err
 	}
 	c.Creator = proc.Handle{}

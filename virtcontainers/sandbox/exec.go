@@ -28,6 +28,8 @@ type ExecRequest struct {
 	Stdio   container.Stdio
 	// Publish tells the engine the shim's pid; the process runs by then.
 	Publish func(pid int) error
+	// Attach, if not nil, replaces the shim: Console and Stdio are not used.
+	Attach Attach
 }
 
 // Exec starts a further process in a container and answers its shim.
@@ -54,6 +56,7 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	}
 	shim, err = h.startShim(ctx, dir, st, &shimOf{
 		id: req.ID, execID: execID, process: req.Process, console: req.Console, stdio: req.Stdio,
+		attach: req.Attach,
 	})
 	if err != nil {
 		return nil, err
@@ -81,10 +84,14 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 		_, err := agent.SignalProcess(context.Background(), &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
 		return err
 	})
-	if err := h.change(dir, req.ID, func(c *Container) { c.addExec(execID, shim.Handle) }); err != nil {
-		return nil, err
+	pid := c.PID
+	if req.Attach == nil {
+		pid = shim.Handle.PID
+		if err := h.change(dir, req.ID, func(c *Container) { c.addExec(execID, shim.Handle) }); err != nil {
+			return nil, err
+		}
 	}
-	if err := req.Publish(shim.Handle.PID); err != nil {
+	if err := req.Publish(pid); err != nil {
 		return nil, err
 	}
 	return shim, shim.Release()
@@ -119,18 +126,24 @@ type shimOf struct {
 	console    string
 	stdio      container.Stdio
 	stage      *container.Stage
+	// attach is set by a caller that stands for the process itself.
+	attach Attach
 }
 
 // shim describes the shim of the requested container's init process.
 func (req *CreateRequest) shim() *shimOf {
 	return &shimOf{
 		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle),
+		attach: req.Attach,
 	}
 }
 
 // startShim starts the shim of one process, inside the sandbox's network
 // namespace: engines look for the container's network at /proc/PID/ns/net.
 func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shimOf) (*container.Shim, error) {
+	if of.attach != nil {
+		return container.OwnShim(func() error { return of.attach(st.Agent, of.execID) }), nil
+	}
 	stdio := of.stdio
 	if of.console != "" {
 		slave, err := container.NewConsole(ctx, of.console, consoleSize(of.process))

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
 
@@ -60,25 +61,29 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		return nil, err
 	}
 	interfaces, routes, neighbours := network.Guest(c.network)
-	sharePID := c.infra && !hasNamespace(c.spec, specs.PIDNamespace)
-	return &agentpb.CreateSandboxRequest{
+	request := &agentpb.CreateSandboxRequest{
 		SandboxId: st.ID, Hostname: c.spec.Hostname,
 		ClockNs: time.Now().UnixNano(), Entropy: seed,
 		Storages:   []*agentpb.Storage{b.config.Share.Storage(b.choice)},
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
-		SharePid: sharePID, GuestHookPath: b.config.Hypervisor.GuestHookPath,
+		GuestHookPath: b.config.Hypervisor.GuestHookPath,
 		Container: &agentpb.CreateContainerRequest{
-			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, SharePid: sharePID,
-			Devices: guestDevices(c.disks),
+			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks),
 		},
-	}, nil
-}
-
-func hasNamespace(spec *specs.Spec, kind specs.LinuxNamespaceType) bool {
-	for _, ns := range spec.Linux.Namespaces {
-		if ns.Type == kind {
-			return true
+	}
+	if !c.infra {
+		return request, nil
+	}
+	// What an infra container asks for is the pod's: it has no process.
+	request.Sysctls = c.spec.Linux.Sysctl
+	for _, m := range c.spec.Mounts {
+		if oci.KindOf(m) != oci.Shm {
+			continue
+		}
+		var err error
+		if request.ShmSize, err = shmSize(m.Source); err != nil {
+			return nil, err
 		}
 	}
-	return false
+	return request, nil
 }

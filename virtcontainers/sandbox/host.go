@@ -106,10 +106,17 @@ type Container struct {
 	Owner   int       `json:"owner"`
 	// Creator is the process that is making the container; zero when it is done.
 	Creator proc.Handle `json:"creator"`
-	// Shim stands for the init process.
-	Shim    proc.Handle `json:"shim"`
-	Started bool        `json:"started"`
-	Paused  bool        `json:"paused"`
+	// Shim stands for the init process; zero if Service does.
+	Shim proc.Handle `json:"shim"`
+	// Service is a process that stands for the init process in place of a shim,
+	// and for others; Ended is set when it says that the process has ended.
+	Service proc.Handle `json:"service"`
+	Ended   bool        `json:"ended,omitempty"`
+	// PID is what engines get to know: a process in the sandbox's network
+	// namespace, the shim's or the proxy's.
+	PID     int  `json:"pid"`
+	Started bool `json:"started"`
+	Paused  bool `json:"paused"`
 	// Cgroup is that of a container that joined a pod.
 	Cgroup *resources.Group `json:"cgroup,omitempty"`
 	// ResolvConf is the host's file that is /etc/resolv.conf in it; may be empty.
@@ -123,12 +130,12 @@ type Container struct {
 }
 
 // status follows from who lives: a container whose shim has ended is stopped,
-// whatever the guest may say.
+// whatever the guest may say. So is one whose service has ended or says so.
 func (c *Container) status() container.Status {
 	switch {
 	case c.Creator.Alive():
 		return container.Creating
-	case c.Creator.PID != 0, !c.Shim.Alive():
+	case c.Creator.PID != 0, c.Ended, !c.Shim.Alive() && !c.Service.Alive():
 		return container.Stopped // a creation that was cut off, or a process that ended
 	case c.Paused:
 		return container.Paused

@@ -58,7 +58,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	done.Add("end shim", shim.Abandon)
-	c.Shim = shim.Handle
+	if err := c.stands(st, shim); err != nil {
+		return nil, err
+	}
 	if err := h.joinCgroup(c); err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		}
 		return folder.RemoveContainer(c.ID)
 	})
-	document, err := h.shareContainer(dir, c, req.Bundle)
+	document, err := h.shareContainer(dir, c, req.Bundle, oci.Member)
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +90,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	defer agent.Close()
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err
 	})
@@ -101,7 +103,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 			return err
 		})
 	})
-	if err := req.Publish(c.Shim.PID); err != nil {
+	if err := req.Publish(c.PID); err != nil {
 		return nil, err
 	}
 	err = h.change(dir, c.ID, func(disk *Container) {
@@ -124,7 +126,10 @@ func (h *Host) planCgroup(c *Container) (*resources.Group, error) {
 
 // joinCgroup makes the planned cgroup and puts the shim into it.
 func (h *Host) joinCgroup(c *Container) error {
-	group, warnings, err := resources.Create(c.Cgroup.Path, h.settings.SystemdCgroup, c.Shim.PID)
+	if c.Shim.PID == 0 && h.settings.SystemdCgroup {
+		return nil // systemd makes no scope without a process, and there is none to put in
+	}
+	group, warnings, err := resources.Create(c.Cgroup.Path, h.settings.SystemdCgroup, c.pids()...)
 	if err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (h *Host) Status(id string) (*Info, error) {
 
 func (c *Container) info() *Info {
 	return &Info{
-		ID: c.ID, Bundle: c.Bundle, Rootfs: c.Rootfs, PID: c.Shim.PID, Status: c.status(),
+		ID: c.ID, Bundle: c.Bundle, Rootfs: c.Rootfs, PID: c.PID, Status: c.status(),
 		Created: c.Created, Annotations: c.Spec.Annotations, Owner: c.Owner, Process: c.Spec.Process,
 	}
 }
@@ -113,7 +113,7 @@ func (h *Host) List() ([]*Info, error) {
 // ociState is what hooks get on their standard input.
 func (c *Container) ociState(status specs.ContainerState) *specs.State {
 	return &specs.State{
-		Version: c.Spec.Version, ID: c.ID, Status: status, Pid: c.Shim.PID,
+		Version: c.Spec.Version, ID: c.ID, Status: status, Pid: c.PID,
 		Bundle: c.Bundle, Annotations: c.Spec.Annotations,
 	}
 }

@@ -17,7 +17,7 @@ const shmPath = "/run/kata-containers/sandbox/shm"
 
 // shareContainer puts a container's root file system and volumes into the
 // shared folder and answers the spec as the guest shall see it.
-func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle) ([]byte, error) {
+func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, role oci.Role) ([]byte, error) {
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return nil, err
@@ -39,7 +39,9 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle) 
 			}
 			plan.Sources[i], err = folder.AddMount(c.ID, i, m.Source, mountOptions(m.Options))
 		case oci.Shm:
-			plan.ShmSize[i], err = shmSize(m.Source)
+			if role == oci.Single { // a pod's containers have the sandbox's
+				plan.ShmSize[i], err = shmSize(m.Source)
+			}
 		}
 		if err != nil {
 			return nil, fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)

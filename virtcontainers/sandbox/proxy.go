@@ -34,7 +34,8 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 	cmd.Dir = b.dir.Path
 	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	// In the sandbox's namespace: an engine that gets no shim's pid gets this one.
+	if err := st.Network.start(cmd); err != nil {
 		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)
 	}
 	var err error

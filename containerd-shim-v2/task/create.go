@@ -1,0 +1,168 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/containerd/containerd/api/events"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	"github.com/containerd/containerd/api/types/runtimeoptions/v1"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/kata-go/kata-runtime/config"
+	"github.com/kata-go/kata-runtime/internal/undo"
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/shim/relay"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+// Create makes a container, with a VM if it is the pod's first.
+func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *taskapi.CreateTaskResponse, err error) {
+	if r.Checkpoint != "" || r.ParentCheckpoint != "" {
+		return s.refuseCheckpoint(ctx)
+	}
+	t := &task{
+		id: r.ID, bundle: r.Bundle, execs: map[string]*process{},
+		init: newProcess("", streams{r.Terminal, r.Stdin, r.Stdout, r.Stderr}),
+	}
+	if err := s.reserve(t); err != nil {
+		return nil, answer(err)
+	}
+	var done undo.List
+	done.Add("forget the container", func() error { s.forget(t.id); return nil })
+	defer func() {
+		if err == nil {
+			return
+		}
+		if undone := done.Run(); undone != nil {
+			err = fmt.Errorf("%w; clean up after it: %w", err, undone)
+		}
+		err = answer(err)
+	}()
+	if err := mountRootfs(t.bundle, r.Rootfs); err != nil {
+		return nil, err
+	}
+	done.Add("unmount the root file system", func() error { return UnmountRootfs(t.bundle) })
+	bundle, err := oci.Load(t.bundle)
+	if err != nil {
+		return nil, err
+	}
+	role, _, err := oci.RoleOf(bundle.Spec)
+	if err != nil {
+		return nil, err
+	}
+	t.infra = role == oci.Infra
+	if t.host, err = s.newHost(bundle, r.Options); err != nil {
+		return nil, err
+	}
+	if t.init.io, err = openStdio(r.Stdin, r.Stdout, r.Stderr); err != nil {
+		return nil, err
+	}
+	done.Add("close the streams", func() error { t.init.io.close(); return nil })
+	// The call's context ends with containerd's connection; a creation goes on
+	// then, and containerd asks for it when it is back.
+	_, err = t.host.Create(context.WithoutCancel(ctx), &sandbox.CreateRequest{
+		ID: t.id, Bundle: bundle, Publish: t.init.setPID,
+		Attach: func(agent, _ string) error {
+			t.init.attach(&relay.Relay{Agent: agent, Container: t.id, Log: s.Log}, func() { s.ended(t) })
+			return nil
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	t.ready = true
+	s.mu.Unlock()
+	s.Events.send(&events.TaskCreate{
+		ContainerID: t.id, Bundle: t.bundle, Rootfs: r.Rootfs, Pid: uint32(t.init.getPID()),
+		IO: &events.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
+	})
+	if role != oci.Member {
+		go s.watchOOM(t)
+	}
+	return &taskapi.CreateTaskResponse{Pid: uint32(t.init.getPID())}, nil
+}
+
+func (s *Service) refuseCheckpoint(ctx context.Context) (*taskapi.CreateTaskResponse, error) {
+	_, err := s.Checkpoint(ctx, nil)
+	return nil, err
+}
+
+// newHost answers the host by the configuration: the one that the runtime's
+// options name, or the usual one.
+func (s *Service) newHost(bundle *oci.Bundle, options *anypb.Any) (*sandbox.Host, error) {
+	path, err := configPath(options)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		path = s.ConfigFile
+	}
+	c, origins, err := config.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, warning := range origins.Warnings {
+		s.Log.Warn(warning)
+	}
+	if c, err = config.ApplyAnnotations(c, bundle.Spec.Annotations); err != nil {
+		return nil, err
+	}
+	settings := c.Sandbox()
+	// containerd's CRI plugin writes systemd's form if that is its driver.
+	settings.SystemdCgroup = strings.Count(bundle.Spec.Linux.CgroupsPath, ":") == 2
+	return sandbox.NewHost(s.Root, settings, s.Log)
+}
+
+// configPath reads ConfigPath of the runtime's options; "" without options.
+func configPath(options *anypb.Any) (string, error) {
+	if options == nil || !strings.HasSuffix(options.TypeUrl, "runtimeoptions.v1.Options") {
+		return "", nil
+	}
+	o := new(runtimeoptions.Options)
+	if err := proto.Unmarshal(options.Value, o); err != nil {
+		return "", fmt.Errorf("runtime options: %w", err)
+	}
+	if o.ConfigPath != "" && !filepath.IsAbs(o.ConfigPath) {
+		return "", fmt.Errorf("runtime options: ConfigPath %q is not an absolute path", o.ConfigPath)
+	}
+	return o.ConfigPath, nil
+}
+
+// reserve claims a container's id for a creation; it cannot be found yet.
+func (s *Service) reserve(t *task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.tasks[t.id] != nil {
+		return fmt.Errorf("%s: %w", t.id, state.ErrExist)
+	}
+	s.tasks[t.id] = t
+	return nil
+}
+
+func (s *Service) forget(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tasks, id)
+}
+
+// watchOOM tells containerd of OOM kills in the pod until its VM ends.
+func (s *Service) watchOOM(t *task) {
+	err := t.host.OOMs(context.Background(), t.id, func(id string) {
+		s.Events.send(&events.TaskOOM{ContainerID: id})
+	})
+	s.Log.Debug("no more events of the guest", "sandbox", t.id, "error", err)
+}
+
+// ended is told of the end of a container's init process.
+func (s *Service) ended(t *task) {
+	if err := t.host.Ended(t.id); err != nil {
+		s.Log.Debug("the container is gone", "id", t.id, "error", err)
+	}
+	s.exited(t, t.init)
+}

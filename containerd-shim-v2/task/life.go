@@ -1,0 +1,188 @@
+package task
+
+import (
+	"context"
+	"errors"
+
+	"github.com/containerd/containerd/api/events"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	"golang.org/x/sys/unix"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+)
+
+// Start lets a created container run, or starts a further process.
+func (s *Service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.StartResponse, error) {
+	t, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.ExecID != "" {
+		return s.startExec(ctx, t, p)
+	}
+	if err := t.host.Start(ctx, t.id); err != nil {
+		return nil, answer(err)
+	}
+	pid := uint32(p.getPID())
+	s.Events.send(&events.TaskStart{ContainerID: t.id, Pid: pid})
+	if p.begun() {
+		close(p.told)
+	}
+	return &taskapi.StartResponse{Pid: pid}, nil
+}
+
+// exited records a process's end and tells containerd, not before it has been
+// told of the start. One that never started has no event.
+func (s *Service) exited(t *task, p *process) {
+	close(p.done)
+	go func() {
+		<-p.told
+		s.Events.send(&events.TaskExit{
+			ContainerID: t.id, ID: eventID(t, p), Pid: uint32(p.getPID()),
+			ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at),
+		})
+	}()
+}
+
+// eventID is the name of a process in events: the init's is its container's.
+func eventID(t *task, p *process) string {
+	if p.id == "" {
+		return t.id
+	}
+	return p.id
+}
+
+// Kill sends a signal.
+func (s *Service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Empty, error) {
+	t, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if p.over() {
+		return nil, notFound("%s: process already finished", eventID(t, p))
+	}
+	sig := unix.Signal(r.Signal)
+	if r.ExecID == "" {
+		err = t.host.Kill(ctx, t.id, sig, r.All)
+	} else if !p.hasBegun() {
+		return nil, status.Errorf(codes.FailedPrecondition, "process %s was not started", p.id)
+	} else {
+		err = t.host.SignalExec(ctx, t.id, p.guestID(), sig)
+	}
+	if err != nil && p.over() {
+		return nil, notFound("%s: process already finished", eventID(t, p))
+	}
+	return &emptypb.Empty{}, answer(err)
+}
+
+// Delete removes a container that has ended, or was never started, or a
+// further process.
+func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	t, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.ExecID != "" {
+		return s.deleteExec(t, p)
+	}
+	info, err := t.host.Status(t.id)
+	if err != nil {
+		return nil, answer(err)
+	}
+	// The call goes on if containerd goes away: half a deletion helps nobody.
+	ctx = context.WithoutCancel(ctx)
+	if err := t.host.Delete(ctx, t.id, info.Status == container.Created); err != nil {
+		if info.Status != container.Stopped {
+			err = status.Error(codes.FailedPrecondition, err.Error())
+		}
+		return nil, answer(err)
+	}
+	if err := UnmountRootfs(t.bundle); err != nil {
+		return nil, answer(err)
+	}
+	<-p.done // its VM or its container is gone: the relay sees that
+	s.forget(t.id)
+	reply := &taskapi.DeleteResponse{
+		Pid: uint32(p.getPID()), ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at),
+	}
+	s.Events.send(&events.TaskDelete{
+		ContainerID: t.id, Pid: reply.Pid, ExitStatus: reply.ExitStatus, ExitedAt: reply.ExitedAt,
+	})
+	return reply, nil
+}
+
+// Wait answers when a process has ended.
+func (s *Service) Wait(ctx context.Context, r *taskapi.WaitRequest) (*taskapi.WaitResponse, error) {
+	_, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-p.done:
+		return &taskapi.WaitResponse{ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at)}, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// Pause freezes a container.
+func (s *Service) Pause(ctx context.Context, r *taskapi.PauseRequest) (*emptypb.Empty, error) {
+	t, err := s.find(r.ID)
+	if err == nil {
+		err = t.host.Pause(ctx, t.id)
+	}
+	if err != nil {
+		return nil, answer(err)
+	}
+	s.Events.send(&events.TaskPaused{ContainerID: t.id})
+	return &emptypb.Empty{}, nil
+}
+
+// Resume lets a frozen container go on.
+func (s *Service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptypb.Empty, error) {
+	t, err := s.find(r.ID)
+	if err == nil {
+		err = t.host.Resume(ctx, t.id)
+	}
+	if err != nil {
+		return nil, answer(err)
+	}
+	s.Events.send(&events.TaskResumed{ContainerID: t.id})
+	return &emptypb.Empty{}, nil
+}
+
+var errNoTerminal = errors.New("the process has no terminal")
+
+// ResizePty gives a process's terminal another size.
+func (s *Service) ResizePty(ctx context.Context, r *taskapi.ResizePtyRequest) (*emptypb.Empty, error) {
+	t, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if !p.terminal {
+		return nil, answer(errNoTerminal)
+	}
+	if r.Width == 0 || r.Height == 0 {
+		return &emptypb.Empty{}, nil // a client without a terminal has no size
+	}
+	if r.ExecID != "" && !p.hasBegun() {
+		return nil, status.Errorf(codes.FailedPrecondition, "process %s was not started", p.id)
+	}
+	return &emptypb.Empty{}, answer(t.host.Resize(ctx, t.id, p.guestID(), r.Height, r.Width))
+}
+
+// CloseIO lets a process's standard input end.
+func (s *Service) CloseIO(_ context.Context, r *taskapi.CloseIORequest) (*emptypb.Empty, error) {
+	_, p, err := s.process(r.ID, r.ExecID)
+	if err != nil {
+		return nil, err
+	}
+	if r.Stdin {
+		p.closeInput()
+	}
+	return &emptypb.Empty{}, nil
+}

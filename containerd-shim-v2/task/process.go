@@ -1,0 +1,137 @@
+package task
+
+import (
+	"context"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/shim/relay"
+)
+
+// streams are what containerd says of a process's streams.
+type streams struct {
+	terminal              bool
+	stdin, stdout, stderr string
+}
+
+// process is a container's init or a further process in it.
+type process struct {
+	streams
+	// id is containerd's; empty for the init.
+	id string
+	// spec is a further process's document.
+	spec *specs.Process
+
+	mu sync.Mutex
+	// pid is what containerd gets to know; 0 before there is a process.
+	pid int
+	// guest is the process's id in the guest; empty for the init.
+	guest   string
+	io      *stdio
+	started bool
+
+	// told is closed when containerd knows that the process runs, or that it
+	// never will: its end is told after that.
+	told chan struct{}
+	// done is closed at its end; code and at are valid from then on.
+	done chan struct{}
+	code int
+	at   time.Time
+}
+
+func newProcess(id string, s streams) *process {
+	return &process{id: id, streams: s, told: make(chan struct{}), done: make(chan struct{})}
+}
+
+func (p *process) over() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+func (p *process) setPID(pid int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.pid = pid
+	return nil
+}
+
+func (p *process) getPID() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.pid
+}
+
+// closeInput lets standard input end, if there is one yet.
+func (p *process) closeInput() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.io != nil {
+		p.io.closeInput()
+	}
+}
+
+// guestID is the process's id in the guest, once it is attached.
+func (p *process) guestID() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.guest
+}
+
+// begun marks the process as started and has its end told from now on; false
+// if it was before.
+func (p *process) begun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.started {
+		return false
+	}
+	p.started = true
+	return true
+}
+
+// hasBegun tells whether begun was called.
+func (p *process) hasBegun() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.started
+}
+
+// attach relays a process that exists now, and calls ended at its end.
+func (p *process) attach(r *relay.Relay, ended func()) {
+	p.mu.Lock()
+	p.guest = r.Exec
+	io := p.io
+	p.mu.Unlock()
+	r.Terminal = p.terminal
+	r.Stdout, r.Stderr = io.stdout, io.stderr
+	r.Input = func(ctx context.Context) (*os.File, error) {
+		select {
+		case <-p.told:
+			return io.openInput()
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	go func() {
+		code, err := r.Run(context.Background())
+		if err != nil {
+			r.Log.Error(err.Error())
+		}
+		io.close()
+		p.code, p.at = code, time.Now()
+		ended()
+	}()
+}
+
+// never ends a process that could not be started.
+func (p *process) never(code int) {
+	p.code, p.at = code, time.Now()
+	close(p.done)
+}

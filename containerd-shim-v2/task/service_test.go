@@ -1,0 +1,105 @@
+package task
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
+	v2 "github.com/containerd/cgroups/v3/cgroup2/stats"
+	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+func quiet(t *testing.T) *Service {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	events := NewEvents("", "ns", log)
+	t.Cleanup(func() { events.Close(t.Context()) })
+	return New(Config{Root: t.TempDir(), Events: events, Log: log, Shutdown: func() {}})
+}
+
+func TestCallsOnAnUnknownContainer(t *testing.T) {
+	s, ctx := quiet(t), t.Context()
+	for name, call := range map[string]func() error{
+		"state":  func() error { _, err := s.State(ctx, &taskapi.StateRequest{ID: "a"}); return err },
+		"start":  func() error { _, err := s.Start(ctx, &taskapi.StartRequest{ID: "a"}); return err },
+		"kill":   func() error { _, err := s.Kill(ctx, &taskapi.KillRequest{ID: "a"}); return err },
+		"delete": func() error { _, err := s.Delete(ctx, &taskapi.DeleteRequest{ID: "a"}); return err },
+		"wait":   func() error { _, err := s.Wait(ctx, &taskapi.WaitRequest{ID: "a", ExecID: "e"}); return err },
+		"exec":   func() error { _, err := s.Exec(ctx, &taskapi.ExecProcessRequest{ID: "a"}); return err },
+		"pids":   func() error { _, err := s.Pids(ctx, &taskapi.PidsRequest{ID: "a"}); return err },
+		"stats":  func() error { _, err := s.Stats(ctx, &taskapi.StatsRequest{ID: "a"}); return err },
+		"pause":  func() error { _, err := s.Pause(ctx, &taskapi.PauseRequest{ID: "a"}); return err },
+		"resume": func() error { _, err := s.Resume(ctx, &taskapi.ResumeRequest{ID: "a"}); return err },
+		"update": func() error { _, err := s.Update(ctx, &taskapi.UpdateTaskRequest{ID: "a"}); return err },
+		"resize": func() error { _, err := s.ResizePty(ctx, &taskapi.ResizePtyRequest{ID: "a"}); return err },
+		"close":  func() error { _, err := s.CloseIO(ctx, &taskapi.CloseIORequest{ID: "a"}); return err },
+	} {
+		if code := status.Code(call()); code != codes.NotFound {
+			t.Errorf("%s answers %s, want NotFound", name, code)
+		}
+	}
+}
+
+func TestACreationThatFailsCanBeRepeated(t *testing.T) {
+	s := quiet(t)
+	for range 2 {
+		_, err := s.Create(t.Context(), &taskapi.CreateTaskRequest{ID: "a", Bundle: t.TempDir()})
+		if err == nil || status.Code(err) == codes.AlreadyExists {
+			t.Errorf("create without config.json = %v", err)
+		}
+	}
+	_, err := s.Create(t.Context(), &taskapi.CreateTaskRequest{ID: "a", Checkpoint: "/c"})
+	if status.Code(err) != codes.Unimplemented {
+		t.Errorf("restore = %v", err)
+	}
+}
+
+func TestAnswerCodes(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want codes.Code
+	}{
+		{nil, codes.OK},
+		{fmt.Errorf("x: %w", sandbox.ErrNotExist), codes.NotFound},
+		{fmt.Errorf("x: %w", sandbox.ErrEnded), codes.NotFound},
+		{fmt.Errorf("x: %w", state.ErrExist), codes.AlreadyExists},
+		{container.Running.Check(container.Start), codes.FailedPrecondition},
+		{notFound("x"), codes.NotFound},
+		{errors.New("x"), codes.Unknown},
+	} {
+		if got := status.Code(answer(c.err)); got != c.want {
+			t.Errorf("%v answers %s, want %s", c.err, got, c.want)
+		}
+	}
+}
+
+// A guest may leave out whatever it likes.
+func TestMetricsOfAnEmptyAnswer(t *testing.T) {
+	for _, unified := range []bool{true, false} {
+		if _, err := toAny(metrics(&agentpb.StatsReply{}, unified)); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestMetricsUnits(t *testing.T) {
+	s := &agentpb.StatsReply{
+		Cpu:    &agentpb.CPUStats{UsageNs: 5000, UserNs: 3000},
+		Memory: &agentpb.MemoryStats{Usage: 4096, Raw: map[string]uint64{"inactive_file": 12}},
+	}
+	if m := metrics(s, true).(*v2.Metrics); m.CPU.UsageUsec != 5 || m.Memory.Usage != 4096 || m.Memory.InactiveFile != 12 {
+		t.Errorf("v2: %v", m)
+	}
+	if m := metrics(s, false).(*v1.Metrics); m.CPU.Usage.Total != 5000 || m.Memory.TotalInactiveFile != 12 {
+		t.Errorf("v1: %v", m)
+	}
+}

@@ -1,0 +1,93 @@
+package task
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func fifo(t *testing.T, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// Writers come and go; the input ends with CloseIO, after all was read.
+func TestInputEndsWithCloseIO(t *testing.T) {
+	path := fifo(t, "in")
+	s, err := openStdio(path, "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	in, err := s.openInput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	for _, text := range []string{"one", "two"} {
+		if err := os.WriteFile(path, []byte(text), 0); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(in, got); err != nil || string(got) != text {
+			t.Fatalf("read %q, %v, want %q", got, err, text)
+		}
+	}
+	if err := os.WriteFile(path, []byte("end"), 0); err != nil {
+		t.Fatal(err)
+	}
+	s.closeInput()
+	if got, err := io.ReadAll(in); err != nil || string(got) != "end" {
+		t.Errorf("read %q, %v, want \"end\" and the end", got, err)
+	}
+}
+
+func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
+	s, err := openStdio(fifo(t, "in"), "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	s.closeInput()
+	in, err := s.openInput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if n, err := in.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("read %d, %v, want the end", n, err)
+	}
+}
+
+func TestOutputs(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	s, err := openStdio("", fifo(t, "out"), "file://"+log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Nobody reads the pipe: what is written waits in it.
+	if _, err := s.stdout.WriteString("x"); err != nil {
+		t.Error(err)
+	}
+	if _, err := s.stderr.WriteString("y"); err != nil {
+		t.Error(err)
+	}
+	s.close()
+	if data, err := os.ReadFile(log); err != nil || string(data) != "y" {
+		t.Errorf("log %q, %v", data, err)
+	}
+	if _, err := openStdio("", "binary:///bin/logger?x=y", ""); err == nil || !strings.Contains(err.Error(), "binary") {
+		t.Errorf("a logger that is a program: %v", err)
+	}
+	if _, err := openStdio("", filepath.Join(t.TempDir(), "no", "where"), ""); err == nil {
+		t.Error("a folder that is missing is no error")
+	}
+}

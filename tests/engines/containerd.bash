@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# A containerd of our own beside the machine's: own root, state and socket.
+# CONTAINERD and CTR name other binaries than Debian's.
+
+# shellcheck source=tests/engines/image.bash
+. "${BASH_SOURCE[0]%/*}/image.bash"
+
+CONTAINERD=${CONTAINERD:-containerd}
+CTR=${CTR:-ctr}
+
+# start_containerd DIR [CONFIG-LINES]: starts it, with our shim in its PATH.
+start_containerd() {
+	CTD=$1
+	mkdir -p "$CTD"
+	cat >"$CTD/config.toml" <<-EOF
+		version = 2
+		root = "$CTD/root"
+		state = "$CTD/state"
+		${3-}
+		[grpc]
+		address = "$CTD/ctd.sock"
+		[ttrpc]
+		address = "$CTD/ctd.ttrpc"
+		${2-disabled_plugins = []}
+	EOF
+	run_containerd
+}
+
+# run_containerd: also after a stop_containerd.
+run_containerd() {
+	PATH=$(dirname "$KATA_RUNTIME"):$PATH "$CONTAINERD" --config "$CTD/config.toml" --log-level debug >>"$CTD/log" 2>&1 3>&- &
+	CTD_PID=$!
+	local end=$((SECONDS + 60))
+	until ctr version >"$CTD/version" 2>&1; do
+		[ "$SECONDS" -lt "$end" ] || { tail -n 20 "$CTD/log"; return 1; }
+		[ -d "/proc/$CTD_PID" ] || { tail -n 20 "$CTD/log"; return 1; }
+	done
+}
+
+stop_containerd() {
+	kill "$CTD_PID"
+	wait "$CTD_PID" || true
+}
+
+# The namespace is the test's own, and so is the folder with our state.
+NAMESPACE=kata-test-$$
+
+ctr() { timeout 120 "$CTR" --address "$CTD/ctd.sock" --namespace "$NAMESPACE" "$@"; }

@@ -1,0 +1,164 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
+# Pods by the annotations of containerd's CRI plugin: a sandbox container makes
+# the VM, further containers join it.
+
+load lib
+
+# pod: the sandbox container "pod" runs. It is created first, as engines do it.
+pod() {
+	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+		| .hostname = "the-pod"'
+	command_is "$TMP/bundle" sleep 1000000
+	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
+	kata start pod
+}
+
+# member ID ARG...: a bundle for a container of the pod that runs ARG...
+member() {
+	local id=$1
+	shift
+	make_bundle "$TMP/$id"
+	edit "$TMP/$id" '.hostname = "" | .annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
+		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/1/ns/\(.type)" else . end)'
+	command_is "$TMP/$id" "$@"
+}
+
+# created ID, ran ID: creates, and starts, with its output in $TMP/ID.out
+created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1; }
+ran() { created "$1" && kata start "$1"; }
+
+# clean ID: stopped and deleted, its folder and link gone.
+clean() {
+	wait_stopped "$1"
+	kata delete "$1"
+	[ ! -e "$ROOT/sandboxes/pod/shared/$1" ]
+	[ ! -L "$ROOT/containers/$1" ]
+}
+
+@test "a member joins the pod's VM, runs, is deleted, and comes again" {
+	pod
+	member app sh -c 'uname -v; hostname; exit 7'
+	ran app
+	wait_stopped app
+	[ "$(sed -n 1p "$TMP/app.out")" != "$(uname -v)" ]
+	[ "$(sed -n 2p "$TMP/app.out")" = the-pod ]
+	[ "$(status pod)" = running ]
+	clean app
+	ran app
+	clean app
+	[ "$(wc -l <"$TMP/app.out")" = 2 ]
+	[ "$(status pod)" = running ]
+	[ "$(ls "$ROOT/sandboxes")" = pod ]
+}
+
+@test "two members live side by side, with exec, and end alone" {
+	pod
+	member one sleep 1000
+	member two sh -c 'trap "exit 3" TERM; while :; do sleep 0.1; done'
+	ran one
+	ran two
+	run -0 kata exec one sh -c 'echo in-one; ps | grep -c "sleep 0.1"'
+	[ "${lines[0]}" = in-one ]
+	kata kill two TERM
+	clean two
+	[ "$(status one)" = running ]
+	run -0 kata exec one true
+	kata kill one KILL
+	clean one
+	[ "$(status pod)" = running ]
+}
+
+@test "a member that cannot be made leaves the pod and the others alone" {
+	pod
+	member one sleep 1000
+	ran one
+	member bad no-such-command
+	run -1 kata create --bundle "$TMP/bad" bad
+	[[ $output == *"no-such-command"* ]]
+	[ ! -L "$ROOT/containers/bad" ]
+	[ ! -e "$ROOT/sandboxes/pod/shared/bad" ]
+	[ "$(status one)" = running ]
+	[ "$(status pod)" = running ]
+	run -0 kata exec one true
+	command_is "$TMP/bad" echo better
+	ran bad
+	wait_stopped bad
+	[ "$(cat "$TMP/bad.out")" = better ]
+}
+
+@test "the members share one /dev/shm" {
+	pod
+	mkdir "$TMP/shm"
+	local id
+	for id in one two; do
+		member "$id" sleep 1000
+		edit "$TMP/$id" ".mounts |= map(if .destination == \"/dev/shm\" then
+			{destination: \"/dev/shm\", type: \"bind\", source: \"$TMP/shm\", options: [\"rbind\"]} else . end)"
+		ran "$id"
+	done
+	kata exec one sh -c 'echo hello >/dev/shm/note'
+	run -0 kata exec two cat /dev/shm/note
+	[ "$output" = hello ]
+	# The guest's memory, not the host's folder.
+	[ -z "$(ls "$TMP/shm")" ]
+}
+
+@test "the members share the network and a volume that each mounts" {
+	pod
+	mkdir "$TMP/volume"
+	local id
+	for id in one two; do
+		member "$id" sleep 1000
+		edit "$TMP/$id" ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"$TMP/volume\", options: [\"rbind\", \"rw\"]}]"
+		ran "$id"
+	done
+	kata exec one sh -c 'echo from-one >/vol/file; ip addr add 127.0.0.9/8 dev lo' || true
+	run -0 kata exec two cat /vol/file
+	[ "$output" = from-one ]
+	[ "$(cat "$TMP/volume/file")" = from-one ]
+	[ "$(kata exec one cat /proc/net/dev)" = "$(kata exec two cat /proc/net/dev)" ]
+}
+
+@test "one pid namespace for the pod, if its members name the sandbox's" {
+	edit "$TMP/bundle" '.linux.namespaces |= map(select(.type != "pid"))'
+	pod
+	member one sleep 4321
+	edit "$TMP/one" '.linux.namespaces |= map(select(.type != "pid"))'
+	member two sleep 1234
+	edit "$TMP/two" '.linux.namespaces |= map(select(.type != "pid"))'
+	ran one
+	ran two
+	run -0 kata exec one ps
+	[[ $output == *"sleep 4321"* ]]
+	[[ $output == *"sleep 1234"* ]]
+}
+
+@test "a member of a pod that is not there" {
+	member app true
+	run -1 kata create --bundle "$TMP/app" app
+	[[ $output == *"sandbox pod: container does not exist"* ]]
+	[ ! -L "$ROOT/containers/app" ]
+}
+
+@test "a member of a pod whose VM has died" {
+	pod
+	member one sleep 1000
+	ran one
+	kill -KILL "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/pod/state.json")"
+	wait_stopped one
+	wait_stopped pod
+	member two true
+	run -1 kata create --bundle "$TMP/two" two
+	[[ $output == *"virtual machine has ended"* ]]
+	kata delete one
+	kata delete pod
+}
+
+@test "the pod's deletion takes its members along" {
+	pod
+	member one sleep 1000
+	ran one
+	kata delete --force pod
+	[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ]
+}
