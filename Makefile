@@ -35,7 +35,8 @@ define if-there
 endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
-	man generate check check-format check-generated lint unit integration test \
+	man generate check check-format check-generated lint unit guest integration test \
+	test-docker test-podman test-containerd test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
@@ -62,7 +63,7 @@ containerd-shim-kata-v2: ## build containerd's shim
 
 # No commit in it: the guest's image changes only when the agent does.
 kata-agent: ## build the agent
-	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
+	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp runc_nocriu grpcnotrace" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
 
 kata-agent-ctl: ## build the tool that drives an agent by hand
 	$(call if-there,agent-ctl,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl)
@@ -120,12 +121,40 @@ integration: build image config ## run the tests that boot VMs
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
 
+guest: image ## run the agent's tests in VMs
+	@packaging/prerequisites.sh run
+	@mkdir -p $(BUILD)/tally
+	@KATA_TEST_KERNEL=$(CURDIR)/$(GUEST)/debian/vmlinux KATA_TEST_INITRD=$(CURDIR)/$(GUEST)/debian/initrd.img \
+		$(GO) test -count=1 -timeout 20m -json ./agent/vmtest | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
+
+# $(1) starts an engine of its own; nothing of one that runs already is touched.
+define with-engine
+@packaging/prerequisites.sh run test $(1)
+@mkdir -p $(BUILD)/tally
+@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1) tap
+endef
+
+test-docker: build image config ## run the tests with Debian's Docker
+	$(call with-engine,docker)
+
+test-podman: build image config ## run the tests with Debian's Podman
+	$(call with-engine,podman)
+
+# What is too long for every change.
+test-full: prerequisites ## run every test, with the long ones of the engines
+	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
+	for t in unit guest integration test-docker test-podman; do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman || code=1; \
+	exit $$code
+
 # Both run even if the first fails, so that the total is one of all tests.
 test: prerequisites ## run the unit tests and the integration tests
 	@rm -rf $(BUILD)/tally; code=0; \
 	$(MAKE) --no-print-directory unit || code=1; \
+	$(MAKE) --no-print-directory guest || code=1; \
 	$(MAKE) --no-print-directory integration || code=1; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/integration || code=1; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration || code=1; \
 	exit $$code
 
 prerequisites: ## install the Debian packages that are missing
@@ -146,9 +175,8 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(MAN)/man?/kata-*
 
 bench: build image config ## measure, beside runc and the bare floor
-	@if [ -x tests/bench/run ]; then KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime \
-		KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml tests/bench/run; \
-	else echo "bench: tests/bench/run is not there yet"; exit 1; fi
+	@packaging/prerequisites.sh bench
+	$(GO) run ./tests/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -out docs/performance.md
 
 clean: ## remove build/ (the cache stays)
 	rm -rf $(BUILD)

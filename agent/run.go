@@ -23,6 +23,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent/container"
 	"github.com/kata-go/kata-runtime/agent/pid1"
 	"github.com/kata-go/kata-runtime/agent/service"
+	"github.com/kata-go/kata-runtime/agent/uevent"
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
 
@@ -73,7 +74,7 @@ func run(s settings) error {
 	}
 	if isInit {
 		go func() {
-			setUp(log)
+			setUp(ctx, log)
 			close(ready)
 		}()
 	} else {
@@ -105,13 +106,15 @@ func newLog(debug bool) *slog.Logger {
 // setUp makes the guest fit for containers. It runs beside the agent's first
 // answers. What fails here is missed, with a better message, by the container
 // that needs it.
-func setUp(log *slog.Logger) {
+func setUp(ctx context.Context, log *slog.Logger) {
 	step := func(name string, f func() error) {
 		if err := f(); err != nil {
 			log.Error("guest set-up", "step", name, "error", err)
 		}
 	}
 	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
+	step("drivers", func() error { return drivers(ctx, log) })
+	step("modprobe", boot.NameModprobe)
 	step("console", boot.ReopenConsole)
 	step("grace periods", boot.ExpediteRCU)
 	step("mounts", boot.LateMounts)
@@ -119,6 +122,23 @@ func setUp(log *slog.Logger) {
 	step("loopback", boot.LoopbackUp)
 	step("memory protection", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) })
 	log.Debug("the guest is set up")
+}
+
+// drivers loads the drivers of the devices that there are, and then of those
+// that get plugged in.
+func drivers(ctx context.Context, log *slog.Logger) error {
+	list, err := boot.ReadDrivers(boot.DeviceList)
+	if err != nil || !list.Any() {
+		return err
+	}
+	// Before the look at what is there, so that nothing comes in between.
+	events, err := uevent.Listen()
+	if err != nil {
+		return err
+	}
+	err = list.Present()
+	go list.Follow(ctx, events, func(err error) { log.Error("driver", "error", err) })
+	return err
 }
 
 // serve serves the channel that was chosen, for ever if that can be.

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/internal/log"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
 
 const (
@@ -112,7 +113,8 @@ func setup(c *cli.Context) error {
 		if err != nil {
 			return fmt.Errorf("--log: %w", err)
 		}
-		env.logsToFile, env.logFile, out = true, path, f
+		env.logsToFile, out = true, f
+		env.logTarget = container.LogTarget{File: path, Format: c.String("log-format")}
 	}
 	format := c.String("log-format")
 	if _, err := log.New(out, format, false); err != nil {

@@ -6,6 +6,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/config"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
@@ -19,7 +20,7 @@ type runtimeEnv struct {
 	configPath    string
 	systemdCgroup bool
 	logsToFile    bool
-	logFile       string
+	logTarget     container.LogTarget
 	// logger makes a logger to where the flags say.
 	logger func(debug bool) *slog.Logger
 }
@@ -59,6 +60,6 @@ func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
 // settings are those of the configuration, and of the flags.
 func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
 	s := c.Sandbox()
-	s.SystemdCgroup, s.LogFile = e.systemdCgroup, e.logFile
+	s.SystemdCgroup, s.Log = e.systemdCgroup, e.logTarget
 	return s
 }

@@ -41,6 +41,7 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		ns.Path = "" // a path names a namespace of the host
 		linux.Namespaces = append(linux.Namespaces, ns)
 	}
+	linux.Devices = guestDevices(spec)
 	guest.Linux = &linux
 
 	guest.Mounts = make([]specs.Mount, 0, len(spec.Mounts))

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else.
-# Usage: prerequisites.sh GROUP...   (build, image, run, test, kernel)
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, kernel)
 set -eu
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
@@ -24,6 +24,9 @@ packages() {
 		[ "$VERSION_ID" = 12 ] || echo virtiofsd
 		;;
 	test) echo bats shellcheck jq iproute2 procps busybox-static ;;
+	bench) echo runc crun ;;
+	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
+	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl ;;
 	kernel) echo gcc libc6-dev make binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac

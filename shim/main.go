@@ -37,6 +37,7 @@ type options struct {
 	title                  string
 	logFile, logFormat     string
 	debug                  bool
+	names, stage           string
 }
 
 func main() {
@@ -79,11 +80,20 @@ func run(args []string, signals <-chan os.Signal) int {
 		}
 		defer restore()
 	}
+	if o.names != "" {
+		return o.lendNames(logger)
+	}
 	if o.startFD >= 0 && !told(o.startFD) {
 		return notStarted
 	}
+	// Only now the guest has made the places where volumes lie.
+	agent, err := o.enterStage()
+	if err != nil {
+		logger.Error(err.Error())
+		return relay.Lost
+	}
 	r := &relay.Relay{
-		Agent: o.agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
+		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Log: logger,
 	}
 	code, err := r.Run(context.Background())
@@ -106,6 +116,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.logFile, "log", "", "`path` of the log file; no log without: standard error is the process's")
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log what is relayed, never its content")
+	f.StringVar(&o.stage, "stage", "", "`JSON`: what the container sees of the host's files, and this process then, too")
+	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -114,6 +126,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	if err := dial.Check(o.agent); err != nil {
 		return nil, fmt.Errorf("--agent: %w", err)
+	}
+	if o.names != "" {
+		return o, nil
 	}
 	if err := wire.ValidID(o.container); err != nil {
 		return nil, fmt.Errorf("--container: %w", err)

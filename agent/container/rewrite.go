@@ -98,6 +98,11 @@ func (g Guest) namespaces(spec *specs.Spec) {
 	if !has(specs.MountNamespace) {
 		out = append(out, specs.LinuxNamespace{Type: specs.MountNamespace})
 	}
+	// On cgroup v1, engines list none, as its view is limited by the mount. The
+	// guest has v2, where without one a container sees the groups of all.
+	if !has(specs.CgroupNamespace) {
+		out = append(out, specs.LinuxNamespace{Type: specs.CgroupNamespace})
+	}
 	spec.Linux.Namespaces = out
 	if !has(specs.UTSNamespace) {
 		spec.Hostname, spec.Domainname = "", ""

@@ -36,10 +36,10 @@ func TestRewriteNamespaces(t *testing.T) {
 		want   string
 	}{
 		{"all", list("pid", "network", "ipc", "uts", "mount", "cgroup"), "", "pid: ipc:/proc/1/ns/ipc uts:/proc/1/ns/uts mount: cgroup:"},
-		{"none but mounts are its own", nil, "", "mount:"},
-		{"shared pid", list("pid", "mount"), "/proc/9/ns/pid", "pid:/proc/9/ns/pid mount:"},
-		{"shared pid, unasked", list("mount"), "/proc/9/ns/pid", "mount: pid:/proc/9/ns/pid"},
-		{"own user", list("user", "ipc", "uts", "mount"), "", "user: ipc: uts: mount:"},
+		{"none but mounts and cgroups are its own", nil, "", "mount: cgroup:"},
+		{"shared pid", list("pid", "mount"), "/proc/9/ns/pid", "pid:/proc/9/ns/pid mount: cgroup:"},
+		{"shared pid, unasked", list("mount"), "/proc/9/ns/pid", "mount: pid:/proc/9/ns/pid cgroup:"},
+		{"own user", list("user", "ipc", "uts", "mount"), "", "user: ipc: uts: mount: cgroup:"},
 	} {
 		spec := plain()
 		spec.Linux.Namespaces = c.have

@@ -90,6 +90,10 @@ func TestInterfaceRoutesNeighbours(t *testing.T) {
 	if slices.Contains(list[i].Addresses, "10.1.2.3/24") || !slices.Contains(list[i].Addresses, "10.1.2.4/24") {
 		t.Errorf("addresses %v", list[i].Addresses)
 	}
+	stats, err := Stats()
+	if err != nil || !slices.ContainsFunc(stats, func(s *agentpb.InterfaceStats) bool { return s.Name == "eth0" }) {
+		t.Errorf("stats %v, %v", stats, err)
+	}
 	if err := RemoveInterface("eth0"); err != nil {
 		t.Error(err)
 	}

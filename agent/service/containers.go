@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/network"
 	"github.com/kata-go/kata-runtime/agent/process"
 	"github.com/kata-go/kata-runtime/internal/undo"
 )
@@ -149,7 +150,13 @@ func (s *Server) StatsContainer(_ context.Context, req *agentpb.ContainerRequest
 	if err != nil {
 		return nil, err
 	}
-	return c.Stats()
+	reply, err := c.Stats()
+	if err != nil {
+		return nil, err
+	}
+	// All containers of the guest use its interfaces.
+	reply.Network, err = network.Stats()
+	return reply, err
 }
 
 // ended is told of each process's end.

@@ -52,6 +52,61 @@ func Until(ctx context.Context, subsystem string, ready func() (bool, error)) er
 	}
 }
 
+// Events are the kernel's announcements from Listen on.
+type Events struct{ file *os.File }
+
+// ErrLost says that announcements were dropped: what is there has to be looked
+// up again.
+var ErrLost = errors.New("device announcements were lost")
+
+// Listen opens the announcements.
+func Listen() (*Events, error) {
+	file, err := listen()
+	if err != nil {
+		return nil, err
+	}
+	return &Events{file}, nil
+}
+
+// Close ends listening.
+func (e *Events) Close() error { return e.file.Close() }
+
+// Added answers the kind (modalias) of the next device that is added and has
+// one. It closes the announcements when ctx ends, and answers ctx's error.
+func (e *Events) Added(ctx context.Context) (string, error) {
+	stop := context.AfterFunc(ctx, func() { e.file.Close() })
+	defer stop()
+	buf := make([]byte, 8<<10)
+	for {
+		n, err := e.file.Read(buf)
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case errors.Is(err, unix.ENOBUFS):
+			return "", ErrLost
+		case err != nil:
+			return "", fmt.Errorf("read device announcements: %w", err)
+		}
+		if kind := added(buf[:n]); kind != "" {
+			return kind, nil
+		}
+	}
+}
+
+// added answers the kind of the device that an announcement is about: words
+// "KEY=VALUE", each with a zero byte behind it, after one "add@PATH".
+func added(announcement []byte) string {
+	if !bytes.HasPrefix(announcement, []byte("add@")) {
+		return ""
+	}
+	for word := range bytes.SplitSeq(announcement, []byte{0}) {
+		if kind, ok := bytes.CutPrefix(word, []byte("MODALIAS=")); ok {
+			return string(kind)
+		}
+	}
+	return ""
+}
+
 // listen opens the kernel's announcements (netlink(7), NETLINK_KOBJECT_UEVENT,
 // group 1).
 func listen() (*os.File, error) {

@@ -22,36 +22,41 @@ type Handle struct {
 
 // Of answers the handle of a running process.
 func Of(pid int) (Handle, error) {
-	_, start, err := stat(pid)
+	start, err := stat(pid)
 	if err != nil {
 		return Handle{}, fmt.Errorf("process %d: %w", pid, err)
 	}
 	return Handle{PID: pid, StartTime: start}, nil
 }
 
-// stat reads state and start time (proc(5), /proc/pid/stat). The command name
+// stat reads the start time (proc(5), /proc/pid/stat). The command name
 // in it may hold blanks and brackets, so counting starts behind the last one.
-func stat(pid int) (state byte, start uint64, err error) {
+func stat(pid int) (start uint64, err error) {
 	if pid <= 0 {
-		return 0, 0, os.ErrNotExist
+		return 0, os.ErrNotExist
 	}
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, 0, err
+		return 0, err
 	}
 	end := bytes.LastIndexByte(data, ')')
 	fields := bytes.Fields(data[end+1:])
 	if end < 0 || len(fields) < 20 {
-		return 0, 0, fmt.Errorf("unexpected content %q", data)
+		return 0, fmt.Errorf("unexpected content %q", data)
 	}
-	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
-	return fields[0][0], start, err
+	return strconv.ParseUint(string(fields[19]), 10, 64)
 }
 
-// Alive tells whether the process still runs; a zombie does not.
+// Alive tells whether the process still runs; a zombie does not. A process
+// whose first thread has ended shows as a zombie while its other threads still
+// hold its memory and files (QEMU, killed): that one is alive.
 func (h Handle) Alive() bool {
-	state, start, err := stat(h.PID)
-	return err == nil && start == h.StartTime && state != 'Z' && state != 'X'
+	fd, err := h.open()
+	if err != nil {
+		return false
+	}
+	unix.Close(fd)
+	return true
 }
 
 // ErrGone is the answer about a process that has ended.
@@ -70,11 +75,23 @@ func (h Handle) open() (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("process %d: pidfd_open: %w", h.PID, err)
 	}
-	if !h.Alive() {
+	if start, err := stat(h.PID); err != nil || start != h.StartTime || ended(fd) {
 		unix.Close(fd)
 		return -1, ErrGone
 	}
 	return fd, nil
+}
+
+// ended asks the pidfd, which becomes readable when all threads have ended
+// (pidfd_open(2)), whether or not anybody has waited for the process.
+func ended(fd int) bool {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return err == nil && n > 0
+		}
+	}
 }
 
 // Signal sends a signal; ErrGone if the process has ended.

@@ -77,19 +77,30 @@ func TestOfNoProcess(t *testing.T) {
 	}
 }
 
-func TestWithWorkingDir(t *testing.T) {
+func TestMarked(t *testing.T) {
 	dir := t.TempDir()
-	cmd := exec.Command("sleep", "1000")
-	cmd.Dir = dir
+	// The child of a marked process is found, too, and no other folder's.
+	cmd := exec.Command("sh", "-c", "cd /; sleep 1000 & echo; wait")
+	cmd.Env = []string{Mark(dir)}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	found, err := WithWorkingDir(dir)
-	if err != nil || len(found) != 1 || found[0].PID != cmd.Process.Pid {
-		t.Errorf("found %v, %v, want pid %d", found, err, cmd.Process.Pid)
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
 	}
-	if found, err := WithWorkingDir(dir + "/gone"); err != nil || found != nil {
-		t.Errorf("found %v, %v in a folder that is gone", found, err)
+	found, err := Marked(dir)
+	if err != nil || len(found) != 2 {
+		t.Errorf("found %v, %v, want the shell and its child", found, err)
+	}
+	for _, h := range found {
+		h.Signal(unix.SIGKILL)
+	}
+	cmd.Wait()
+	if found, err := Marked(dir + "2"); err != nil || found != nil {
+		t.Errorf("found %v, %v of another folder", found, err)
 	}
 }

@@ -14,27 +14,48 @@ import (
 )
 
 // Files that tell the guest what to load: the agent, at boot, one absolute
-// path a line in order; and modprobe, when the kernel asks for it.
+// path a line in order; the agent again, for each device that there is or that
+// gets plugged in; and modprobe, when the kernel asks for it.
 const (
 	ModuleList = "etc/kata-agent/modules"
+	DeviceList = "etc/kata-agent/modules.devices"
 	AliasList  = "etc/kata-agent/modules.alias"
 )
 
+// Loader is the modprobe binary. It does not lie where the kernel looks by
+// itself: until the agent names it to the kernel, nobody starts it. A booting
+// kernel asks for dozens of names that are not there (variants of algorithms).
+const Loader = "usr/libexec/kata-modprobe"
+
 // Wanted modules of a stock kernel at boot, in the order in which the guest
-// needs them: first what the channel to the agent is made of, then the share,
-// the network and what a container's root lies on, then what may be plugged
-// in later.
-var Wanted = []string{
-	"virtio_pci", "virtio_mmio", "virtio_console", "vmw_vsock_virtio_transport",
-	"9pnet_virtio", "9p", "virtiofs",
-	"virtio_net", "overlay", "virtio_blk", "virtio_rng",
-	"virtio_scsi", "sd_mod",
+// needs them: first what the channel to the agent is made of, then what the
+// first container cannot do without.
+var Wanted = []string{"virtio_pci", "virtio_mmio", "virtio_console", "overlay"}
+
+// Drivers are modules that are loaded when their device is there: loading is
+// slow, and a guest has few of these devices.
+var Drivers = []Driver{
+	{Module: "vmw_vsock_virtio_transport"},
+	{Module: "9pnet_virtio", With: []string{"9p"}},
+	{Module: "virtiofs"},
+	{Module: "virtio_net"},
+	{Module: "virtio_blk"},
+	{Module: "virtio_scsi"},
+	{Module: "sd_mod"},
+	{Module: "virtio_rng"},
+}
+
+// Driver is a module that says which devices it is for.
+type Driver struct {
+	Module string
+	// With are modules without a device that are of no use without this one.
+	With []string
 }
 
 // OnDemand are patterns of modules that the kernel itself asks for when
 // something in a container needs them. A kernel need not have all of them.
 var OnDemand = []string{
-	"ext4", "xfs", "erofs", "squashfs", "loop", "autofs4", "binfmt_misc",
+	"9p", "virtiofs", "overlay", "ext4", "crc32c_generic", "xfs", "erofs", "squashfs", "loop", "autofs4", "binfmt_misc",
 	"veth", "bridge", "br_netfilter", "macvlan", "macvtap", "ipvlan", "tun", "tap", "dummy", "vxlan", "8021q",
 	"sch_htb", "sch_tbf", "sch_fq", "sch_fq_codel", "sch_netem", "sch_ingress", "cls_u32", "cls_bpf", "act_mirred", "act_police",
 	"tcp_bbr", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag", "inet_diag",
@@ -44,7 +65,8 @@ var OnDemand = []string{
 }
 
 // AddModules puts modules, their lists and the modprobe binary into the tree;
-// it answers the names of those that are loaded at boot, in order.
+// it answers the names of those that are loaded at boot, in order, and of the
+// drivers.
 func AddModules(t *tree.Tree, x *kmod.Index, kernelRelease string, modprobe []byte) ([]string, error) {
 	boot, err := x.Order(Wanted)
 	if err != nil {
@@ -58,6 +80,13 @@ func AddModules(t *tree.Tree, x *kmod.Index, kernelRelease string, modprobe []by
 	for _, name := range boot {
 		fmt.Fprintln(&list, a.paths[name])
 	}
+	drivers, names, err := a.drivers()
+	if err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", kernelRelease, err)
+	}
+	if err := t.Add(tree.Entry{Path: DeviceList, Perm: 0o644, Data: []byte(drivers)}); err != nil {
+		return nil, err
+	}
 	aliases, err := a.demand()
 	if err != nil {
 		return nil, err
@@ -65,10 +94,10 @@ func AddModules(t *tree.Tree, x *kmod.Index, kernelRelease string, modprobe []by
 	if err := t.Add(tree.Entry{Path: AliasList, Perm: 0o644, Data: []byte(aliases)}); err != nil {
 		return nil, err
 	}
-	if err := t.Add(tree.Entry{Path: "sbin/modprobe", Perm: 0o755, Data: modprobe}); err != nil {
+	if err := t.Add(tree.Entry{Path: Loader, Perm: 0o755, Data: modprobe}); err != nil {
 		return nil, err
 	}
-	return boot, AddList(t, list.String())
+	return append(boot, names...), AddList(t, list.String())
 }
 
 // AddList puts the list of modules into the tree; an empty one says that
@@ -96,6 +125,9 @@ func (a adder) add(names []string, compress bool) error {
 		if err != nil {
 			return err
 		}
+		if data, err = kmod.Strip(data); err != nil {
+			return fmt.Errorf("module %s: %w", name, err)
+		}
 		file := path.Join("lib/modules", a.release, a.index.Path(name))
 		if compress {
 			file += ".gz"
@@ -122,6 +154,46 @@ func deflate(data []byte) ([]byte, error) {
 	return out.Bytes(), err
 }
 
+// drivers adds the modules of Drivers and answers the list by which they are
+// found, a line for each kind of device, and the names of those that are new.
+func (a adder) drivers() (list string, names []string, err error) {
+	var lines strings.Builder
+	for _, d := range Drivers {
+		order, err := a.index.Order(append([]string{d.Module}, d.With...))
+		if err != nil {
+			return "", nil, err
+		}
+		for _, name := range order {
+			if a.paths[name] == "" {
+				names = append(names, name)
+			}
+		}
+		if err := a.add(order, false); err != nil {
+			return "", nil, err
+		}
+		info, err := a.index.Info(d.Module)
+		if err != nil {
+			return "", nil, err
+		}
+		for _, alias := range info.Aliases {
+			// Names of kinds of devices have the bus before a colon.
+			if strings.Contains(alias, ":") {
+				fmt.Fprintln(&lines, alias, strings.Join(a.files(order), " "))
+			}
+		}
+	}
+	return lines.String(), names, nil
+}
+
+// files answers the paths in the guest of modules that are in the tree.
+func (a adder) files(names []string) []string {
+	var files []string
+	for _, name := range names {
+		files = append(files, a.paths[name])
+	}
+	return files
+}
+
 // demand adds the modules of OnDemand and answers the list by which they are
 // found, sorted: a line for each alias and one for the module's own name.
 func (a adder) demand() (string, error) {
@@ -138,10 +210,7 @@ func (a adder) demand() (string, error) {
 		if err != nil {
 			return "", err
 		}
-		var files []string
-		for _, need := range order {
-			files = append(files, a.paths[need])
-		}
+		files := a.files(order)
 		for _, alias := range append(info.Aliases, name) {
 			// The lists separate words by blanks.
 			if !strings.ContainsAny(alias, " \t") {

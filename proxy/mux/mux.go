@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/yamux"
@@ -107,14 +108,26 @@ type firstError struct {
 
 func (f *firstError) Read(p []byte) (int, error) {
 	n, err := f.ReadWriteCloser.Read(p)
-	if err != nil {
-		f.mu.Lock()
-		if f.err == nil {
-			f.err = err
-		}
-		f.mu.Unlock()
-	}
+	f.note(err)
 	return n, err
+}
+
+// Write may be the first to learn that the other end was closed.
+func (f *firstError) Write(p []byte) (int, error) {
+	n, err := f.ReadWriteCloser.Write(p)
+	f.note(err)
+	return n, err
+}
+
+func (f *firstError) note(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.err == nil {
+		f.err = err
+	}
 }
 
 // explain answers nil if the VM's end was closed, else what went wrong. The
@@ -123,7 +136,7 @@ func (f *firstError) explain() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case errors.Is(f.err, io.EOF), errors.Is(f.err, errReset):
+	case errors.Is(f.err, io.EOF), errors.Is(f.err, errReset), errors.Is(f.err, syscall.EPIPE):
 		return nil
 	case f.err == nil, errors.Is(f.err, net.ErrClosed):
 		// It could still be read: the session ended it.

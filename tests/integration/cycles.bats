@@ -9,7 +9,7 @@ load lib
 	local i used
 	used=$(run_use)
 	for i in $(seq 50); do
-		run -5 kata run --bundle "$TMP/bundle" c1
+		run -5 kata run --bundle "$TMP/bundle" "$C1"
 		[ "$(leftovers)" = "$BEFORE" ] || { echo "after $i runs:"; diff <(echo "$BEFORE") <(leftovers); return 1; }
 	done
 	[ "$(run_use)" -le "$used" ]

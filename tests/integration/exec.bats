@@ -6,56 +6,56 @@ load lib
 
 start_sleeper() {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 }
 
 @test "exec: output, arguments, exit code" {
 	start_sleeper
-	run -0 kata exec c1 sh -c 'echo out; echo err >&2'
+	run -0 kata exec "$C1" sh -c 'echo out; echo err >&2'
 	[[ $output == *out* && $output == *err* ]]
-	run -7 kata exec c1 sh -c 'exit 7'
-	run -0 --separate-stderr kata exec --cwd /tmp --env FOO=bar --user 12:34 c1 sh -c 'pwd; echo $FOO; id -u; id -g'
+	run -7 kata exec "$C1" sh -c 'exit 7'
+	run -0 --separate-stderr kata exec --cwd /tmp --env FOO=bar --user 12:34 "$C1" sh -c 'pwd; echo $FOO; id -u; id -g'
 	[ "$output" = "$(printf '/tmp\nbar\n12\n34')" ]
 }
 
 @test "exec of a command that is not there" {
 	start_sleeper
-	run -255 kata exec c1 no-such-command
+	run -255 kata exec "$C1" no-such-command
 	[[ $output == *"executable file not found in \$PATH"* ]]
-	kata exec c1 true
+	kata exec "$C1" true
 }
 
 @test "exec: standard input, byte for byte" {
 	start_sleeper
 	head -c 20000000 /dev/urandom >"$TMP/data"
-	kata exec c1 cat <"$TMP/data" >"$TMP/copy"
+	kata exec "$C1" cat <"$TMP/data" >"$TMP/copy"
 	cmp "$TMP/data" "$TMP/copy"
 }
 
 @test "exec with a terminal of its own size" {
 	start_sleeper
-	run -0 script -qec "stty rows 33 cols 77; '$KATA_RUNTIME' --root '$ROOT' exec --tty c1 sh -c 'tty; stty size'" /dev/null
+	run -0 script -qec "stty rows 33 cols 77; '$KATA_RUNTIME' --root '$ROOT' exec --tty $C1 sh -c 'tty; stty size'" /dev/null
 	[[ $output == *"/dev/pts/"* ]]
 	[[ $output == *"33 77"* ]]
 }
 
 @test "exec --detach and its pid file" {
 	start_sleeper
-	kata exec --detach --pid-file "$TMP/pid" c1 sh -c 'exec sleep 500' </dev/null >"$TMP/o" 2>&1
+	kata exec --detach --pid-file "$TMP/pid" "$C1" sh -c 'exec sleep 500' </dev/null >"$TMP/o" 2>&1
 	[ -d "/proc/$(cat "$TMP/pid")" ]
-	[ "$(kata ps -f json c1 | jq length)" = 2 ]
+	[ "$(kata ps -f json "$C1" | jq length)" = 2 ]
 	kill -TERM "$(cat "$TMP/pid")"
 	timeout "$DEADLINE" tail --pid="$(cat "$TMP/pid")" -f /dev/null
-	[ "$(status c1)" = running ]
+	[ "$(status "$C1")" = running ]
 }
 
 @test "exec with a process document" {
 	start_sleeper
 	jq '.process | .args = ["sh", "-c", "echo from document; exit 3"]' "$TMP/bundle/config.json" >"$TMP/process.json"
-	run -3 kata exec --process "$TMP/process.json" c1
+	run -3 kata exec --process "$TMP/process.json" "$C1"
 	[ "$output" = "from document" ]
 	echo '{' >"$TMP/process.json"
-	run -255 kata exec --process "$TMP/process.json" c1
+	run -255 kata exec --process "$TMP/process.json" "$C1"
 	[[ $output == *"process.json: invalid JSON at line"* ]]
 }
 
@@ -63,7 +63,7 @@ start_sleeper() {
 	start_sleeper
 	local i pids=()
 	for i in $(seq 10); do
-		kata exec c1 sh -c "echo $i; exit $i" >"$TMP/out$i" 3>&- &
+		kata exec "$C1" sh -c "echo $i; exit $i" >"$TMP/out$i" 3>&- &
 		pids+=($!)
 	done
 	for i in $(seq 10); do
@@ -77,10 +77,10 @@ start_sleeper() {
 @test "a flood of output does not hold up another process" {
 	start_sleeper
 	mkfifo "$TMP/fifo"
-	kata exec c1 yes >"$TMP/fifo" 3>&- &
+	kata exec "$C1" yes >"$TMP/fifo" 3>&- &
 	local flood=$!
 	exec 5<"$TMP/fifo" # nobody reads it
-	run -0 kata exec c1 echo still here
+	run -0 kata exec "$C1" echo still here
 	[ "$output" = "still here" ]
 	exec 5<&-
 	wait "$flood" || true

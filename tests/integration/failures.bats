@@ -20,21 +20,21 @@ fails() {
 
 @test "a bundle without config.json" {
 	rm "$TMP/bundle/config.json"
-	fails "config.json not found" create --bundle "$TMP/bundle" c1
+	fails "config.json not found" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a bundle that is not there" {
-	fails "$TMP/nothing" create --bundle "$TMP/nothing" c1
+	fails "$TMP/nothing" create --bundle "$TMP/nothing" "$C1"
 }
 
 @test "invalid JSON" {
 	echo '{ "process": ' >"$TMP/bundle/config.json"
-	fails "invalid JSON at line" create --bundle "$TMP/bundle" c1
+	fails "invalid JSON at line" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a root file system that is missing" {
 	rm -r "$TMP/bundle/rootfs"
-	fails "invalid rootfs" create --bundle "$TMP/bundle" c1
+	fails "invalid rootfs" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "ids: empty, with a slash, dots, a blank" {
@@ -46,10 +46,10 @@ fails() {
 
 @test "an id that is taken" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
-	run -1 kata create --bundle "$TMP/bundle" c1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	run -1 kata create --bundle "$TMP/bundle" "$C1"
 	[[ $output == *"already exists"* ]]
-	[ "$(status c1)" = running ]
+	[ "$(status "$C1")" = running ]
 }
 
 @test "a wrong number of arguments" {
@@ -59,70 +59,70 @@ fails() {
 
 @test "the host's network" {
 	edit "$TMP/bundle" '.linux.namespaces |= map(select(.type != "network"))'
-	fails "host's network" create --bundle "$TMP/bundle" c1
+	fails "host's network" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a terminal without a console socket" {
 	edit "$TMP/bundle" '.process.terminal = true'
-	fails "console socket" create --bundle "$TMP/bundle" c1
+	fails "console socket" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a console socket that nobody listens on" {
 	edit "$TMP/bundle" '.process.terminal = true'
-	fails "console socket" create --bundle "$TMP/bundle" --console-socket "$TMP/nobody.sock" c1
+	fails "console socket" create --bundle "$TMP/bundle" --console-socket "$TMP/nobody.sock" "$C1"
 }
 
 @test "a pid file in a folder that is not there" {
-	fails "pid file" create --bundle "$TMP/bundle" --pid-file "$TMP/no/where" c1
+	fails "pid file" create --bundle "$TMP/bundle" --pid-file "$TMP/no/where" "$C1"
 }
 
 @test "a command that does not exist" {
 	command_is "$TMP/bundle" no-such-command
-	fails "executable file not found in \$PATH" create --bundle "$TMP/bundle" c1
+	fails "executable file not found in \$PATH" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a command that may not be executed" {
 	touch "$TMP/bundle/rootfs/data"
 	command_is "$TMP/bundle" /data
-	fails "permission denied" create --bundle "$TMP/bundle" c1
+	fails "permission denied" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a missing kernel" {
 	configured kernel '"/no/such/kernel"'
-	fails "/no/such/kernel" create --bundle "$TMP/bundle" c1
+	fails "/no/such/kernel" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a missing initrd" {
 	configured initrd '"/no/such/initrd"'
-	fails "/no/such/initrd" create --bundle "$TMP/bundle" c1
+	fails "/no/such/initrd" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "an unknown key names file, line and the nearest key" {
 	cp "$KATA_CONF_FILE" "$TMP/config.toml"
 	printf '\n[hypervisor.qemu2]\n' >>"$TMP/config.toml"
-	KATA_CONF_FILE=$TMP/config.toml fails "$TMP/config.toml:" create --bundle "$TMP/bundle" c1
+	KATA_CONF_FILE=$TMP/config.toml fails "$TMP/config.toml:" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "QEMU that dies at once" {
 	printf '#!/bin/sh\necho no luck today >&2\nexit 1\n' >"$TMP/qemu"
 	chmod +x "$TMP/qemu"
 	configured path "\"$TMP/qemu\""
-	fails "no luck today" create --bundle "$TMP/bundle" c1
+	fails "no luck today" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a guest that never answers: deadline, and the end of its console" {
-	configured boot_timeout 3
+	configured boot_timeout 20
 	configured kernel_params '"rdinit=/bin/nothing init=/bin/nothing panic=0"'
-	fails "console" create --bundle "$TMP/bundle" c1
+	fails "console" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "hooks that fail, hang, or are missing" {
 	edit "$TMP/bundle" '.hooks.prestart = [{path: "/bin/sh", args: ["sh", "-c", "echo bad hook >&2; exit 3"]}]'
-	fails "bad hook" create --bundle "$TMP/bundle" c1
+	fails "bad hook" create --bundle "$TMP/bundle" "$C1"
 	edit "$TMP/bundle" '.hooks.prestart = [{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1}]'
-	fails "timeout of 1 s" create --bundle "$TMP/bundle" c1
+	fails "timeout of 1 s" create --bundle "$TMP/bundle" "$C1"
 	edit "$TMP/bundle" '.hooks.prestart = [{path: "/no/such/hook"}]'
-	fails "/no/such/hook" create --bundle "$TMP/bundle" c1
+	fails "/no/such/hook" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a full disk" {
@@ -130,62 +130,62 @@ fails() {
 	mount -t tmpfs -o size=8k tmpfs "$TMP/small"
 	# Nearly all of it is used: the state does not fit.
 	head -c 8192 /dev/zero >"$TMP/small/fill" || true
-	run -1 timeout "$DEADLINE" "$KATA_RUNTIME" --root "$TMP/small/root" create --bundle "$TMP/bundle" c1
+	run -1 timeout "$DEADLINE" "$KATA_RUNTIME" --root "$TMP/small/root" create --bundle "$TMP/bundle" "$C1"
 	[[ $output == *"no space left on device"* ]]
 	umount "$TMP/small"
 }
 
 @test "no permission" {
 	chmod 755 "$TMP"
-	run -1 setpriv --reuid 65534 --regid 65534 --clear-groups "$KATA_RUNTIME" --root "$TMP/root" create --bundle "$TMP/bundle" c1
+	run -1 setpriv --reuid 65534 --regid 65534 --clear-groups "$KATA_RUNTIME" --root "$TMP/root" create --bundle "$TMP/bundle" "$C1"
 	[[ $output == *"permission denied"* ]]
 }
 
 @test "the VM is killed: state says stopped, kill and delete work" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
-	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/c1/state.json")"
-	wait_stopped c1
-	kata kill --all c1 KILL
-	kata delete c1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$C1/state.json")"
+	wait_stopped "$C1"
+	kata kill --all "$C1" KILL
+	kata delete "$C1"
 }
 
 @test "the shim is killed: the container counts as stopped and goes" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
-	kill -9 "$(kata state c1 | jq .pid)"
-	wait_stopped c1
-	kata delete c1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kill -9 "$(kata state "$C1" | jq .pid)"
+	wait_stopped "$C1"
+	kata delete "$C1"
 }
 
 @test "create is killed with SIGKILL at many points: delete --force cleans up" {
 	local i
 	for i in 1 2 3 4 5 6 7 8; do
-		"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+		"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 		local pid=$!
 		# The point is chosen by what has appeared, not by time.
 		case $i in
-		1) await test -L "$ROOT/containers/c1" ;;
-		2) await test -e "$ROOT/sandboxes/c1/state.json" ;;
-		3) await test -e "$ROOT/sandboxes/c1/netns" ;;
-		4) await test -d "$ROOT/sandboxes/c1/shared" ;;
-		5) await test -S "$ROOT/sandboxes/c1/qmp.sock" ;;
-		6) await test -e "$ROOT/sandboxes/c1/qemu.log" ;;
-		7) await test -e "$ROOT/sandboxes/c1/console.log" ;;
-		8) await test -d "$ROOT/sandboxes/c1/shared/c1" ;;
+		1) await test -L "$ROOT/containers/$C1" ;;
+		2) await test -e "$ROOT/sandboxes/$C1/state.json" ;;
+		3) await test -e "$ROOT/sandboxes/$C1/netns" ;;
+		4) await test -d "$ROOT/sandboxes/$C1/shared" ;;
+		5) await test -S "$ROOT/sandboxes/$C1/qmp.sock" ;;
+		6) await test -e "$ROOT/sandboxes/$C1/qemu.log" ;;
+		7) await test -e "$ROOT/sandboxes/$C1/console.log" ;;
+		8) await test -d "$ROOT/sandboxes/$C1/shared/$C1" ;;
 		esac
 		kill -9 "$pid"
 		wait "$pid" 2>/dev/null || true
-		kata delete --force c1
+		kata delete --force "$C1"
 		[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ]
 		[ "$(leftovers)" = "$BEFORE" ]
 	done
 }
 
 @test "create is interrupted with SIGTERM: it takes back what it did" {
-	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 	local pid=$!
-	await test -S "$ROOT/sandboxes/c1/qmp.sock"
+	await test -S "$ROOT/sandboxes/$C1/qmp.sock"
 	kill -TERM "$pid"
 	local code=0
 	wait "$pid" || code=$?

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2012,SC2009
+# shellcheck shell=bash disable=SC2012,SC2009,SC2034
 # What every integration test uses. KATA_RUNTIME is the binary under test,
 # KATA_CONF_FILE its configuration (make integration sets both).
 
@@ -10,6 +10,9 @@ DEADLINE=120
 setup() {
 	TMP=$(mktemp -d "${BATS_TMPDIR:-/tmp}/kata-it.XXXXXX")
 	ROOT=$TMP/root
+	# Cgroups are the machine's: other runs may be at work on it.
+	C1=it1-$$-$BATS_SUITE_TEST_NUMBER
+	C2=it2-$$-$BATS_SUITE_TEST_NUMBER
 	make_bundle "$TMP/bundle"
 	BEFORE=$(leftovers)
 }
@@ -99,8 +102,7 @@ leftovers() {
 	done
 	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
-	ls /run/netns 2>/dev/null | sed 's/^/netns /'
-	ip -o link | cut -d: -f2 | sed 's/^/link /'
-	find /sys/fs/cgroup -type d -path '*/kata/c[0-9]*' | sort | sed 's/^/cgroup /'
+	ip -o link | cut -d: -f2 | grep -E 'kata[0-9]|tap[0-9]' | sed 's/^/link /'
+	find /sys/fs/cgroup -type d -path "*/kata/it[12]-$$-*" | sort | sed 's/^/cgroup /'
 	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
 }

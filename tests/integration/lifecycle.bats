@@ -6,7 +6,7 @@ load lib
 
 @test "run prints from a guest kernel that is not the host's" {
 	command_is "$TMP/bundle" uname -rv
-	run -0 kata run --bundle "$TMP/bundle" c1
+	run -0 kata run --bundle "$TMP/bundle" "$C1"
 	[ -n "$output" ]
 	[ "$output" != "$(uname -rv)" ]
 }
@@ -15,18 +15,18 @@ load lib
 	local code
 	for code in 0 1 42 255; do
 		command_is "$TMP/bundle" sh -c "exit $code"
-		run "-$code" kata run --bundle "$TMP/bundle" c1
+		run "-$code" kata run --bundle "$TMP/bundle" "$C1"
 	done
 }
 
 @test "a process that a signal ends answers 128 + n" {
 	# Not the init itself: no signal from its own pid namespace ends that.
 	command_is "$TMP/bundle" sleep 1000
-	kata run --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1 3>&- &
+	kata run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 	local run=$!
-	await is_status c1 running
-	run -143 kata exec c1 sh -c 'kill -TERM $$'
-	kata kill c1 KILL
+	await is_status "$C1" running
+	run -143 kata exec "$C1" sh -c 'kill -TERM $$'
+	kata kill "$C1" KILL
 	local code=0
 	wait "$run" || code=$?
 	[ "$code" = 137 ]
@@ -34,44 +34,44 @@ load lib
 
 @test "create, state, start, kill, delete" {
 	command_is "$TMP/bundle" sleep 1000
-	kata create --bundle "$TMP/bundle" --pid-file "$TMP/pid" c1 </dev/null >"$TMP/out" 2>&1
-	[ "$(status c1)" = created ]
-	[ "$(cat "$TMP/pid")" = "$(kata state c1 | jq .pid)" ]
+	kata create --bundle "$TMP/bundle" --pid-file "$TMP/pid" "$C1" </dev/null >"$TMP/out" 2>&1
+	[ "$(status "$C1")" = created ]
+	[ "$(cat "$TMP/pid")" = "$(kata state "$C1" | jq .pid)" ]
 	[ -d "/proc/$(cat "$TMP/pid")" ]
-	run -1 kata delete c1
+	run -1 kata delete "$C1"
 	[[ $output == *"not stopped: created"* ]]
-	kata start c1
-	[ "$(status c1)" = running ]
-	run -1 kata start c1
+	kata start "$C1"
+	[ "$(status "$C1")" = running ]
+	run -1 kata start "$C1"
 	[[ $output == *"cannot start a container in the state running"* ]]
-	kata kill c1 TERM
-	kata kill c1 KILL
-	wait_stopped c1
-	run -1 kata kill c1 KILL
+	kata kill "$C1" TERM
+	kata kill "$C1" KILL
+	wait_stopped "$C1"
+	run -1 kata kill "$C1" KILL
 	[[ $output == *"container not running"* ]]
-	kata delete c1
-	run -1 kata state c1
+	kata delete "$C1"
+	run -1 kata state "$C1"
 	[[ $output == *"container does not exist"* ]]
 }
 
 @test "delete --force of a running container, of a gone one, twice" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
-	[ "$(status c1)" = running ]
-	kata delete --force c1
-	kata delete --force c1
-	run -1 kata delete c1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	[ "$(status "$C1")" = running ]
+	kata delete --force "$C1"
+	kata delete --force "$C1"
+	run -1 kata delete "$C1"
 }
 
 @test "signals reach the process and a trap runs" {
 	command_is "$TMP/bundle" sh -c 'trap "echo got; exit 9" USR1; echo ready; while :; do sleep 1; done'
 	mkfifo "$TMP/fifo"
-	kata run --bundle "$TMP/bundle" c1 >"$TMP/fifo" 3>&- &
+	kata run --bundle "$TMP/bundle" "$C1" >"$TMP/fifo" 3>&- &
 	local run=$!
 	exec 4<"$TMP/fifo"
 	read -r line <&4
 	[ "$line" = ready ]
-	kata kill c1 USR1
+	kata kill "$C1" USR1
 	read -r line <&4
 	[ "$line" = got ]
 	local code=0
@@ -82,38 +82,38 @@ load lib
 
 @test "list and ps" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 	run -0 kata list
 	[[ ${lines[0]} == ID*PID*STATUS*BUNDLE*CREATED*OWNER ]]
-	[[ ${lines[1]} == c1*running*root* ]]
-	[ "$(kata list -q)" = c1 ]
-	[ "$(kata list -f json | jq -r '.[0].id')" = c1 ]
-	[ "$(kata ps -f json c1 | jq '.[0]')" = "$(kata state c1 | jq .pid)" ]
-	run -0 kata ps c1
+	[[ ${lines[1]} == "$C1"*running*root* ]]
+	[ "$(kata list -q)" = "$C1" ]
+	[ "$(kata list -f json | jq -r '.[0].id')" = "$C1" ]
+	[ "$(kata ps -f json "$C1" | jq '.[0]')" = "$(kata state "$C1" | jq .pid)" ]
+	run -0 kata ps "$C1"
 	[[ $output == *"sleep 1000"* ]]
 }
 
 @test "pause and resume" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
-	kata pause c1
-	[ "$(status c1)" = paused ]
-	run -255 kata exec c1 true
-	kata resume c1
-	[ "$(status c1)" = running ]
-	kata exec c1 true
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kata pause "$C1"
+	[ "$(status "$C1")" = paused ]
+	run -255 kata exec "$C1" true
+	kata resume "$C1"
+	[ "$(status "$C1")" = running ]
+	kata exec "$C1" true
 }
 
 @test "two sandboxes at the same time do not see each other" {
 	make_bundle "$TMP/other"
 	command_is "$TMP/bundle" sleep 1000
 	command_is "$TMP/other" sleep 1000
-	kata run -d --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out1" 2>&1 3>&- &
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out1" 2>&1 3>&- &
 	local one=$!
-	kata run -d --bundle "$TMP/other" c2 </dev/null >"$TMP/out2" 2>&1 3>&-
+	kata run -d --bundle "$TMP/other" "$C2" </dev/null >"$TMP/out2" 2>&1 3>&-
 	wait "$one"
-	kata exec c1 touch /only-in-c1
-	run -1 kata exec c2 ls /only-in-c1
-	kata delete --force c1
-	[ "$(status c2)" = running ]
+	kata exec "$C1" touch /only-in-c1
+	run -1 kata exec "$C2" ls /only-in-c1
+	kata delete --force "$C1"
+	[ "$(status "$C2")" = running ]
 }

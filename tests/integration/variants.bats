@@ -10,7 +10,7 @@ works() {
 	echo from-host >"$TMP/volume/in"
 	edit "$TMP/bundle" ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"$TMP/volume\", options: [\"rbind\", \"rw\"]}]"
 	command_is "$TMP/bundle" sh -c 'cat /vol/in; echo from-guest >/vol/out; echo x >/written; uname -r'
-	run -0 kata run --bundle "$TMP/bundle" c1
+	run -0 kata run --bundle "$TMP/bundle" "$C1"
 	[ "${lines[0]}" = from-host ]
 	[ "${lines[1]}" != "$(uname -r)" ]
 	[ "$(cat "$TMP/volume/out")" = from-guest ]
@@ -60,7 +60,7 @@ works() {
 	ip -n "kata-it-$$" route add default via 10.234.5.1
 	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/kata-it-$$\" else . end)"
 	command_is "$TMP/bundle" sh -c 'ip -o -4 addr show eth0; ip route'
-	run kata run --bundle "$TMP/bundle" c1
+	run kata run --bundle "$TMP/bundle" "$C1"
 	local code=$status text=$output
 	run ip -n "kata-it-$$" -o link
 	ip netns del "kata-it-$$"
@@ -72,14 +72,14 @@ works() {
 
 @test "an interface that comes between create and start (Docker 28)" {
 	command_is "$TMP/bundle" sh -c 'ip -o -4 addr show eth9'
-	kata create --bundle "$TMP/bundle" c1 </dev/null >"$TMP/out" 2>&1
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 	local pid
-	pid=$(kata state c1 | jq .pid)
+	pid=$(kata state "$C1" | jq .pid)
 	nsenter -t "$pid" -n ip link add eth9 type dummy ||
 		nsenter -t "$pid" -n ip link add eth9 type veth peer name p9
 	nsenter -t "$pid" -n ip addr add 10.234.6.2/24 dev eth9
 	nsenter -t "$pid" -n ip link set eth9 up
-	kata start c1
-	wait_stopped c1
+	kata start "$C1"
+	wait_stopped "$C1"
 	[[ $(cat "$TMP/out") == *"10.234.6.2/24"* ]]
 }

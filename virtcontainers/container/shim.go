@@ -1,6 +1,7 @@
 package container
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -29,6 +30,14 @@ type Stdio struct {
 	NewGroup bool
 }
 
+// LogTarget is where a helper process logs. The zero value means nowhere.
+type LogTarget struct {
+	// File is appended to.
+	File string
+	// Format is "text" or "json".
+	Format string
+}
+
 // ShimSpec says for which process a shim stands.
 type ShimSpec struct {
 	// Agent is the agent's address ("unix:///...", "vsock://CID:PORT").
@@ -42,9 +51,27 @@ type ShimSpec struct {
 	// Stdio becomes the shim's. In a new session, a terminal becomes its
 	// controlling one.
 	Stdio Stdio
-	// Dir is its working directory: the sandbox's folder, by which what is left
-	// of a sandbox can be found. LogFile may be empty.
-	Dir, LogFile string
+	// Stage is what the shim shows to engines that join its namespaces; nil
+	// for an exec's shim, whose pid they do not look at.
+	Stage *Stage
+	// Dir is the sandbox's folder: the shim's working directory, and its mark.
+	Dir string
+	Log LogTarget
+}
+
+// Stage is the container's view of the host's files, in kata-shim's own form
+// (shim/stage).
+type Stage struct {
+	Root     string   `json:"root"`
+	ReadOnly bool     `json:"read_only,omitempty"`
+	Volumes  []Volume `json:"volumes,omitempty"`
+}
+
+// Volume is a folder or file of the host at a path of the container.
+type Volume struct {
+	Source   string `json:"source"`
+	Path     string `json:"path"`
+	ReadOnly bool   `json:"read_only,omitempty"`
 }
 
 // Shim is a started shim that waits for its process to exist.
@@ -80,18 +107,28 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	if config.EnableDebug {
 		args = append(args, "--debug")
 	}
-	if spec.LogFile != "" {
-		args = append(args, "--log", spec.LogFile)
+	if spec.Log.File != "" {
+		args = append(args, "--log", spec.Log.File, "--log-format", spec.Log.Format)
+	}
+	if spec.Stage != nil {
+		stage, err := json.Marshal(spec.Stage)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("start shim: %w", err), gateWrite.Close())
+		}
+		args = append(args, "--stage", string(stage))
 	}
 	cmd := exec.Command(config.Path, args...)
 	cmd.Dir = spec.Dir
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(spec.Dir)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdio.Stdin, spec.Stdio.Stdout, spec.Stdio.Stderr
 	cmd.ExtraFiles = []*os.File{gateRead}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:  spec.Stdio.NewSession,
 		Setctty: spec.Stdio.NewSession && spec.Terminal,
 		Setpgid: spec.Stdio.NewGroup,
+	}
+	if spec.Stage != nil {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
 	}
 	if err := start(cmd); err != nil {
 		gateWrite.Close()

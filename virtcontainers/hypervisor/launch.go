@@ -95,7 +95,7 @@ func (c *cmdline) run(path string, vm *VM) error {
 	cmd.ExtraFiles = c.files
 	cmd.Dir = "/"
 	// Nothing of the caller's environment reaches QEMU.
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", proc.Mark(c.spec.Dir)}
 	// A session of its own: no terminal's and no job control's signal ends it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {

@@ -94,6 +94,11 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	if err := b.shareFolder(st, vm); err != nil {
 		return nil, err
 	}
+	for _, c := range st.Containers {
+		for _, d := range c.Disks {
+			vm.Disks = append(vm.Disks, d.device())
+		}
+	}
 	if err := b.plugNICs(st, vm); err != nil {
 		return nil, err
 	}

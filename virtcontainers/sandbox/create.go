@@ -54,6 +54,17 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if hostNetwork && !h.settings.Network.DisableNewNetNS {
 		return nil, errHostNetwork
 	}
+	if path != "" && !hostNetwork && role == oci.Single {
+		switch owner, err := h.inNamespace(path); {
+		case err != nil:
+			return nil, err
+		case owner != "":
+			return h.join(ctx, req, owner)
+		}
+		if err := foreign(path); err != nil {
+			return nil, err
+		}
+	}
 	dir, err := h.store.Create(req.ID, req.ID)
 	if err != nil {
 		return nil, err
@@ -64,14 +75,25 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	cr := &creation{
 		host: h, req: req, role: role, dir: dir, container: c,
-		st: &State{ID: req.ID, Containers: map[string]*Container{req.ID: c}},
+		st: &State{ID: req.ID, ShimPath: h.settings.Shim.Path, Containers: map[string]*Container{req.ID: c}},
 	}
 	shim, err := cr.run(ctx, path)
 	if err != nil {
+		err = cr.explain(ctx, err)
 		cr.close()
 		return nil, errors.Join(err, cr.undo())
 	}
 	return shim, nil
+}
+
+// explain finds the cause of a failed step: whatever failed because QEMU has
+// ended, QEMU's own words say why.
+func (cr *creation) explain(ctx context.Context, err error) error {
+	var launch *hypervisor.LaunchError
+	if cr.boot == nil || cr.boot.vm == nil || cr.boot.vm.Alive() || errors.As(err, &launch) {
+		return err
+	}
+	return cr.boot.failure(ctx, cr.boot.vm.ExitError())
 }
 
 var errHostNetwork = errors.New("the host's network namespace cannot be shared with a VM: " +
@@ -91,6 +113,10 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 			Process: spec.Process, Annotations: spec.Annotations, Hooks: spec.Hooks,
 			Version: spec.Version, CgroupsPath: spec.Linux.CgroupsPath,
 		},
+	}
+	c.ResolvConf = resolvConf(spec)
+	if c.Disks, err = disksOf(spec); err != nil {
+		return nil, err
 	}
 	if role == oci.Single {
 		c.Spec.Resources = spec.Linux.Resources
@@ -135,7 +161,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, c.ID, "", c.Spec.Process, cr.req.Console, cr.req.Stdio, cr.req.Attach)
+	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim())
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +190,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

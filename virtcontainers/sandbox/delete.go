@@ -87,6 +87,9 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := h.endShims(ctx, c); err != nil {
 		return err
 	}
+	if err := h.unplugDisks(ctx, st, c.Disks); err != nil {
+		h.log.Warn("the guest keeps a disk of the container", "id", c.ID, "error", err)
+	}
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return err
@@ -129,11 +132,11 @@ func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
 // is the undo of every step of a creation, the end of each sandbox, and the
 // cleaner after a kill -9. Nothing that is gone already is an error.
 func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
-	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon}
+	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon, st.Names}
 	for _, c := range st.Containers {
 		handles = append(append(handles, values(c.Execs)...), c.Shim)
 	}
-	left, err := proc.WithWorkingDir(dir.Path)
+	left, err := proc.Marked(dir.Path)
 	if err != nil {
 		return err
 	}

@@ -54,7 +54,9 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	if err != nil {
 		return nil, err
 	}
-	shim, err = h.startShim(ctx, dir, st, req.ID, execID, req.Process, req.Console, req.Stdio, req.Attach)
+	shim, err = h.startShim(ctx, dir, st, &shimOf{
+		id: req.ID, execID: execID, process: req.Process, console: req.Console, stdio: req.Stdio, attach: req.Attach,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +118,33 @@ func newExecID() (string, error) {
 	return hex.EncodeToString(b), nil
 }
 
+// shimOf says for which process a shim is started, and with what.
+type shimOf struct {
+	id, execID string
+	process    *specs.Process
+	console    string
+	stdio      container.Stdio
+	stage      *container.Stage
+	attach     Attach
+}
+
+// shim describes the shim of the requested container's init process.
+func (req *CreateRequest) shim() *shimOf {
+	return &shimOf{
+		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle),
+		attach: req.Attach,
+	}
+}
+
 // startShim starts the shim of one process, inside the sandbox's network
 // namespace: engines look for the container's network at /proc/PID/ns/net.
-func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, execID string, p *specs.Process, socket string, stdio container.Stdio, attach Attach) (*container.Shim, error) {
-	if attach != nil {
-		return container.OwnShim(func() error { return attach(st.Agent, execID) }), nil
+func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shimOf) (*container.Shim, error) {
+	if of.attach != nil {
+		return container.OwnShim(func() error { return of.attach(st.Agent, of.execID) }), nil
 	}
-	if socket != "" {
-		slave, err := container.NewConsole(ctx, socket, consoleSize(p))
+	stdio := of.stdio
+	if of.console != "" {
+		slave, err := container.NewConsole(ctx, of.console, consoleSize(of.process))
 		if err != nil {
 			return nil, err
 		}
@@ -131,8 +152,8 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, id, exe
 		stdio.Stdin, stdio.Stdout, stdio.Stderr = slave, slave, slave
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
-		Agent: st.Agent, Container: id, Exec: execID, Terminal: p.Terminal, Title: p.Args,
-		Stdio: stdio, Dir: dir.Path, LogFile: h.settings.LogFile,
+		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
+		Stage: of.stage, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.Network.start)
 }
 

@@ -19,6 +19,7 @@ import (
 type guestContainer struct {
 	id       string
 	document []byte
+	disks    []Disk
 	infra    bool
 	spec     *specs.Spec
 	network  []network.Pair
@@ -75,7 +76,7 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		Storages:   []*agentpb.Storage{b.config.Share.Storage(b.choice)},
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
 		GuestHookPath: b.config.Hypervisor.GuestHookPath,
-		Container:     &agentpb.CreateContainerRequest{ContainerId: c.id, OciSpec: c.document, Infra: c.infra},
+		Container:     &agentpb.CreateContainerRequest{ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks)},
 	}
 	if !c.infra {
 		return request, nil

@@ -32,8 +32,8 @@ type Settings struct {
 	SystemdCgroup bool
 	// DisableGuestSeccomp leaves out a container's seccomp profile.
 	DisableGuestSeccomp bool
-	// LogFile is where helpers log; empty: nowhere.
-	LogFile string
+	// Log is where shims log.
+	Log container.LogTarget
 }
 
 // ProxyConfig is the table [proxy.kata].
@@ -86,6 +86,10 @@ type State struct {
 	// Agent is the agent's address.
 	Agent   string  `json:"agent"`
 	Network Network `json:"network"`
+	// ShimPath is kata-shim's, for start, which reads no settings.
+	ShimPath string `json:"shim_path"`
+	// Names is the process that lends the guest the namespace's name servers.
+	Names proc.Handle `json:"names"`
 	// Cgroups are those that were made for the sandbox.
 	Cgroups Cgroups `json:"cgroups"`
 	// ShareDriver is "virtiofs" or "9p".
@@ -115,6 +119,10 @@ type Container struct {
 	Paused  bool `json:"paused"`
 	// Cgroup is that of a container that joined a pod.
 	Cgroup *resources.Group `json:"cgroup,omitempty"`
+	// ResolvConf is the host's file that is /etc/resolv.conf in it; may be empty.
+	ResolvConf string `json:"resolv_conf,omitempty"`
+	// Disks are the block devices that it was given.
+	Disks []Disk `json:"disks,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.

@@ -53,7 +53,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	done.Add("forget the container", func() error {
 		return dir.Update(st, func() error { delete(st.Containers, c.ID); return nil })
 	})
-	shim, err := h.startShim(ctx, dir, st, c.ID, "", c.Spec.Process, req.Console, req.Stdio, req.Attach)
+	shim, err := h.startShim(ctx, dir, st, req.shim())
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,10 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err != nil {
 		return nil, err
 	}
+	done.Add("unplug disks", func() error { return h.unplugDisks(context.Background(), st, c.Disks) })
+	if err := h.plugDisks(ctx, st, c.Disks); err != nil {
+		return nil, err
+	}
 	agent, err := h.connect(ctx, st)
 	if err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	defer agent.Close()
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, SharePid: oci.SharesPID(req.Bundle.Spec),
+			ContainerId: c.ID, OciSpec: document, SharePid: oci.SharesPID(req.Bundle.Spec), Devices: guestDevices(c.Disks),
 		})
 		return err
 	})

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -20,6 +21,11 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return nil, err
+	}
+	if bundle.Spec.Root.Readonly {
+		if err := makeMountPoints(bundle.Rootfs, bundle.Spec.Mounts); err != nil {
+			return nil, err
+		}
 	}
 	plan := oci.GuestPlan{Sources: map[int]string{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
 	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
@@ -49,6 +55,19 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 		spec.Linux = &linux
 	}
 	return oci.GuestSpec(&spec, plan)
+}
+
+// stageOf is what engines see that join the namespaces of the container's pid.
+func stageOf(bundle *oci.Bundle) *container.Stage {
+	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
+	for _, m := range bundle.Spec.Mounts {
+		if oci.KindOf(m) == oci.Shared {
+			stage.Volumes = append(stage.Volumes, container.Volume{
+				Source: m.Source, Path: m.Destination, ReadOnly: mountOptions(m.Options).ReadOnly,
+			})
+		}
+	}
+	return stage
 }
 
 // mountOptions are those of a spec's mount that count on the host.

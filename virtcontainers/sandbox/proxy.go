@@ -32,7 +32,7 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 		cmd.ExtraFiles = []*os.File{listener}
 	}
 	cmd.Dir = b.dir.Path
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// In the sandbox's namespace: an engine that gets no shim's pid gets this one.
 	if err := st.Network.start(cmd); err != nil {

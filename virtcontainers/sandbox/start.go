@@ -32,6 +32,9 @@ func (h *Host) Start(ctx context.Context, id string) error {
 	if err := h.limit(st, c, c.Spec.Resources); err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
+	if err := h.lendNames(ctx, dir, st, c); err != nil {
+		return fmt.Errorf("start container %s: %w", id, err)
+	}
 	if err := agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.StartContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
 		return err

@@ -76,9 +76,9 @@ func StartVirtioFSD(c Config, choice Choice, dir string, f *Folder, logFile stri
 		d.Warnings = append(d.Warnings, warning)
 	}
 	cmd := exec.Command(choice.Daemon, dialect.args(c, f.dir, limit)...)
-	// By its working folder it is found if the sandbox's state does not name it yet.
+	// Its mark finds it if the sandbox's state does not name it yet.
 	cmd.Dir = dir
-	cmd.Env = []string{}
+	cmd.Env = []string{proc.Mark(dir)}
 	cmd.ExtraFiles = []*os.File{socket} // fd 3
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

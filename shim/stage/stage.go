@@ -1,0 +1,143 @@
+// Package stage makes this process's mount namespace look like the container
+// that it stands for. Engines join the namespaces of the pid that they know:
+// podman cp of a running container writes below its root, podman top reads its
+// /proc. Without a stage those would be the host's.
+package stage
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	pathrs "github.com/cyphar/filepath-securejoin/pathrs-lite"
+	"golang.org/x/sys/unix"
+)
+
+// Stage is what the container sees of the host's files.
+type Stage struct {
+	// Root is its root file system on the host, an absolute path.
+	Root     string `json:"root"`
+	ReadOnly bool   `json:"read_only,omitempty"`
+	// Volumes lie in it, in the order in which they are mounted.
+	Volumes []Volume `json:"volumes,omitempty"`
+}
+
+// Volume is a folder or file of the host.
+type Volume struct {
+	Source   string `json:"source"`
+	Path     string `json:"path"`
+	ReadOnly bool   `json:"read_only,omitempty"`
+}
+
+// ErrNoProc is the answer about a root without a folder /proc, before anything
+// is changed: without one, what is open cannot be named.
+var ErrNoProc = errors.New("the root file system has no /proc")
+
+// Enter turns this process's root into the stage. The process must be the
+// first of a pid namespace and alone in a mount namespace: clone(2) with
+// CLONE_NEWPID and CLONE_NEWNS. The working folder stays, and can be reached
+// by file descriptors only. After an error the mounts are half made, and the
+// process had better end. Missing are the guest's own file systems but /proc,
+// which has this process only, and volumes whose places the guest has not made.
+func (s *Stage) Enter() error {
+	// What the Go runtime reads at its first use, it must not find in a root
+	// that the guest can write to.
+	_, _ = time.Now().Zone()
+	cwd, err := os.Open(".")
+	if err != nil {
+		return err
+	}
+	defer cwd.Close()
+	root, err := filepath.EvalSymlinks(s.Root)
+	if err != nil {
+		return err
+	}
+	if on(root, "/proc", func(string) error { return nil }) != nil {
+		return ErrNoProc
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := bind(root, root, s.ReadOnly); err != nil {
+		return fmt.Errorf("root %s: %w", root, err)
+	}
+	for _, v := range s.Volumes {
+		err := on(root, v.Path, func(place string) error { return bind(v.Source, place, v.ReadOnly) })
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
+			return fmt.Errorf("volume %s: %w", v.Path, err)
+		}
+	}
+	err = on(root, "/proc", func(place string) error {
+		return unix.Mount("proc", place, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
+	})
+	if err != nil {
+		return fmt.Errorf("/proc: %w", err)
+	}
+	if err := pivot(root); err != nil {
+		return err
+	}
+	return unix.Fchdir(int(cwd.Fd()))
+}
+
+// bind mounts a place of the host with all that is mounted below it. A detached
+// tree, because a place that is a link to an open file cannot be named again
+// once something is mounted on it.
+func bind(source, place string, readonly bool) error {
+	tree, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	if err != nil {
+		return fmt.Errorf("bind %s: open_tree: %w", source, err)
+	}
+	defer unix.Close(tree)
+	if readonly {
+		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
+		if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr); err != nil {
+			return fmt.Errorf("bind %s: mount_setattr: %w", source, err)
+		}
+	}
+	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, place, unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_SYMLINKS); err != nil {
+		return fmt.Errorf("bind %s: move_mount: %w", source, err)
+	}
+	return nil
+}
+
+// on finds a place inside of the root, whose links the guest may have made,
+// and calls do with a path that names just that place.
+func on(root, path string, do func(place string) error) error {
+	place, err := pathrs.OpenInRoot(root, path)
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	return do(fmt.Sprintf("/proc/self/fd/%d", place.Fd()))
+}
+
+// pivot makes root the root and lets the old one go (pivot_root(2), "pivot_root(".", ".")").
+func pivot(root string) error {
+	if err := unix.Chdir(root); err != nil {
+		return fmt.Errorf("root %s: %w", root, err)
+	}
+	if err := unix.PivotRoot(".", "."); err != nil {
+		return fmt.Errorf("pivot_root to %s: %w", root, err)
+	}
+	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
+		return fmt.Errorf("let the host's root go: %w", err)
+	}
+	return nil
+}
+
+// Address answers a form of an agent's address that stays good behind Enter,
+// which takes paths away. The folder is open from then on until the process ends.
+func Address(agent string) (string, error) {
+	path, ok := strings.CutPrefix(agent, "unix://")
+	if !ok {
+		return agent, nil
+	}
+	fd, err := unix.Open(filepath.Dir(path), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", filepath.Dir(path), err)
+	}
+	return fmt.Sprintf("unix:///proc/self/fd/%d/%s", fd, filepath.Base(path)), nil
+}

@@ -1,0 +1,144 @@
+package peer
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+)
+
+// The measures, named after the verbs.
+const (
+	Run         = "run"
+	Create      = "create"
+	Start       = "start"
+	Exec        = "exec"
+	Kill        = "kill"
+	Delete      = "delete"
+	DeleteForce = "delete --force"
+)
+
+// Measures in the order in which they are shown, and what each stands for.
+var Measures = []struct{ Name, What string }{
+	{Run, "run /bin/true"},
+	{Create, "create"},
+	{Start, "start"},
+	{Exec, "exec true"},
+	{Kill, "kill, until it has ended"},
+	{Delete, "delete"},
+	{DeleteForce, "delete --force, running"},
+}
+
+// idPrefix begins the ids of our containers.
+const idPrefix = "bench-"
+
+// Bundles that are measured.
+type Bundles struct {
+	// True ends at once; Sleep does not end by itself.
+	True, Sleep string
+}
+
+// Note takes a sample, in seconds.
+type Note func(measure string, seconds float64)
+
+// timed runs a verb and notes its time.
+func (p *Peer) timed(ctx context.Context, note Note, measure string, args ...string) (Result, error) {
+	r, err := p.Run(ctx, args...)
+	if err == nil {
+		note(measure, r.Wall.Seconds())
+	}
+	return r, err
+}
+
+// Once runs a container whose process ends at once.
+func (p *Peer) Once(ctx context.Context, round int, b Bundles, note Note) error {
+	_, err := p.timed(ctx, note, Run, "run", "--bundle", b.True, p.id("run", round))
+	return err
+}
+
+// Output runs a bundle and answers what its process wrote.
+func (p *Peer) Output(ctx context.Context, bundle string) (string, error) {
+	r, err := p.Run(ctx, "run", "--bundle", bundle, p.id("out", 0))
+	return strings.TrimSpace(string(r.Out)), err
+}
+
+// Life takes a container through its life, verb by verb. idle, which may be
+// nil, is called while it runs and nothing happens.
+func (p *Peer) Life(ctx context.Context, round int, b Bundles, note Note, idle func(id string) error) error {
+	id := p.id("life", round)
+	pid, err := p.begin(ctx, id, b, note)
+	if err != nil {
+		return err
+	}
+	if _, err := p.timed(ctx, note, Exec, "exec", id, "true"); err != nil {
+		return err
+	}
+	if idle != nil {
+		if err := idle(id); err != nil {
+			return err
+		}
+	}
+	if err := p.kill(ctx, id, pid, note); err != nil {
+		return err
+	}
+	_, err = p.timed(ctx, note, Delete, "delete", id)
+	return err
+}
+
+// Force deletes a running container.
+func (p *Peer) Force(ctx context.Context, round int, b Bundles, note Note) error {
+	id := p.id("force", round)
+	if _, err := p.begin(ctx, id, b, func(string, float64) {}); err != nil {
+		return err
+	}
+	_, err := p.timed(ctx, note, DeleteForce, "delete", "--force", id)
+	return err
+}
+
+// begin creates and starts a container and answers its process on the host.
+func (p *Peer) begin(ctx context.Context, id string, b Bundles, note Note) (proc.Handle, error) {
+	file := filepath.Join(p.Dir, id+".pid")
+	defer os.Remove(file)
+	if _, err := p.timed(ctx, note, Create, "create", "--bundle", b.Sleep, "--pid-file", file, id); err != nil {
+		return proc.Handle{}, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return proc.Handle{}, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return proc.Handle{}, fmt.Errorf("%s: pid file: %w", p.Name, err)
+	}
+	h, err := proc.Of(pid)
+	if err != nil {
+		return proc.Handle{}, fmt.Errorf("%s: %w", p.Name, err)
+	}
+	_, err = p.timed(ctx, note, Start, "start", id)
+	return h, err
+}
+
+// kill ends a container's process and waits until it has ended, which is what
+// an engine waits for.
+func (p *Peer) kill(ctx context.Context, id string, process proc.Handle, note Note) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	r, err := p.Run(ctx, "kill", id, "KILL")
+	if err != nil {
+		return err
+	}
+	if err := process.Wait(ctx); err != nil {
+		return fmt.Errorf("%s: the process of %s does not end: %w", p.Name, id, err)
+	}
+	note(Kill, time.Since(r.Start).Seconds())
+	return nil
+}
+
+func (p *Peer) id(what string, round int) string {
+	return fmt.Sprintf("%s%s-%s-%d", idPrefix, p.Name, what, round)
+}

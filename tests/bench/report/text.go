@@ -1,0 +1,41 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf8"
+)
+
+// Text writes the report for a terminal.
+func Text(w io.Writer, r *Result) error {
+	var b strings.Builder
+	for _, line := range conditions(r) {
+		fmt.Fprintln(&b, line)
+	}
+	for _, t := range tables(r) {
+		fmt.Fprintf(&b, "\n%s\n", plain(t.title))
+		widths := make([]int, len(t.head))
+		for _, row := range append([][]string{t.head}, t.rows...) {
+			for i, cell := range row {
+				widths[i] = max(widths[i], utf8.RuneCountInString(plain(cell)))
+			}
+		}
+		for _, row := range append([][]string{t.head}, t.rows...) {
+			line := ""
+			for i, cell := range row {
+				cell = plain(cell)
+				line += "  " + cell + strings.Repeat(" ", widths[i]-utf8.RuneCountInString(cell))
+			}
+			fmt.Fprintln(&b, strings.TrimRight(line, " "))
+		}
+		if t.note != "" {
+			fmt.Fprintln(&b, "  "+plain(t.note))
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// plain takes Markdown's marks off.
+func plain(s string) string { return strings.ReplaceAll(s, "`", "") }

@@ -1,0 +1,61 @@
+# shellcheck shell=bash
+# A dockerd of our own: its folders, socket, containerd and network namespace
+# are private, so that its bridges and its iptables rules go with it, and
+# nothing of another dockerd on this host is seen or touched.
+
+ENGINES=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck source=tests/engines/lib.bash
+. "$ENGINES/lib.bash"
+
+# Debian's client, even if there is another one in the path.
+DOCKER=/usr/bin/docker
+[ -x "$DOCKER" ] || DOCKER=docker
+
+CGROUP_PARENT=/kata-engines-docker
+
+docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" "$@"; }
+
+# inside COMMAND...: in the daemon's network namespace, where its bridges are.
+inside() { nsenter --net="$DOCKER_DIR/netns" "$@"; }
+
+# start_docker DIR: DIR must be empty. Exports DOCKER_DIR.
+start_docker() {
+	export DOCKER_DIR=$1
+	mkdir -p "$DOCKER_DIR"/{client,data,exec}
+	touch "$DOCKER_DIR/netns"
+	unshare --net="$DOCKER_DIR/netns" sh -c 'ip link set lo up
+		ip link add kata-eng0 type bridge
+		ip addr add 10.231.17.1/24 dev kata-eng0
+		ip link set kata-eng0 up
+		echo 1 >/proc/sys/net/ipv4/ip_forward'
+	jq -n --arg runtime "$KATA_RUNTIME" --arg config "$KATA_CONF_FILE" \
+		'{runtimes: {kata: {path: $runtime, runtimeArgs: ["--kata-config", $config]}}}' >"$DOCKER_DIR/daemon.json"
+	inside dockerd --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
+		--exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/dockerd.pid" -H "unix://$DOCKER_DIR/docker.sock" \
+		--bridge kata-eng0 --cgroup-parent "$CGROUP_PARENT" \
+		--default-address-pool base=10.232.0.0/16,size=24 >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
+	local pid=$!
+	# dockerd has no other sign of being ready than an answer.
+	until docker version >/dev/null 2>&1; do
+		kill -0 "$pid" 2>/dev/null || { tail -n 20 "$DOCKER_DIR/dockerd.log" >&2; return 1; }
+	done
+	make_rootfs_tar "$DOCKER_DIR/rootfs.tar"
+	docker import --change 'CMD ["sh"]' "$DOCKER_DIR/rootfs.tar" busybox >/dev/null
+}
+
+# stop_docker ends it, with all its containers, and removes its folder. It
+# fails if anything is left.
+stop_docker() {
+	local pid left
+	docker ps -aq | xargs -r timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" rm -f >/dev/null
+	pid=$(cat "$DOCKER_DIR/dockerd.pid")
+	kill "$pid"
+	timeout "$DEADLINE" tail --pid="$pid" -f /dev/null
+	umount "$DOCKER_DIR/netns"
+	# dockerd leaves its mount of the host's namespace now and then.
+	umount "$DOCKER_DIR/exec/netns/default" 2>/dev/null || true
+	left=$(processes_in "$DOCKER_DIR"; grep -F "$DOCKER_DIR" /proc/self/mountinfo)
+	find /sys/fs/cgroup -depth -type d -path "*$CGROUP_PARENT*" -exec rmdir {} + 2>/dev/null
+	[ -z "$left" ] || { echo "left behind by the engine: $left" >&2; return 1; }
+	rm -rf "$DOCKER_DIR"
+}

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# shellcheck source=tests/engines/docker/engine.bash
+. "$BATS_TEST_DIRNAME/engine.bash"
+bats_require_minimum_version 1.5.0
+
+setup() {
+	TMP=$(mktemp -d "${BATS_TMPDIR:-/tmp}/kata-et.XXXXXX")
+	BEFORE=$(traces "$DOCKER_DIR")
+}
+
+# Whatever a test left running goes; what the runtime left is a failure.
+teardown() {
+	docker ps -aq --filter label=test | xargs -r timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" rm -f >/dev/null
+	rm -rf "$TMP"
+	local after
+	after=$(traces "$DOCKER_DIR")
+	[ "$after" = "$BEFORE" ] || { echo "left behind:"; diff <(echo "$BEFORE") <(echo "$after"); return 1; }
+}
+
+# vm ARG...: docker run in a VM, labelled so that teardown finds it.
+vm() { docker run --runtime kata --label test "$@"; }
+
+# inspect CONTAINER FORMAT
+inspect() { docker inspect -f "$2" "$1"; }
+
+is_state() { [ "$(inspect "$1" '{{.State.Status}}')" = "$2" ]; }
+
+is_healthy() { [ "$(inspect "$1" '{{.State.Health.Status}}')" = "$2" ]; }
+
+logs_have() { docker logs "$1" 2>&1 | grep -qF -- "$2"; }
+
+# sizes CONTAINER ROWS COLUMNS: as a client does it whose window changes.
+resize() { curl -sf --unix-socket "$DOCKER_DIR/docker.sock" -X POST "http://d/containers/$1/resize?h=$2&w=$3"; }
+
+# in_terminal ARG...: docker with a terminal of its own.
+in_terminal() {
+	script -qefc "$(printf '%q ' timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" "$@")" /dev/null
+}

@@ -1,0 +1,99 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# The life of a container, and what can be done to one that runs.
+
+load lib
+
+@test "exec: streams, codes, user, folder, environment, terminal" {
+	vm -d --name c1 busybox sleep 10000
+	run -9 docker exec c1 sh -c 'exit 9'
+	run -0 docker exec -u 1000:2000 -w /home -e A=b c1 sh -c 'id -u; id -g; pwd; echo $A'
+	is $'1000\n2000\n/home\nb'
+	head -c 3M /dev/urandom >"$TMP/in"
+	docker exec -i c1 cat <"$TMP/in" >"$TMP/out"
+	cmp "$TMP/in" "$TMP/out"
+	run -0 docker exec -t c1 tty
+	has /dev/pts/
+	run -126 docker exec c1 no-such-program
+	has "executable file not found in \$PATH"
+	run -126 docker exec c1 /bin/notexecutable
+	has "permission denied"
+	# A container on cgroup v2 sees its own group as the root.
+	run -0 docker exec c1 cat /proc/self/cgroup
+	is "0::/"
+	docker exec -d c1 sh -c 'echo done >/tmp/detached; exec sleep 9999'
+	await docker exec c1 test -s /tmp/detached
+	# top shows the shims by the commands that they stand for.
+	run -0 docker top c1
+	has "sleep 10000"
+	has "sleep 9999"
+}
+
+@test "pause, stats, update, cp, diff, commit, rename, inspect" {
+	vm -d --name c1 -v "$TMP:/tmp/host" busybox sleep 10000
+	docker pause c1
+	is_state c1 paused
+	run -1 docker exec c1 true
+	docker unpause c1
+	docker exec c1 true
+
+	# The VM's memory and processes are the container's; Docker's limit is the host's.
+	run -0 docker stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' c1
+	[[ $output =~ ^[0-9.]+MiB\ /\ .*\ [0-9]+$ ]]
+
+	docker update --memory 100m --memory-swap 100m --cpus 0.5 c1
+	run -0 docker exec c1 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
+	is $'104857600\n50000 100000'
+
+	echo from-host >"$TMP/file"
+	docker cp "$TMP/file" c1:/root/copied
+	run -0 docker exec c1 sh -c 'cat /root/copied; echo from-guest >/root/made; rm /bin/zcat'
+	is from-host
+	docker cp c1:/root/made "$TMP/back"
+	[ "$(cat "$TMP/back")" = from-guest ]
+	run -0 docker diff c1
+	has "A /root/copied"
+	has "A /root/made"
+	has "D /bin/zcat"
+
+	docker commit c1 committed >/dev/null
+	docker rename c1 c2
+	[ "$(inspect c2 '{{.HostConfig.Runtime}} {{.State.Running}}')" = "kata true" ]
+	# The pid that engines know lives on the host.
+	[ -d "/proc/$(inspect c2 '{{.State.Pid}}')" ]
+	docker rm -f c2
+	run -0 vm --rm committed cat /root/made
+	is from-guest
+	docker rmi committed
+}
+
+@test "signals, stop of a process that traps, start again, restart, kill" {
+	vm -d --name c1 busybox sh -c 'trap "echo usr1" USR1; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 1; done'
+	await logs_have c1 ready
+	docker kill -s USR1 c1
+	await logs_have c1 usr1
+	docker stop -t 60 c1
+	[ "$(inspect c1 '{{.State.Status}} {{.State.ExitCode}}')" = "exited 5" ]
+	docker start c1
+	# A pid 1 that has no trap yet would ignore the signal.
+	twice() { [ "$(docker logs c1 | grep -c ready)" = 2 ]; }
+	await twice
+	docker restart -t 60 c1
+	[ "$(docker logs c1 | grep -c term)" = 2 ]
+	docker kill c1
+	[ "$(inspect c1 '{{.State.ExitCode}}')" = 137 ]
+}
+
+@test "stop of a process that ignores the signal" {
+	vm -d --name c1 busybox sh -c 'trap "" TERM; echo ready; while :; do sleep 1; done'
+	await logs_have c1 ready
+	docker stop -t 1 c1
+	[ "$(inspect c1 '{{.State.Status}} {{.State.ExitCode}}')" = "exited 137" ]
+}
+
+@test "a restart policy and a health check" {
+	vm -d --name c1 --restart on-failure:1 --health-cmd 'test -e /healthy' --health-interval 1s --health-timeout 60s --health-retries 1000 \
+		busybox sh -c 'test -e /second && { touch /healthy; exec sleep 10000; }; touch /second; exit 3'
+	await is_healthy c1 healthy
+	[ "$(inspect c1 '{{.RestartCount}}')" = 1 ]
+}

@@ -1,0 +1,85 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Volumes: the host's files as the container sees them, and the other way.
+
+load lib
+
+@test "a folder, a file, read-only, a named volume: what is written is there on both sides" {
+	mkdir "$TMP/rw" "$TMP/ro"
+	echo host >"$TMP/rw/f"
+	echo read >"$TMP/ro/f"
+	echo one >"$TMP/single"
+	chown 1234:4321 "$TMP/rw/f"
+	run -0 vm --rm -v named:/n -v "$TMP/rw:/rw" -v "$TMP/ro:/ro:ro" -v "$TMP/single:/etc/single" busybox sh -ec '
+		cat /rw/f /ro/f /etc/single
+		echo two >/etc/single
+		touch /ro/x && echo BAD
+		true
+		echo owner $(stat -c %u:%g /rw/f)
+		echo kept >/n/keep
+		cd /rw
+		chown 5:6 f; chmod 4755 f
+		ln -s f sym; ln f hard; echo links $(stat -c %h f) $(readlink sym)
+		mkfifo fifo
+		exec 3>unlinked; rm unlinked; echo in-unlinked >&3; cat /proc/self/fd/3; exec 3>&-
+		dd if=/dev/zero of=sparse bs=1 count=1 seek=100M 2>/dev/null
+		mkdir many; for i in $(seq 300); do echo $i >many/$i; done; echo files $(ls many | wc -l)
+		mv hard renamed; touch -d "2001-02-03 04:05:06" renamed; truncate -s 2 renamed; touch -d "2001-02-03 04:05:06" renamed
+		mkdir -p a/b/c; rm -r a'
+	has $'host\nread\none'
+	has "owner 1234:4321"
+	has "links 2 f"
+	has in-unlinked
+	has "files 300"
+	hasnt BAD
+	[ "$(cat "$TMP/single")" = two ]
+	cd "$TMP/rw"
+	[ "$(stat -c '%u %g %a %h %s' f)" = "5 6 4755 2 2" ]
+	[ "$(date -u -d "@$(stat -c %Y renamed)" +%FT%T)" = 2001-02-03T04:05:06 ]
+	[ -p fifo ]
+	[ "$(stat -c %s sparse)" = 104857601 ]
+	[ "$(stat -c %b sparse)" -lt 100 ]
+	[ "$(cat many/[0-9]* | wc -l)" = 300 ]
+	[ ! -e a ] && [ ! -e unlinked ]
+	# The other runtime finds the same volume.
+	[ "$(docker run --rm --label test -v named:/n busybox cat /n/keep)" = kept ]
+	docker volume rm named
+}
+
+@test "a file that changes on the host while the container reads it; a socket is refused" {
+	mkdir "$TMP/v"
+	echo before >"$TMP/v/f"
+	vm -d --name c1 -v "$TMP/v:/v" busybox sleep 10000
+	[ "$(docker exec c1 cat /v/f)" = before ]
+	echo after >"$TMP/v/f"
+	echo new >"$TMP/v/g"
+	reads() { [ "$(docker exec c1 cat /v/f /v/g 2>/dev/null)" = $'after\nnew' ]; }
+	await reads
+	run -125 vm --rm -v "$DOCKER_DIR/docker.sock:/sock" busybox true
+	has "cannot be shared with a VM"
+}
+
+@test "locks, extended attributes, memory maps: with the host's own programs" {
+	full
+	command -v setfattr >/dev/null || skip "the package attr is not installed"
+	mkdir "$TMP/v"
+	run -0 vm --rm -v "$TMP/v:/v" -v /usr:/host/usr:ro -v /lib64:/lib64:ro --workdir /v busybox sh -c '
+		host() { p=$1; shift; LD_LIBRARY_PATH=/host/usr/lib/x86_64-linux-gnu /host/usr/bin/$p "$@"; }
+		: >f
+		(host flock 9; host flock -n f true && echo BAD || echo refused) 9<f
+		host flock -n f echo free
+		host setfattr -n user.key -v value f
+		host getfattr -n user.key --only-values f; echo'
+	has refused
+	has free
+	has value
+	hasnt BAD
+	[ "$(getfattr -n user.key --only-values "$TMP/v/f")" = value ]
+}
+
+@test "ten thousand small files" {
+	full
+	mkdir "$TMP/v"
+	vm --rm -v "$TMP/v:/v" busybox sh -c 'cd /v; for i in $(seq 10000); do echo $i >$i; done'
+	[ "$(cat "$TMP"/v/* | sort -n | cmp - <(seq 10000) && echo same)" = same ]
+}

@@ -1,0 +1,59 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Pods: one VM for the infra container and the members.
+
+load lib
+
+# podman_pod makes the pod "p", whose infra container needs no other image.
+podman_pod() { podman pod create --name p --infra-image localhost/busybox --infra-command "sleep 100000" "$@"; }
+
+vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
+
+@test "a pod is one VM: localhost, the host name and a published port are shared; stop, start" {
+	podman_pod -p 18081:80
+	podman run -d --pod p --name web busybox sh -c 'mkdir /w; echo "page of $(hostname)" >/w/index.html; trap "exit 4" TERM; httpd -p 80 -h /w; echo ready; while :; do sleep 1; done'
+	await logs_have web ready
+	run -0 podman run --rm --pod p busybox sh -c 'wget -qO- http://127.0.0.1/; hostname; ps | grep -c httpd'
+	has $'page of p\np'
+	[ "$(vms)" = 1 ]
+	run -0 inside curl -sf http://127.0.0.1:18081/
+	is "page of p"
+	podman pod stop -t 1 p
+	[ "$(inspect web '{{.State.ExitCode}}')" = 4 ]
+	[ "$(vms)" = 0 ]
+	podman pod start p
+	run -0 podman exec web hostname
+	is p
+}
+
+@test "play kube: a pod with two containers and a volume" {
+	full
+	mkdir "$TMP/v"
+	cat >"$TMP/pod.yaml" <<-END
+		apiVersion: v1
+		kind: Pod
+		metadata: {name: kube}
+		spec:
+		  restartPolicy: Never
+		  volumes: [{name: v, hostPath: {path: $TMP/v}}]
+		  containers:
+		  - name: a
+		    image: localhost/busybox
+		    imagePullPolicy: Never
+		    command: [sh, -c, "echo a >/v/a; mkdir /w; echo page >/w/index.html; exec httpd -f -p 80 -h /w"]
+		    volumeMounts: [{name: v, mountPath: /v}]
+		  - name: b
+		    image: localhost/busybox
+		    imagePullPolicy: Never
+		    command: [sh, -c, "until wget -qO- http://127.0.0.1/ >/v/b; do :; done; exec sleep 10000"]
+		    volumeMounts: [{name: v, mountPath: /v}]
+	END
+	podman play kube "$TMP/pod.yaml"
+	await test -s "$TMP/v/b"
+	[ "$(cat "$TMP/v/a" "$TMP/v/b")" = $'a\npage' ]
+	[ "$(vms)" = 1 ]
+	run -0 podman generate systemd kube
+	has "podman start"
+	podman play kube --down "$TMP/pod.yaml"
+	[ "$(vms)" = 0 ]
+}
