@@ -37,12 +37,12 @@ var arrows = map[string][]string{
 	// Only the sandbox knows all the parts.
 	"virtcontainers/sandbox": {"oci", "virtcontainers", "agent-protocol", "internal"},
 	// The structs of the settings belong to who uses them.
-	"config":                  {"virtcontainers", "internal"},
-	"cli":                     {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
+	"config": {"virtcontainers", "internal"},
+	"cli":    {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
 	// One process per pod: it relays each process by the shim's code.
 	"containerd-shim-v2": {"config", "oci", "virtcontainers", "shim/relay", "agent-protocol", "internal"},
-	"osbuilder":               {"internal"},
-	"tests":                   {"osbuilder", "agent-protocol", "config", "oci", "virtcontainers", "internal"},
+	"osbuilder":          {"internal"},
+	"tests":              {"osbuilder", "agent-protocol", "config", "oci", "virtcontainers", "internal"},
 }
 
 // folder answers the entry of arrows that a package belongs to.
