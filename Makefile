@@ -36,7 +36,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
-	test-docker test-podman test-full \
+	test-docker test-podman test-containerd test-cri test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
@@ -141,11 +141,19 @@ test-docker: build image config ## run the tests with Debian's Docker
 test-podman: build image config ## run the tests with Debian's Podman
 	$(call with-engine,podman)
 
+test-containerd: build image config ## run the tests with Debian's containerd and our shim
+	$(call with-engine,containerd)
+
+test-cri: build image config ## run critest with containerd, for kata and for runc (half an hour)
+	@packaging/prerequisites.sh run test cri
+	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance
+
 # What is too long for every change.
 test-full: prerequisites ## run every test, with the long ones of the engines
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
-	for t in unit guest integration test-docker test-podman; do $(MAKE) --no-print-directory $$t || code=1; done; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman || code=1; \
+	for t in unit guest integration test-docker test-podman test-containerd; do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman $(BUILD)/tally/containerd || code=1; \
 	exit $$code
 
 # Both run even if the first fails, so that the total is one of all tests.
@@ -170,7 +178,7 @@ install: man ## install what is built (PREFIX, DESTDIR)
 	@packaging/install.sh "$(DESTDIR)" "$(BUILD)" "$(BIN)" "$(LIBEXEC)" "$(SHARE)" "$(DEFAULT)" "$(MAN)"
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(BIN)/kata-runtime
+	rm -f $(DESTDIR)$(BIN)/kata-runtime $(DESTDIR)$(BIN)/containerd-shim-kata-v2
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(SHARE) $(DESTDIR)$(DEFAULT)
 	rm -f $(DESTDIR)$(MAN)/man?/kata-*
 

@@ -16,6 +16,8 @@ put() { # MODE FILE FOLDER
 [ -x "$build/kata-runtime" ] || fail "$build/kata-runtime is missing: make build"
 [ -e "$build/guest/debian/vmlinux" ] || fail "there is no guest image: make image"
 put 755 "$build/kata-runtime" "$bin"
+# containerd looks for it in its PATH.
+[ ! -x "$build/containerd-shim-kata-v2" ] || put 755 "$build/containerd-shim-kata-v2" "$bin"
 for helper in kata-shim kata-proxy kata-agent-ctl; do
 	if [ -x "$build/$helper" ]; then put 755 "$build/$helper" "$libexec"; else echo "install: $helper is not built"; fi
 done

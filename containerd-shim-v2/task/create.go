@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -114,9 +115,16 @@ func (s *Service) newHost(bundle *oci.Bundle, options *anypb.Any) (*sandbox.Host
 		return nil, err
 	}
 	settings := c.Sandbox()
-	// containerd's CRI plugin writes systemd's form if that is its driver.
-	settings.SystemdCgroup = strings.Count(bundle.Spec.Linux.CgroupsPath, ":") == 2
+	// containerd's CRI plugin writes systemd's form for a parent that is a slice,
+	// and tells only runc whether that is meant so.
+	settings.SystemdCgroup = strings.Count(bundle.Spec.Linux.CgroupsPath, ":") == 2 && hasSystemd()
 	return sandbox.NewHost(s.Root, settings, s.Log)
+}
+
+// hasSystemd tells whether systemd is this host's init: sd_booted(3).
+func hasSystemd() bool {
+	info, err := os.Lstat("/run/systemd/system")
+	return err == nil && info.IsDir()
 }
 
 // configPath reads ConfigPath of the runtime's options; "" without options.

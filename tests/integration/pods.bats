@@ -8,7 +8,7 @@ load lib
 # pod: the sandbox container "pod" runs. It is created first, as engines do it.
 pod() {
 	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .hostname = "the-pod"'
+		| .hostname = "'"${HOSTNAME_OF_POD-the-pod}"'"'
 	command_is "$TMP/bundle" sleep 1000000
 	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
 	kata start pod
@@ -132,6 +132,15 @@ clean() {
 	run -0 kata exec one ps
 	[[ $output == *"sleep 4321"* ]]
 	[[ $output == *"sleep 1234"* ]]
+}
+
+@test "a pod without a hostname has the host's" {
+	HOSTNAME_OF_POD=
+	pod
+	member one hostname
+	ran one
+	wait_stopped one
+	[ "$(cat "$TMP/one.out")" = "$(hostname)" ]
 }
 
 @test "a member of a pod that is not there" {

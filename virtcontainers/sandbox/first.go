@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -61,8 +62,16 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		return nil, err
 	}
 	interfaces, routes, neighbours := network.Guest(c.network)
+	hostname := c.spec.Hostname
+	if hostname == "" {
+		// A new uts namespace has its parent's name: with runc, the host's.
+		var err error
+		if hostname, err = os.Hostname(); err != nil {
+			return nil, err
+		}
+	}
 	request := &agentpb.CreateSandboxRequest{
-		SandboxId: st.ID, Hostname: c.spec.Hostname,
+		SandboxId: st.ID, Hostname: hostname,
 		ClockNs: time.Now().UnixNano(), Entropy: seed,
 		Storages:   []*agentpb.Storage{b.config.Share.Storage(b.choice)},
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,

@@ -2,7 +2,7 @@
 # A containerd of our own beside the machine's: own root, state and socket.
 # CONTAINERD and CTR name other binaries than Debian's.
 
-# shellcheck source=tests/engines/image.bash
+# shellcheck source=tests/engines/containerd/image.bash
 . "${BASH_SOURCE[0]%/*}/image.bash"
 
 CONTAINERD=${CONTAINERD:-containerd}

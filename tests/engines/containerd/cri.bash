@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # containerd's CRI plugin with kata and, beside it, runc; critest's images.
 
-# shellcheck source=tests/engines/containerd.bash
+# shellcheck source=tests/engines/containerd/containerd.bash
 . "${BASH_SOURCE[0]%/*}/containerd.bash"
 
 NAMESPACE=k8s.io
@@ -45,7 +45,8 @@ cri_images() {
 	make_image "$dir/pause.tar" "$dir/root" registry.k8s.io/pause:3.6 '{"Cmd":["sleep","2147483647"],"Env":["PATH=/bin"]}'
 	make_image "$dir/bb.tar" "$dir/root" registry.k8s.io/e2e-test-images/busybox:1.29-2
 	make_image "$dir/nginx.tar" "$dir/root" registry.k8s.io/e2e-test-images/nginx:1.14-2 '{"Cmd":["httpd","-f","-p","80","-h","/www"],"Env":["PATH=/bin"]}'
-	make_image "$dir/httpd.tar" "$dir/root" registry.k8s.io/e2e-test-images/httpd:2.4.39-4 '{"Cmd":["httpd","-f","-p","80","-h","/www"],"Env":["PATH=/bin"]}'
+	make_image "$dir/httpd.tar" "$dir/root" registry.k8s.io/e2e-test-images/httpd:2.4.39-4 \
+		'{"Cmd":["sh","-c","echo httpd -D FOREGROUND; exec httpd -f -p 80 -h /www"],"Env":["PATH=/bin"]}'
 	make_image "$dir/hostnet.tar" "$dir/root" gcr.io/k8s-staging-cri-tools/hostnet-nginx-amd64:latest '{"Cmd":["httpd","-f","-p","12003","-h","/www"],"Env":["PATH=/bin"]}'
 	for name in pause bb nginx httpd hostnet; do ctr images import "$dir/$name.tar" >/dev/null; done
 }

@@ -5,7 +5,7 @@
 bats_require_minimum_version 1.5.0
 
 setup_file() {
-	. "$BATS_TEST_DIRNAME/containerd.bash"
+	load containerd
 	TMP=$(mktemp -d /tmp/kata-ctd.XXXXXX)
 	export TMP
 	busybox_root "$TMP/root"
@@ -15,7 +15,7 @@ setup_file() {
 teardown_file() { rm -rf "$TMP"; }
 
 setup() {
-	. "$BATS_TEST_DIRNAME/containerd.bash"
+	load containerd
 	start_containerd "$TMP/c"
 	ctr images import "$TMP/image.tar" >/dev/null
 }
@@ -28,8 +28,8 @@ teardown() {
 	done
 	for pid in $(ctr containers ls -q); do ctr containers rm "$pid" || true; done
 	stop_containerd
-	left=$(pgrep -f "$NAMESPACE" | grep -v "^$$\$" || true)
-	[ -z "$left" ] || { echo "left:"; ps -o pid,args $left; return 1; }
+	left=$(pgrep -fa -- "-namespace $NAMESPACE" || true)
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
 	[ -z "$(ls "$(state)/sandboxes" 2>/dev/null)" ]
 	! grep -F "$TMP/c/state" /proc/self/mountinfo
 	rm -rf "$(state)"
