@@ -31,7 +31,7 @@ teardown() {
 	left=$(pgrep -fa -- "-namespace $NAMESPACE" || true)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 	[ -z "$(ls "$(state)/sandboxes" 2>/dev/null)" ]
-	! grep -F "$TMP/c/state" /proc/self/mountinfo
+	if grep -F "$TMP/c/state" /proc/self/mountinfo; then return 1; fi
 	rm -rf "$(state)"
 }
 
