@@ -75,6 +75,7 @@ func execProcess(c *cli.Context) (int, error) {
 	if err := checkConsole(process.Terminal, c.String("console-socket"), foreground); err != nil {
 		return -1, err
 	}
+	withTerminalSize(process, foreground)
 	ctx, stop := interruptible()
 	defer stop()
 	shim, err := host.Exec(ctx, &sandbox.ExecRequest{

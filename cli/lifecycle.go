@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli"
 	"golang.org/x/sys/unix"
 
@@ -52,6 +53,7 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	if err := checkConsole(bundle.Spec.Process.Terminal, c.String("console-socket"), foreground); err != nil {
 		return nil, nil, err
 	}
+	withTerminalSize(bundle.Spec.Process, foreground)
 	req := &sandbox.CreateRequest{
 		ID: c.Args().First(), Bundle: bundle,
 		Console: c.String("console-socket"),
@@ -149,6 +151,18 @@ func forwards(sig os.Signal, terminal bool) bool {
 		return !terminal
 	}
 	return true
+}
+
+// withTerminalSize gives a process in the foreground the size of our terminal
+// from its beginning. What changes later the shim passes on.
+func withTerminalSize(p *specs.Process, foreground bool) {
+	if !foreground || !p.Terminal || p.ConsoleSize != nil {
+		return
+	}
+	size, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
+	if err == nil && size.Row > 0 && size.Col > 0 {
+		p.ConsoleSize = &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
+	}
 }
 
 func isTerminal(f *os.File) bool {

@@ -28,12 +28,12 @@ func carry(conn *net.UnixConn, stream *yamux.Stream) {
 		_ = copyUp(stream, conn) // whatever ended it, this way is over
 		_ = stream.Close()
 	}()
-	if err := copyDown(conn, stream); err != nil {
-		// Nobody reads there any more: end the other way, too.
-		conn.Close()
-	} else {
+	if err := copyDown(conn, stream); err == nil {
 		_ = conn.CloseWrite()
 	}
+	// After an error the peer reads no more, but what it said last, perhaps that
+	// it refuses the stream, may not have been read yet: the other way goes on to
+	// its end, which has come if the peer has gone.
 	select {
 	case <-up:
 	case <-stream.Session().CloseChan():

@@ -42,6 +42,14 @@ type machine struct {
 // quiet keeps the guest's kernel from writing to a console that is slow.
 const quiet = "quiet"
 
+// noNeedless leaves out start-up work of distributions' kernels that a guest
+// has no use for; a kernel without these functions takes no notice. The first
+// computes a self-test that cryptomgr.notests does not cover, and before that
+// waits for the whole initrd (crypto/kdf_sp800108.c); the second looks up the
+// names of some 40,000 traceable functions (kernel/trace/ftrace.c), which a
+// reader of the list of functions gets again if there ever is one.
+const noNeedless = "initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions"
+
 var machines = []machine{
 	{
 		name: "q35", arch: "amd64", suffix: "pci",
@@ -51,7 +59,7 @@ var machines = []machine{
 		options:       []string{"smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-device", "isa-serial,chardev=console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1"},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noNeedless},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},
@@ -69,7 +77,7 @@ var machines = []machine{
 		globals:       []string{"virtio-mmio.force-legacy=false"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1"},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noNeedless},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},

@@ -55,7 +55,8 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 		return nil, err
 	}
 	shim, err = h.startShim(ctx, dir, st, &shimOf{
-		id: req.ID, execID: execID, process: req.Process, console: req.Console, stdio: req.Stdio, attach: req.Attach,
+		id: req.ID, execID: execID, process: req.Process, console: req.Console, stdio: req.Stdio,
+		attach: req.Attach,
 	})
 	if err != nil {
 		return nil, err
@@ -125,7 +126,8 @@ type shimOf struct {
 	console    string
 	stdio      container.Stdio
 	stage      *container.Stage
-	attach     Attach
+	// attach is set by a caller that stands for the process itself.
+	attach Attach
 }
 
 // shim describes the shim of the requested container's init process.

@@ -76,7 +76,9 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		Storages:   []*agentpb.Storage{b.config.Share.Storage(b.choice)},
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
 		GuestHookPath: b.config.Hypervisor.GuestHookPath,
-		Container:     &agentpb.CreateContainerRequest{ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks)},
+		Container: &agentpb.CreateContainerRequest{
+			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks),
+		},
 	}
 	if !c.infra {
 		return request, nil

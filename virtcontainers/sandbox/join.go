@@ -90,7 +90,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	defer agent.Close()
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, SharePid: oci.SharesPID(req.Bundle.Spec), Devices: guestDevices(c.Disks),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err
 	})
