@@ -44,7 +44,9 @@ func run(s settings) error {
 	if isInit {
 		// Nothing but the host ends the guest. A container that shares its pid
 		// namespace can still try.
-		signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
+		// Caught, not ignored: what is ignored stays so in every process of a
+		// container, over all execs.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGPIPE, syscall.SIGQUIT)
 		if err := boot.EarlyMounts(); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package container
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -14,11 +15,12 @@ import (
 )
 
 // Signal sends a signal to the init process ("") or an exec; 0 only probes.
-func (c *Container) Signal(execID string, sig unix.Signal) error {
+func (c *Container) Signal(ctx context.Context, execID string, sig unix.Signal) error {
 	p, err := c.Process(execID)
 	if err != nil {
 		return err
 	}
+	c.awaitProgram(ctx, execID, p, sig)
 	err = p.Signal(sig)
 	if errors.Is(err, process.ErrEnded) {
 		return fmt.Errorf("%w: cannot signal process %q of container %s: it is stopped", ErrNotFound, execID, c.ID)
@@ -27,7 +29,7 @@ func (c *Container) Signal(execID string, sig unix.Signal) error {
 }
 
 // SignalAll sends a signal to every process in the container.
-func (c *Container) SignalAll(sig unix.Signal) error {
+func (c *Container) SignalAll(ctx context.Context, sig unix.Signal) error {
 	if sig == unix.SIGKILL {
 		// The kernel kills them all at once, frozen ones too, and leaves no
 		// gap for a fork.
@@ -37,6 +39,7 @@ func (c *Container) SignalAll(sig unix.Signal) error {
 		}
 		return nil
 	}
+	c.awaitProgram(ctx, "", c.init, sig)
 	pids, err := c.cgroup.GetAllPids()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
@@ -89,7 +92,7 @@ func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) err
 func (c *Container) Remove() error {
 	c.change.Lock()
 	defer c.change.Unlock()
-	if err := c.SignalAll(unix.SIGKILL); err != nil {
+	if err := c.SignalAll(context.Background(), unix.SIGKILL); err != nil {
 		return err
 	}
 	c.init.Signal(unix.SIGKILL) // created, and not yet in the group, it cannot be

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"sync"
 	"time"
@@ -71,7 +72,7 @@ func (i *infra) setPaused(verb string, to bool) error {
 }
 
 // Signal acts as it would on a program that catches nothing.
-func (i *infra) Signal(execID string, sig unix.Signal) error {
+func (i *infra) Signal(_ context.Context, execID string, sig unix.Signal) error {
 	if execID != "" {
 		return fmt.Errorf("%w: container %s has no process %q", container.ErrNotFound, i.id, execID)
 	}
@@ -92,11 +93,11 @@ func (i *infra) Signal(execID string, sig unix.Signal) error {
 	return nil
 }
 
-func (i *infra) SignalAll(sig unix.Signal) error {
-	if err := i.Signal("", sig); err != nil && !i.over() {
+func (i *infra) SignalAll(ctx context.Context, sig unix.Signal) error {
+	if err := i.Signal(ctx, "", sig); err != nil && !i.over() {
 		return err
 	}
 	return nil
 }
 
-func (i *infra) Remove() error { return i.SignalAll(unix.SIGKILL) }
+func (i *infra) Remove() error { return i.SignalAll(context.Background(), unix.SIGKILL) }

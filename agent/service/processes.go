@@ -37,12 +37,12 @@ func (s *Server) ExecProcess(ctx context.Context, req *agentpb.ExecProcessReques
 
 // signaller is a member that can be signalled.
 type signaller interface {
-	Signal(execID string, sig unix.Signal) error
-	SignalAll(sig unix.Signal) error
+	Signal(ctx context.Context, execID string, sig unix.Signal) error
+	SignalAll(ctx context.Context, sig unix.Signal) error
 }
 
 // SignalProcess implements the call.
-func (s *Server) SignalProcess(_ context.Context, req *agentpb.SignalProcessRequest) (*agentpb.Empty, error) {
+func (s *Server) SignalProcess(ctx context.Context, req *agentpb.SignalProcessRequest) (*agentpb.Empty, error) {
 	if req.Signal > 64 {
 		return nil, status.Errorf(codes.InvalidArgument, "signal %d is not in 0 to 64", req.Signal)
 	}
@@ -57,9 +57,9 @@ func (s *Server) SignalProcess(_ context.Context, req *agentpb.SignalProcessRequ
 	}
 	target := m.(signaller)
 	if req.All {
-		return &agentpb.Empty{}, target.SignalAll(unix.Signal(req.Signal))
+		return &agentpb.Empty{}, target.SignalAll(ctx, unix.Signal(req.Signal))
 	}
-	return &agentpb.Empty{}, target.Signal(req.ExecId, unix.Signal(req.Signal))
+	return &agentpb.Empty{}, target.Signal(ctx, req.ExecId, unix.Signal(req.Signal))
 }
 
 // WaitProcess implements the call.

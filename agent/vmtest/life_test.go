@@ -139,6 +139,7 @@ func testExec(g *guest) {
 	if code := g.wait("e", "long").ExitCode; code != 143 {
 		g.t.Errorf("terminated exec: code %d", code)
 	}
+	testEarlySignal(g)
 	// Standard input ends by the call, too.
 	g.must(g.exec("e", "in", process("cat")))
 	_, err = g.CloseStdin(g.ctx, &agentpb.ProcessRequest{ContainerId: "e", ExecId: "in"})
@@ -147,6 +148,41 @@ func testExec(g *guest) {
 		g.t.Errorf("cat: code %d", code)
 	}
 	g.remove("e")
+}
+
+// testEarlySignal signals processes that have only just been started, beside
+// others, so that some of them do not run their program yet.
+func testEarlySignal(g *guest) {
+	if out := g.runIn("e", "ign", "grep", "^SigIgn", "/proc/self/status"); out != "SigIgn:\t0000000000000000\n" {
+		g.t.Errorf("signals are ignored from the start: %q", out)
+	}
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			for j := range 12 {
+				id := fmt.Sprintf("s%d-%d", i, j)
+				if err := g.exec("e", id, process("sleep", "1000")); err != nil {
+					g.t.Error(err)
+					return
+				}
+				_, err := g.SignalProcess(g.ctx, &agentpb.SignalProcessRequest{ContainerId: "e", ExecId: id, Signal: 15})
+				if err != nil {
+					g.t.Error(err)
+				}
+				if code := g.wait("e", id).ExitCode; code != 143 {
+					g.t.Errorf("terminated at once: code %d", code)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// runIn runs a process of a container to its end and answers what it printed.
+func (g *guest) runIn(id, exec string, args ...string) string {
+	g.t.Helper()
+	g.must(g.exec(id, exec, process(args...)))
+	return g.output(id, exec, agentpb.Stream_STDOUT)
 }
 
 func testMissing(g *guest) {
