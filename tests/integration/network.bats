@@ -11,6 +11,7 @@ NS=kata-it-$$
 box() {
 	ip netns add "$NS"
 	ip netns add "$NS-out"
+	ip -n "$NS-out" link set lo up
 	link eth0 peer0 10.77.0
 	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/$NS\" else . end)
 		| .process.capabilities.bounding += [\"CAP_NET_RAW\"] | .process.capabilities.effective += [\"CAP_NET_RAW\"]
