@@ -102,7 +102,7 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 		return nil, err
 	}
 	for _, c := range st.Containers {
-		for _, d := range c.Disks {
+		for _, d := range append(st.own(c), c.Disks...) {
 			vm.Disks = append(vm.Disks, d.device())
 		}
 	}

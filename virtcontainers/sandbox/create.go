@@ -120,6 +120,9 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 	if c.Disks, err = disksOf(spec); err != nil {
 		return nil, err
 	}
+	if c.Volumes, err = volumesOf(spec); err != nil {
+		return nil, err
+	}
 	if role == oci.Single {
 		c.Spec.Resources = spec.Linux.Resources
 	}
@@ -143,7 +146,7 @@ type creation struct {
 func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
 	h, st, c := cr.host, cr.st, cr.container
 	phases := newPhases(h.log)
-	if err := cr.save(); err != nil {
+	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
 	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
@@ -163,7 +166,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim())
+	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim(c))
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +195,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, disks: c.Disks, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, volumes: c.Volumes, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

@@ -90,6 +90,9 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := h.unplugDisks(ctx, st, c.Disks); err != nil {
 		h.log.Warn("the guest keeps a disk of the container", "id", c.ID, "error", err)
 	}
+	if err := h.dropVolumes(ctx, dir, c); err != nil {
+		h.log.Warn("the guest keeps a volume of the container", "id", c.ID, "error", err)
+	}
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return err
@@ -149,6 +152,7 @@ func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
 		unshare(dir),
 		st.Network.remove(dir),
 		st.removeCgroups(ctx),
+		st.forgetVolumes(dir),
 	)
 	if err != nil {
 		return err

@@ -131,9 +131,9 @@ type shimOf struct {
 }
 
 // shim describes the shim of the requested container's init process.
-func (req *CreateRequest) shim() *shimOf {
+func (req *CreateRequest) shim(c *Container) *shimOf {
 	return &shimOf{
-		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle),
+		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle, c.Volumes),
 		attach: req.Attach,
 	}
 }

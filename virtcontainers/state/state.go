@@ -138,6 +138,9 @@ type Dir struct {
 	store *Store
 }
 
+// Root is the root folder that the sandbox is below.
+func (d *Dir) Root() string { return d.store.root }
+
 // ID is the sandbox's id.
 func (d *Dir) ID() string { return filepath.Base(d.Path) }
 
