@@ -220,6 +220,8 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		}, []string{"tap,id=n,fd=4,vhost=on,vhostfd=5"}},
 		"root ports": {func(c *Config, _ *Spec) { c.PCIeRootPort, c.DefaultBridges = 2, 9 },
 			[]string{"pci-bridge,id=bridge4,", "pcie-root-port,id=port1,"}},
+		"free pages": {func(c *Config, _ *Spec) { c.ReclaimGuestFreedMemory = true },
+			[]string{"virtio-balloon-pci,free-page-reporting=on,disable-legacy=on"}},
 		"firmware": {func(c *Config, _ *Spec) { c.Firmware = "/fw" }, []string{"-bios\n/fw\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {
