@@ -12,14 +12,25 @@ package initproc
 
 import (
 	"os"
+	"strings"
 
 	"github.com/opencontainers/runc/libcontainer"
 	// The C half of the start: joins and makes namespaces.
 	_ "github.com/opencontainers/runc/libcontainer/nsenter"
 )
 
+// WithoutStatx before the number of libcontainer.Process.LogLevel says that the
+// container's seccomp profile refuses statx(2). It is the one thing that the
+// agent can tell the init process before libcontainer does; both readers of the
+// number, in C and in Go, take the sign.
+const WithoutStatx = "+"
+
 func init() {
 	if len(os.Args) == 2 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		if strings.HasPrefix(os.Getenv("_LIBCONTAINER_LOGLEVEL"), WithoutStatx) {
+			// If it fails, the container does not start, and says why.
+			_ = withoutStatx()
+		}
 		libcontainer.Init()
 	}
 }
