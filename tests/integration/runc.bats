@@ -27,9 +27,9 @@ verbs() { "$1" --help | sed -n '/^COMMANDS:/,/^GLOBAL/s/^   \([a-z-]*\).*/\1/p' 
 
 # flags PROGRAM [VERB]: each name on a line of its own, with "value" if it takes one.
 flags() {
-	"$@" --help | sed -nE 's/^   (-.*)/\1/p' | awk '{
+	"$@" --help | sed -nE '/OPTIONS:/,$s/^   (-.*)/\1/p' | awk '{
 		value = ""
-		for (i = 1; i <= NF && $i ~ /^-|^value,?$/; i++) if ($i ~ /^value/) value = " value"
+		for (i = 1; i <= NF && $i ~ /^-|^value,?$|^[A-Z]+,?$/; i++) if ($i !~ /^-/) value = " value"
 		for (j = 1; j < i; j++) if ($j ~ /^-/) { sub(",$", "", $j); print $j value }
 	}' | grep -vE '^(--help|-h|--version|-v)$' | sort
 }

@@ -30,10 +30,10 @@ func (c count) String() string {
 // ok says that a program passed as a whole.
 func (c count) ok() bool { return c.Failed == 0 && c.Passed > 0 }
 
-// worseThan compares by results: a program may stop at its first failure, or
-// test less with one runtime.
+// worseThan: a program that fails with both is compared by what it passed; it
+// may stop at its first failure, or test less with one runtime.
 func (c count) worseThan(base count) bool {
-	return c.Failed > base.Failed || c.Passed < base.Passed
+	return c.Passed < base.Passed || base.ok() && !c.ok()
 }
 
 func main() {
@@ -90,7 +90,8 @@ func readCounts(dir string) (map[string]count, error) {
 	return counts, nil
 }
 
-// readKnown answers the reasons by program; "#" begins a comment.
+// readKnown answers the reasons by program, which ends in "?" if it is not
+// always worse; "#" begins a comment.
 func readKnown(path string) (map[string]string, error) {
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -123,6 +124,10 @@ func compare(base, other map[string]count, reasons map[string]string, out io.Wri
 	var whole [2]int
 	for _, name := range names {
 		b, o := base[name], other[name]
+		reason, sure := reasons[name], true
+		if reason == "" {
+			reason, sure = reasons[name+"?"], false
+		}
 		for i, c := range []count{b, o} {
 			if c.ok() {
 				whole[i]++
@@ -130,11 +135,11 @@ func compare(base, other map[string]count, reasons map[string]string, out io.Wri
 		}
 		note := ""
 		switch worse := o.worseThan(b); {
-		case worse && reasons[name] != "":
-			note = reasons[name]
+		case worse && reason != "":
+			note = reason
 		case worse:
 			note, ok = "WORSE", false
-		case reasons[name] != "":
+		case reason != "" && sure:
 			note, ok = "not worse any more: remove it from the list", false
 		case o.ok() && !b.ok():
 			note = "better"

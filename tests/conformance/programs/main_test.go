@@ -22,12 +22,17 @@ func TestCompare(t *testing.T) {
 		{"tests less", good, count{Passed: 2}, false, false, "WORSE"},
 		{"known", good, bad, true, true, "| why |"},
 		{"known, but fixed", good, good, true, false, "remove it"},
+		{"unsure", good, bad, false, true, "| why |"},
 		{"better", bad, good, false, true, "better"},
+		{"fails in more ways, passes more", count{Failed: 1}, bad, false, true, "|  |"},
 		{"did not run", good, count{}, false, false, "WORSE"},
 	} {
 		reasons := map[string]string{}
 		if test.known {
 			reasons["p"] = "why"
+		}
+		if test.name == "unsure" {
+			reasons["p?"] = "why"
 		}
 		var out strings.Builder
 		if ok := compare(map[string]count{"p": test.base}, map[string]count{"p": test.other}, reasons, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
