@@ -4,6 +4,9 @@
 # FOLDER gets what they said: FOLDER/{runc,kata}/PROGRAM.{tap,err,json}.
 # Usage: run.sh FOLDER [PROGRAM...]
 set -euo pipefail
+# A container without a mount namespace mounts its /proc and /sys where it was
+# made: here, and not on the machine.
+[ -n "${PRIVATE_MOUNTS:-}" ] || PRIVATE_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 out=$(readlink -m "$1")
 shift
 here=$(dirname "$(readlink -f "$0")")
@@ -47,11 +50,13 @@ run=$(mktemp -d /tmp/kata-oci.XXXXXX)
 clear_containers() {
 	local id
 	for id in $("$run/$1" list -q 2>/dev/null); do "$run/$1" delete --force "$id" || true; done
-	rm -rf "$run/tmp"
+	# What is still mounted below must not be walked into.
+	awk -v dir="$run/tmp/" 'index($5, dir) == 1 { print $5 }' /proc/self/mountinfo | tac | xargs -r -n 1 umount -l
+	rm -rf --one-file-system "$run/tmp"
 }
 finish() {
 	for runtime in runc kata; do clear_containers "$runtime"; done
-	rm -rf "$run"
+	rm -rf --one-file-system "$run"
 }
 trap finish EXIT
 # The programs take a command without arguments, and look for their files in
@@ -60,7 +65,8 @@ for runtime in "runc $(command -v runc)" "kata $KATA_RUNTIME"; do
 	printf '#!/bin/sh\nexec %s --root %s "$@"\n' "${runtime#* }" "$run/root-${runtime%% *}" >"$run/${runtime%% *}"
 	chmod +x "$run/${runtime%% *}"
 done
-ln -s "$tools/rootfs-amd64.tar.gz" "$tools/runtimetest" "$run/"
+# Not links: the programs copy a link as such.
+cp "$tools/rootfs-amd64.tar.gz" "$tools/runtimetest" "$run/"
 go build -o "$run/tally" "$here/../../tally"
 
 # Some programs print no result, some end in the middle: a line more says so,
