@@ -164,12 +164,31 @@ restart() {
 	[ "$(inspect "$CONTAINER" exitCode)" = 5 ]
 }
 
+forwarding() {
+	pod forwarding
+	# The server is on localhost only: the pod's address does not lead there.
+	container c1 '{}' "echo page >/tmp/index; exec httpd -f -p 127.0.0.1:8080 -h /tmp"
+	await crictl exec -s "$CONTAINER" wget -qO /dev/null http://127.0.0.1:8080/index
+	crictl port-forward "$POD" 0:8080 0:8081 >"$TMP/c/forward" 2>&1 3>&- &
+	local pid=$! ports
+	await grep -q '8081$' "$TMP/c/forward"
+	mapfile -t ports < <(sed -n 's/^Forwarding from 127.0.0.1:\([0-9]*\) -> .*/\1/p' "$TMP/c/forward")
+	run -0 curl -sS --max-time 60 "http://127.0.0.1:${ports[0]}/index"
+	is page
+	run curl -sS --max-time 60 "http://127.0.0.1:${ports[1]}/index"
+	[ "$status" != 0 ]
+	kill "$pid"
+	wait "$pid" || true
+}
+
 @test "CRI-O, conmon: a pod's life" { HANDLER=kata-oci life; }
 @test "CRI-O, conmon: several containers in a pod" { HANDLER=kata-oci several; }
 @test "CRI-O, conmon: what fails leaves nothing" { HANDLER=kata-oci bad; }
 @test "CRI-O, conmon: restarted while a pod runs" { HANDLER=kata-oci restart; }
+@test "CRI-O, conmon: a port of localhost forwarded" { HANDLER=kata-oci forwarding; }
 
 @test "CRI-O, shimv2: a pod's life" { HANDLER=kata-vm life; }
 @test "CRI-O, shimv2: several containers in a pod" { HANDLER=kata-vm several; }
 @test "CRI-O, shimv2: what fails leaves nothing" { HANDLER=kata-vm bad; }
 @test "CRI-O, shimv2: restarted while a pod runs" { HANDLER=kata-vm restart; }
+@test "CRI-O, shimv2: a port of localhost forwarded" { HANDLER=kata-vm forwarding; }
