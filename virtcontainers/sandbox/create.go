@@ -166,7 +166,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim())
+	shim := cr.req.shim()
+	shim.forward = cr.role == oci.Infra
+	cr.shim, err = h.startShim(ctx, cr.dir, st, shim)
 	if err != nil {
 		return nil, err
 	}
