@@ -164,7 +164,7 @@ func unmountStorage(root string, s *agentpb.Storage, flags int) error {
 	if err != nil {
 		return err
 	}
-	if s.Driver == "blk" {
+	if onDisk(s) {
 		// The host may take the disk away when this returns.
 		if err := syncBelow(root, s.MountPoint); err != nil {
 			parent.Close()

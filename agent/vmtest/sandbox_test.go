@@ -69,6 +69,12 @@ func TestSandbox(t *testing.T) {
 	// With a container that runs and mounts that are used.
 	g.must(g.create("left", spec("sleep", "1000")))
 	g.start("left")
+	_, err = g.DestroySandbox(g.ctx, &agentpb.DestroySandboxRequest{VmEnds: true})
+	g.must(err)
+	if code := g.wait("left", "").ExitCode; code != 137 {
+		g.t.Errorf("code %d at the VM's end", code)
+	}
+	// If the VM lives on all the same, the rest can still be undone.
 	_, err = g.DestroySandbox(g.ctx, &agentpb.DestroySandboxRequest{PowerOff: true})
 	g.must(err)
 	if err := g.qemu.Wait(); err != nil {
@@ -201,6 +207,16 @@ func testSeccomp(g *guest) {
 		Syscalls: []specs.LinuxSyscall{{Names: []string{"kill"}, Action: "SCMP_ACT_ERRNO", ErrnoRet: &errno}}}
 	if out, _ := g.run("sec", s); !strings.Contains(out, "1\n") || !strings.Contains(out, "not supported") {
 		g.t.Errorf("printed %q", out)
+	}
+	// A profile from before these calls were known, or a strict one of a user.
+	s = spec("echo", "hi")
+	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_ALLOW", Architectures: []specs.Arch{"SCMP_ARCH_X86_64"},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"statx", "openat2", "close_range", "fsopen", "open_tree"}, Action: "SCMP_ACT_ERRNO"}}}
+	for _, late := range []bool{false, true} {
+		s.Process.NoNewPrivileges = late
+		if out, _ := g.run("old-profile", s); out != "hi\n" {
+			g.t.Errorf("noNewPrivileges %v: printed %q", late, out)
+		}
 	}
 }
 

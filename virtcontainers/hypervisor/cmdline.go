@@ -61,6 +61,7 @@ func (c *cmdline) build(qmp *os.File) {
 	c.console()
 	c.bridges()
 	c.entropy()
+	c.balloon()
 	if c.spec.Image != "" {
 		c.disk("virtio-blk", Disk{ID: imageID, Path: c.spec.Image, ReadOnly: true})
 	}

@@ -40,6 +40,9 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if err != nil {
 		return nil, err
 	}
+	if err := checkNamespaces(req.Bundle.Spec); err != nil {
+		return nil, err
+	}
 	if role == oci.Member {
 		return h.join(ctx, req, sandboxID)
 	}
@@ -166,7 +169,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim(c))
+	shim := cr.req.shim(c)
+	shim.forward = cr.role == oci.Infra
+	cr.shim, err = h.startShim(ctx, cr.dir, st, shim)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +202,10 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
 		id: c.ID, document: document, disks: c.Disks, volumes: c.Volumes, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
+		return nil, err
+	}
+	// Not earlier: a CPU quota would hold for the boot, too.
+	if err := h.limit(st, c, c.Spec.Resources); err != nil {
 		return nil, err
 	}
 	if err := cr.req.Publish(c.PID); err != nil {
