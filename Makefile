@@ -36,7 +36,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-cri test-conformance test-full \
+	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
@@ -158,10 +158,13 @@ test-docker-13: build image config ## run the same tests with Debian 13's Docker
 test-podman-13: build image config ## run the same tests with Debian 13's Podman
 	$(call with-engine-13,podman)
 
-test-cri: build image config ## run critest with containerd, for kata and for runc (half an hour)
-	@packaging/prerequisites.sh run test cri
+test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
+	$(call with-engine,crio)
+
+test-cri: build image config ## run critest: containerd and CRI-O, runc and kata (an hour); RUNS="crio/kata-vm" for one
+	@packaging/prerequisites.sh run test cri crio
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance
+		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance $(RUNS)
 
 test-conformance: build image config ## run the OCI validation programs, for kata and for runc (ten minutes)
 	@packaging/prerequisites.sh run bench

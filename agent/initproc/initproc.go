@@ -17,7 +17,12 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	// The C half of the start: joins and makes namespaces.
 	_ "github.com/opencontainers/runc/libcontainer/nsenter"
+	"golang.org/x/sys/unix"
 )
+
+// usualSlack is the kernel's own default of a timer's slack, in nanoseconds
+// (init/init_task.c); package pid1 has set another.
+const usualSlack = 50000
 
 // WithoutStatx before the number of libcontainer.Process.LogLevel says that the
 // container's seccomp profile refuses statx(2). It is the one thing that the
@@ -26,6 +31,9 @@ import (
 const WithoutStatx = "+"
 
 func init() {
+	// Here and until main.main, the goroutine is on the process's first thread;
+	// it is also the one that executes the user's program.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, usualSlack, 0, 0, 0)
 	if len(os.Args) == 2 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
 		if strings.HasPrefix(os.Getenv("_LIBCONTAINER_LOGLEVEL"), WithoutStatx) {
 			// If it fails, the container does not start, and says why.

@@ -7,12 +7,12 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/internal/sock"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
@@ -71,23 +71,30 @@ func (b *boot) listen(name string) (*os.File, error) {
 
 // startVM starts the VM and its helpers and answers while the guest boots.
 // What it has started is recorded in st, also when it fails.
-func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
+func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (_ *boot, err error) {
 	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	size, err := vmSize(h.settings.Hypervisor, spec)
+	if st.Sizing, err = h.settings.sizing(); err != nil {
+		return nil, err
+	}
+	size, err := st.Sizing.bootSize(spec, role)
 	if err != nil {
 		return nil, err
 	}
 	for _, note := range size.Notes {
 		h.log.Debug(note)
 	}
+	ceiling := resources.Size{VCPUs: st.Sizing.Defaults.MaxVCPUs, MemoryMiB: st.Sizing.Defaults.MaxMemoryMiB}
+	if st.Sizing.Static {
+		ceiling = size
+	}
 	vm := &hypervisor.Spec{
 		Name: st.ID, Dir: dir.Path,
-		VCPUs: size.VCPUs, MaxVCPUs: size.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: size.MemoryMiB,
+		VCPUs: size.VCPUs, MaxVCPUs: ceiling.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: ceiling.MemoryMiB,
 		Kernel: h.settings.Hypervisor.Kernel, Initrd: h.settings.Hypervisor.Initrd, Image: h.settings.Hypervisor.Image,
 		KernelParams: h.settings.Agent.kernelParams(),
 	}
@@ -114,22 +121,6 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	}
 	st.VM = *b.vm
 	return b, b.startProxy(st, channel)
-}
-
-func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error) {
-	vcpus := config.DefaultVCPUs
-	if vcpus == 0 {
-		vcpus = 1
-	}
-	defaults := resources.Defaults{
-		MaxVCPUs:  config.DefaultMaxVCPUs,
-		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
-	}
-	if vcpus < 0 {
-		vcpus = int32(runtime.NumCPU())
-	}
-	defaults.VCPUs = uint32(vcpus)
-	return resources.VMSize(defaults, spec.Linux.Resources)
 }
 
 // shareFolder makes the sandbox's folder and the device that shares it.

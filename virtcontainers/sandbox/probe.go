@@ -10,6 +10,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
@@ -51,7 +52,7 @@ func (h *Host) Probe(ctx context.Context) (_ *Probed, err error) {
 	if err := st.Network.open(dir, "", h.settings.Network); err != nil {
 		return nil, err
 	}
-	boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}})
+	boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
 	if err != nil {
 		return nil, err
 	}
