@@ -209,7 +209,7 @@ fails() {
 	[ "$(status "$C1")" = created ]
 	both "0 1" start "$C1"
 	[ "$(status "$C1")" = running ]
-	both "0 0" kill "$C1" KILL
+	kata kill "$C1" KILL
 	wait_stopped "$C1"
 	both "0 0" delete --force "$C1"
 	run -1 kata state "$C1"
