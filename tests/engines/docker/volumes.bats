@@ -63,7 +63,7 @@ load lib
 	full
 	command -v setfattr >/dev/null || skip "the package attr is not installed"
 	mkdir "$TMP/v"
-	run -0 vm --rm -v "$TMP/v:/v" -v /usr:/host/usr:ro -v /lib64:/lib64:ro --workdir /v busybox sh -c '
+	run -0 vm --rm -v "$TMP/v:/v" -v /usr:/host/usr:ro -v /lib64:/lib64:ro -v /usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:ro --workdir /v busybox sh -c '
 		host() { p=$1; shift; LD_LIBRARY_PATH=/host/usr/lib/x86_64-linux-gnu /host/usr/bin/$p "$@"; }
 		: >f
 		(host flock 9; host flock -n f true && echo BAD || echo refused) 9<f
