@@ -242,7 +242,7 @@ func (cr *creation) undo() error {
 		cr.shim.Abandon()
 	}
 	// No farewell: no process of the user's has run.
-	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil {
+	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil && !errors.Is(err, ErrNotExist) {
 		return fmt.Errorf("clean up after it: %w", err)
 	}
 	return nil
