@@ -126,17 +126,18 @@ crio_config() {
 runc_wrapper() {
 	cat >"$1" <<-'EOF'
 		#!/bin/sh
-		create=
-		bundle=.
+		filter='del(.oomScoreAdj, .rlimits) | del(.capabilities[]?[]? | select(. == "CAP_SYS_RESOURCE"))'
+		file=
 		previous=
 		for arg; do
-			[ "$arg" != create ] || create=1
-			[ "$previous" != --bundle ] || bundle=$arg
+			case $previous in
+			--bundle) file=$arg/config.json filter=".process |= ($filter)" ;;
+			--process | -p) file=$arg ;;
+			esac
 			previous=$arg
 		done
-		if [ -n "$create" ] && ! setpriv --dump | grep -q "^Capability bounding set:.*sys_resource"; then
-			jq 'del(.process.oomScoreAdj, .process.rlimits) | del(.process.capabilities[]?[]? | select(. == "CAP_SYS_RESOURCE"))' "$bundle/config.json" >"$bundle/config.new" &&
-				mv "$bundle/config.new" "$bundle/config.json"
+		if [ -n "$file" ] && ! setpriv --dump | grep -q "^Capability bounding set:.*sys_resource"; then
+			jq "$filter" "$file" >"$file.new" && mv "$file.new" "$file"
 		fi
 		exec runc "$@"
 	EOF
