@@ -94,7 +94,6 @@ crio_config() {
 		container_attach_socket_dir = "$CRIO_DIR/attach"
 		container_exits_dir = "$CRIO_DIR/exits"
 		default_runtime = "runc"
-		drop_infra_ctr = false
 		hooks_dir = []
 		namespaces_dir = "$CRIO_DIR/namespaces"
 		pinns_path = "$1/pinns"
