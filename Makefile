@@ -141,7 +141,7 @@ test-docker: build image config ## run the tests with Debian's Docker
 test-podman: build image config ## run the tests with Debian's Podman
 	$(call with-engine,podman)
 
-test-containerd: build image config ## run the tests with Debian's containerd and our shim
+test-containerd: build image config ## run the tests with containerd and our shim (CONTAINERD_VERSION=v2.2.9 builds that one)
 	$(call with-engine,containerd)
 
 test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)

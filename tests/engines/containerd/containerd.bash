@@ -11,7 +11,8 @@
 
 if [ -n "${CONTAINERD_VERSION-}" ]; then
 	dir=$(containerd_built "$CONTAINERD_VERSION") || exit 1
-	CONTAINERD=$dir/containerd CTR=$dir/ctr
+	CONTAINERD=$dir/containerd REAL_CTR=$dir/ctr CTR=${BASH_SOURCE[0]%/*}/ctr
+	export REAL_CTR
 fi
 CONTAINERD=${CONTAINERD:-containerd}
 CTR=${CTR:-ctr}
