@@ -141,7 +141,7 @@ test-docker: build image config ## run the tests with Debian's Docker
 test-podman: build image config ## run the tests with Debian's Podman
 	$(call with-engine,podman)
 
-test-containerd: build image config ## run the tests with Debian's containerd and our shim
+test-containerd: build image config ## run the tests with containerd and our shim (CONTAINERD_VERSION=v2.2.9 builds that one)
 	$(call with-engine,containerd)
 
 # $(1) as Debian 13 has it, in a tree of Debian 13 that is made once and cached.
