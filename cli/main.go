@@ -97,7 +97,7 @@ var commands = []cli.Command{
 	createCommand, startCommand, stateCommand, killCommand, deleteCommand,
 	runCommand, execCommand, listCommand, psCommand, pauseCommand, resumeCommand,
 	updateCommand, eventsCommand, specCommand, featuresCommand, versionCommand,
-	checkCommand, envCommand, completionCommand,
+	checkCommand, envCommand, factoryCommand, completionCommand,
 }
 
 // setup reads the global flags. The configuration is read only by the verbs

@@ -39,9 +39,13 @@ type boot struct {
 	dir    *state.Dir
 	config *Settings
 	log    *slog.Logger
+	folder *share.Folder
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
+	// template is the key of the template that the VM is a clone of; empty for
+	// one that boots.
+	template string
 }
 
 // close gives back what only the starting of the VM needed. It may be called
@@ -69,8 +73,9 @@ func (b *boot) listen(name string) (*os.File, error) {
 	return f, nil
 }
 
-// startVM starts the VM and its helpers and answers while the guest boots.
-// What it has started is recorded in st, also when it fails.
+// startVM starts the VM and its helpers and answers while the guest boots, or
+// goes on where a template was saved. What it has started is recorded in st,
+// also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
 	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
@@ -78,31 +83,17 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 			b.close()
 		}
 	}()
-	size, err := vmSize(h.settings.Hypervisor, spec)
+	vm, err := b.machine(st, spec)
 	if err != nil {
 		return nil, err
 	}
-	for _, note := range size.Notes {
-		h.log.Debug(note)
+	if cloned, err := h.startClone(ctx, b, st, vm); err != nil || cloned {
+		return b, err
 	}
-	vm := &hypervisor.Spec{
-		Name: st.ID, Dir: dir.Path,
-		VCPUs: size.VCPUs, MaxVCPUs: size.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: size.MemoryMiB,
-		Kernel: h.settings.Hypervisor.Kernel, Initrd: h.settings.Hypervisor.Initrd, Image: h.settings.Hypervisor.Image,
-		KernelParams: h.settings.Agent.kernelParams(),
+	if b.choice, err = h.settings.Share.Choose(); err != nil {
+		return nil, err
 	}
 	if err := b.shareFolder(st, vm); err != nil {
-		return nil, err
-	}
-	for _, c := range st.Containers {
-		for _, d := range c.Disks {
-			vm.Disks = append(vm.Disks, d.device())
-		}
-	}
-	if err := b.plugNICs(st, vm); err != nil {
-		return nil, err
-	}
-	if vm.Console, err = b.listen(consoleSocket); err != nil {
 		return nil, err
 	}
 	channel, err := b.channel(st, vm)
@@ -114,6 +105,38 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	}
 	st.VM = *b.vm
 	return b, b.startProxy(st, channel)
+}
+
+// machine describes the sandbox's VM, but for its share and the agent's
+// channel, and makes what that needs on the host.
+func (b *boot) machine(st *State, spec *specs.Spec) (*hypervisor.Spec, error) {
+	config := b.config.Hypervisor
+	size, err := vmSize(config, spec)
+	if err != nil {
+		return nil, err
+	}
+	for _, note := range size.Notes {
+		b.log.Debug(note)
+	}
+	vm := &hypervisor.Spec{
+		Name: st.ID, Dir: b.dir.Path,
+		VCPUs: size.VCPUs, MaxVCPUs: size.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: size.MemoryMiB,
+		Kernel: config.Kernel, Initrd: config.Initrd, Image: config.Image,
+		KernelParams: b.config.Agent.kernelParams(),
+	}
+	for _, c := range st.Containers {
+		for _, d := range c.Disks {
+			vm.Disks = append(vm.Disks, d.device())
+		}
+	}
+	if b.folder, err = share.New(sharedPath(b.dir)); err != nil {
+		return nil, err
+	}
+	if err := b.plugNICs(st, vm); err != nil {
+		return nil, err
+	}
+	vm.Console, err = b.listen(consoleSocket)
+	return vm, err
 }
 
 func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error) {
@@ -132,20 +155,15 @@ func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error)
 	return resources.VMSize(defaults, spec.Linux.Resources)
 }
 
-// shareFolder makes the sandbox's folder and the device that shares it.
+// shareFolder makes the device that shares the sandbox's folder in the way of
+// b.choice.
 func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
-	folder, err := share.New(sharedPath(b.dir))
-	if err != nil {
-		return err
-	}
-	if b.choice, err = b.config.Share.Choose(); err != nil {
-		return err
-	}
 	st.ShareDriver = b.choice.FS
-	device := b.config.Share.Device(b.choice, folder)
+	device := b.config.Share.Device(b.choice, b.folder)
 	out := hypervisor.Share{Tag: device.Tag, Path: device.Path, CacheMiB: device.CacheMiB}
 	if b.choice.FS == share.VirtioFS {
-		b.daemon, err = share.StartVirtioFSD(*b.config.Share, b.choice, b.dir.Path, folder, filepath.Join(b.dir.Path, shareLog))
+		var err error
+		b.daemon, err = share.StartVirtioFSD(*b.config.Share, b.choice, b.dir.Path, b.folder, filepath.Join(b.dir.Path, shareLog))
 		if err != nil {
 			return err
 		}
@@ -196,6 +214,7 @@ func (b *boot) failure(ctx context.Context, err error) error {
 		return errors.New("interrupted while the guest was booting")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("the guest's agent did not answer within %s (boot_timeout)", b.deadline())
+		b.distrust()
 	}
 	if tail := consoleTail(filepath.Join(b.dir.Path, consoleLog)); tail != "" {
 		err = fmt.Errorf("%w; the guest's console ends with: %s", err, tail)
@@ -219,6 +238,11 @@ func (b *boot) channel(st *State, vm *hypervisor.Spec) (*os.File, error) {
 			return nil, err
 		}
 	}
+	return b.serial(st, vm)
+}
+
+// serial makes the channel over a serial port.
+func (b *boot) serial(st *State, vm *hypervisor.Spec) (*os.File, error) {
 	serial, err := b.listen(agentSocket)
 	if err != nil {
 		return nil, err
