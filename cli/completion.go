@@ -89,6 +89,18 @@ func takesID(c cli.Command) bool {
 	return false
 }
 
+// choices are the words that a verb's argument is one of; nil for any word.
+func choices(c cli.Command) []string {
+	if c.Name == "completion" {
+		return []string{"bash", "zsh", "fish"}
+	}
+	var words []string
+	for _, sub := range c.Subcommands {
+		words = append(words, sub.Name)
+	}
+	return words
+}
+
 func bashCompletion(w io.Writer, app *cli.App) {
 	var verbs, global, globalValue []string
 	for _, c := range visible(app) {
@@ -130,9 +142,7 @@ _kata_runtime() {
 				valued = append(valued, o.names...)
 			}
 		}
-		if c.Name == "completion" {
-			words = append(words, "bash", "zsh", "fish")
-		}
+		words = append(words, choices(c)...)
 		id := ""
 		if takesID(c) {
 			id = " id=1"

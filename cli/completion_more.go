@@ -44,8 +44,8 @@ func fishCompletion(w io.Writer, app *cli.App) {
 		switch {
 		case takesID(c):
 			fmt.Fprintf(w, "complete -c %s -n %s -a '(%s list --quiet 2>/dev/null)'\n", app.Name, fishQuote(condition), app.Name)
-		case c.Name == "completion":
-			fmt.Fprintf(w, "complete -c %s -n %s -a 'bash zsh fish'\n", app.Name, fishQuote(condition))
+		case choices(c) != nil:
+			fmt.Fprintf(w, "complete -c %s -n %s -a %s\n", app.Name, fishQuote(condition), fishQuote(strings.Join(choices(c), " ")))
 		}
 	}
 }
@@ -71,8 +71,8 @@ func zshCompletion(w io.Writer, app *cli.App) {
 		switch {
 		case takesID(c):
 			rest = "_kata_runtime_ids"
-		case c.Name == "completion":
-			rest = "(bash zsh fish)"
+		case choices(c) != nil:
+			rest = "(" + strings.Join(choices(c), " ") + ")"
 		}
 		fmt.Fprintf(w, "\t\t'*: :%s'\n\t\t;;\n", rest)
 	}

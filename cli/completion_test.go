@@ -81,6 +81,7 @@ func TestBashCompletes(t *testing.T) {
 		{[]string{"kata-runtime", "--log-format", "json", "pau"}, []string{"pause"}},
 		{[]string{"kata-runtime", "--root", "/x", "delete", "--f"}, []string{"--force"}},
 		{[]string{"kata-runtime", "completion", "f"}, []string{"fish"}},
+		{[]string{"kata-runtime", "factory", "st"}, []string{"status"}},
 	} {
 		// The program itself is not there: ids are not asked for here.
 		code := script + "\nCOMP_WORDS=(" + strings.Join(test.words, " ") + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_kata_runtime\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
@@ -126,7 +127,14 @@ func TestManPages(t *testing.T) {
 			t.Errorf("the main page does not mention %s", c.Name)
 		}
 		page := name + "-" + c.Name
-		mentions(page, read(page), c.Flags)
+		text := read(page)
+		mentions(page, text, c.Flags)
+		for _, sub := range c.Subcommands {
+			if !strings.Contains(text, "**"+sub.Name+"**\n: ") {
+				t.Errorf("%s does not mention %s", page, sub.Name)
+			}
+			mentions(page, text, sub.Flags)
+		}
 	}
 	// No page of a verb that is gone.
 	files, err := filepath.Glob("../docs/man/*.8.md")

@@ -115,7 +115,8 @@ func (l *Locked) Destroy() error {
 		if m.Source != mountSource {
 			continue
 		}
-		if err := unix.Unmount(real, unix.UMOUNT_NOFOLLOW); err != nil {
+		// Detached: clones that live keep its files open.
+		if err := unix.Unmount(real, unix.MNT_DETACH|unix.UMOUNT_NOFOLLOW); err != nil {
 			return fmt.Errorf("unmount %s: %w", real, err)
 		}
 	}

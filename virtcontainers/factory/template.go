@@ -106,7 +106,7 @@ func stamp(path string) (hypervisor.Input, error) {
 func (t *Template) Fit(spec *hypervisor.Spec) {
 	spec.VCPUs, spec.MaxVCPUs = t.VCPUs, t.VCPUs
 	spec.MemoryMiB, spec.MaxMemoryMiB = t.MemoryMiB, t.MemoryMiB
-	for i := range spec.NICs {
+	for i := range min(len(spec.NICs), len(t.MACs)) {
 		spec.NICs[i].MAC = t.MACs[i]
 	}
 	spec.Memory, spec.Incoming = &hypervisor.MemoryFile{File: t.memory, Private: true}, true
