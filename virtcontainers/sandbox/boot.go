@@ -43,8 +43,11 @@ type boot struct {
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
-	// template is the key of the template that the VM is a clone of; empty for
-	// one that boots.
+	// spec is the VM without what differs between a clone and one that boots.
+	spec *hypervisor.Spec
+	// saved is the template until the clone runs, template its key from then on,
+	// too; empty for a VM that boots.
+	saved    *factory.Template
 	template string
 }
 
@@ -55,6 +58,10 @@ func (b *boot) close() {
 		f.Close()
 	}
 	b.files = nil
+	if b.saved != nil {
+		b.saved.Close()
+		b.saved = nil
+	}
 }
 
 // listen makes a listening socket in the sandbox's folder. Peers can connect
@@ -74,8 +81,8 @@ func (b *boot) listen(name string) (*os.File, error) {
 }
 
 // startVM starts the VM and its helpers and answers while the guest boots, or
-// goes on where a template was saved. What it has started is recorded in st,
-// also when it fails.
+// while a template's clone is loaded: settle waits for that. What it has
+// started is recorded in st, also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
 	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
@@ -83,28 +90,49 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 			b.close()
 		}
 	}()
-	vm, err := b.machine(st, spec)
+	if b.spec, err = b.machine(st, spec); err != nil {
+		return nil, err
+	}
+	if b.saved = h.template(ctx, b.spec); b.saved == nil {
+		return b, b.cold(ctx, st)
+	}
+	if err := b.clone(ctx, st); err != nil {
+		return b, b.instead(ctx, st, err)
+	}
+	return b, nil
+}
+
+// settle returns when a clone runs: before, it may yet have to be booted in its
+// place, as another process. It does nothing for a VM that boots.
+func (b *boot) settle(ctx context.Context, st *State) error {
+	if b.saved == nil {
+		return nil
+	}
+	if err := b.saved.Restore(ctx, b.vm); err != nil {
+		return b.instead(ctx, st, err)
+	}
+	b.close()
+	return nil
+}
+
+// cold boots the VM.
+func (b *boot) cold(ctx context.Context, st *State) (err error) {
+	vm := *b.spec
+	if b.choice, err = b.config.Share.Choose(); err != nil {
+		return err
+	}
+	if err := b.shareFolder(st, &vm); err != nil {
+		return err
+	}
+	channel, err := b.channel(st, &vm)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if cloned, err := h.startClone(ctx, b, st, vm); err != nil || cloned {
-		return b, err
-	}
-	if b.choice, err = h.settings.Share.Choose(); err != nil {
-		return nil, err
-	}
-	if err := b.shareFolder(st, vm); err != nil {
-		return nil, err
-	}
-	channel, err := b.channel(st, vm)
-	if err != nil {
-		return nil, err
-	}
-	if b.vm, err = factory.Boot(ctx, h.settings.Hypervisor, vm); err != nil {
-		return nil, err
+	if b.vm, err = factory.Boot(ctx, b.config.Hypervisor, &vm); err != nil {
+		return err
 	}
 	st.VM = *b.vm
-	return b, b.startProxy(st, channel)
+	return b.startProxy(st, channel)
 }
 
 // machine describes the sandbox's VM, but for its share and the agent's

@@ -22,28 +22,11 @@ import (
 // private mapping, which virtiofsd could not see.
 var cloneShare = share.Choice{FS: share.Virtio9P, Reason: "the VM is a template's clone"}
 
-// startClone starts the VM that vm describes as a clone, if there is a template
-// that fits. Whatever keeps it from that is logged, and the VM is to be booted:
-// an error means that not even that can be done.
-func (h *Host) startClone(ctx context.Context, b *boot, st *State, vm *hypervisor.Spec) (bool, error) {
-	template := h.template(ctx, vm)
-	if template == nil {
-		return false, nil
-	}
-	defer template.Close()
-	err := b.clone(ctx, st, *vm, template)
-	if err == nil || ctx.Err() != nil {
-		return err == nil, err
-	}
-	h.log.Warn("the VM is booted instead of cloned", "sandbox", st.ID, "error", err)
-	b.distrust()
-	return false, b.forgetClone(ctx, st, vm)
-}
-
-// clone starts a VM from the template and lets it run.
-func (b *boot) clone(ctx context.Context, st *State, vm hypervisor.Spec, template *factory.Template) error {
-	b.template, b.choice = template.Key, cloneShare
+// clone starts a VM that settle lets go on from the template.
+func (b *boot) clone(ctx context.Context, st *State) error {
+	vm := *b.spec
 	vm.NICs = slices.Clone(vm.NICs)
+	b.template, b.choice = b.saved.Key, cloneShare
 	if err := b.shareFolder(st, &vm); err != nil {
 		return err
 	}
@@ -51,7 +34,7 @@ func (b *boot) clone(ctx context.Context, st *State, vm hypervisor.Spec, templat
 	if err != nil {
 		return err
 	}
-	template.Fit(&vm)
+	b.saved.Fit(&vm)
 	for i, n := range vm.NICs {
 		st.Network.NICs[i].MAC = n.MAC
 	}
@@ -59,15 +42,27 @@ func (b *boot) clone(ctx context.Context, st *State, vm hypervisor.Spec, templat
 		return err
 	}
 	st.VM = *b.vm
-	if err := b.startProxy(st, channel); err != nil {
+	return b.startProxy(st, channel)
+}
+
+// instead boots the VM because its clone has failed with cause.
+func (b *boot) instead(ctx context.Context, st *State, cause error) error {
+	if ctx.Err() != nil {
+		return cause
+	}
+	b.log.Warn("the VM is booted instead of cloned", "sandbox", st.ID, "error", cause)
+	b.distrust()
+	b.saved.Close()
+	b.saved = nil
+	if err := b.forgetClone(ctx, st); err != nil {
 		return err
 	}
-	return template.Restore(ctx, b.vm)
+	return b.cold(ctx, st)
 }
 
 // forgetClone ends what clone has started and removes its sockets, so that the
 // same sandbox can boot.
-func (b *boot) forgetClone(ctx context.Context, st *State, vm *hypervisor.Spec) error {
+func (b *boot) forgetClone(ctx context.Context, st *State) error {
 	b.template = ""
 	sockets := []string{filepath.Join(b.dir.Path, agentSocket), filepath.Join(b.dir.Path, proxySocket)}
 	if b.vm != nil {
@@ -86,7 +81,7 @@ func (b *boot) forgetClone(ctx context.Context, st *State, vm *hypervisor.Spec) 
 			return err
 		}
 	}
-	for i, n := range vm.NICs {
+	for i, n := range b.spec.NICs {
 		st.Network.NICs[i].MAC = n.MAC
 	}
 	return nil

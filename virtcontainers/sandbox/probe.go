@@ -36,6 +36,9 @@ func (h *Host) Probe(ctx context.Context) (*Probed, error) {
 			return err
 		}
 		defer boot.close()
+		if err := boot.settle(ctx, st); err != nil {
+			return err
+		}
 		ctx, cancel := boot.vm.Bind(ctx)
 		defer cancel()
 		agent, err := dial.Connect(ctx, st.Agent, "kata-runtime kata-check")
