@@ -50,6 +50,8 @@ func run(s settings) error {
 		if err := boot.EarlyMounts(); err != nil {
 			return err
 		}
+	}
+	if s.listen == "" {
 		var err error
 		if options, err = boot.ReadOptions(); err != nil {
 			return err
@@ -74,14 +76,13 @@ func run(s settings) error {
 	listener := func(l net.Listener) error {
 		return server.Serve(channel.Lasting(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) })))
 	}
-	if isInit {
-		go func() {
+	go func() {
+		if isInit {
 			setUp(ctx, log)
-			close(ready)
-		}()
-	} else {
+		}
+		setUpContainers(log)
 		close(ready)
-	}
+	}()
 	err := serve(ctx, s, options, serial, listener)
 	if isInit && (err == nil || errors.Is(err, grpc.ErrServerStopped)) {
 		select {} // powerOff is at work
@@ -109,19 +110,29 @@ func newLog(debug bool) *slog.Logger {
 // answers. What fails here is missed, with a better message, by the container
 // that needs it.
 func setUp(ctx context.Context, log *slog.Logger) {
-	step := func(name string, f func() error) {
-		if err := f(); err != nil {
-			log.Error("guest set-up", "step", name, "error", err)
-		}
-	}
+	step := stepper(log)
 	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
 	step("drivers", func() error { return drivers(ctx, log) })
 	step("modprobe", boot.NameModprobe)
 	step("console", boot.ReopenConsole)
 	step("grace periods", boot.ExpediteRCU)
 	step("mounts", boot.LateMounts)
-	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
 	step("loopback", boot.LoopbackUp)
+}
+
+// stepper runs parts of the set-up and logs those that fail.
+func stepper(log *slog.Logger) func(name string, f func() error) {
+	return func(name string, f func() error) {
+		if err := f(); err != nil {
+			log.Error("guest set-up", "step", name, "error", err)
+		}
+	}
+}
+
+// setUpContainers does what containers need under any init.
+func setUpContainers(log *slog.Logger) {
+	step := stepper(log)
+	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
 	step("memory protection", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) })
 	log.Debug("the guest is set up")
 }

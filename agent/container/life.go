@@ -87,11 +87,15 @@ func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) err
 	return nil
 }
 
-// Remove kills what still runs in the container, waits for its end, and frees
-// all that it has. It may be called again after an error.
-func (c *Container) Remove() error {
+// End kills what still runs in the container and waits for its end.
+func (c *Container) End() error {
 	c.change.Lock()
 	defer c.change.Unlock()
+	return c.end()
+}
+
+// end: change is held.
+func (c *Container) end() error {
 	if err := c.SignalAll(context.Background(), unix.SIGKILL); err != nil {
 		return err
 	}
@@ -99,6 +103,19 @@ func (c *Container) Remove() error {
 	<-c.init.Done()
 	for _, p := range c.allExecs() {
 		<-p.Done()
+	}
+	return nil
+}
+
+// Remove ends what still runs in the container, and frees all that it has. It
+// may be called again after an error.
+func (c *Container) Remove() error {
+	c.change.Lock()
+	defer c.change.Unlock()
+	if err := c.end(); err != nil {
+		return err
+	}
+	for _, p := range c.allExecs() {
 		p.Remove()
 	}
 	if err := c.lib.Destroy(); err != nil {

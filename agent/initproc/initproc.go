@@ -16,9 +16,17 @@ import (
 	"github.com/opencontainers/runc/libcontainer"
 	// The C half of the start: joins and makes namespaces.
 	_ "github.com/opencontainers/runc/libcontainer/nsenter"
+	"golang.org/x/sys/unix"
 )
 
+// usualSlack is the kernel's own default of a timer's slack, in nanoseconds
+// (init/init_task.c); package pid1 has set another.
+const usualSlack = 50000
+
 func init() {
+	// Here and until main.main, the goroutine is on the process's first thread;
+	// it is also the one that executes the user's program.
+	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, usualSlack, 0, 0, 0)
 	if len(os.Args) == 2 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
 		libcontainer.Init()
 	}

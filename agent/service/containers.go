@@ -131,6 +131,17 @@ func (s *Server) remove(id string) error {
 	return box.storages.Release(id)
 }
 
+// endContainer ends a container's processes; nil if it is gone already.
+func (s *Server) endContainer(id string) error {
+	s.mu.Lock()
+	m := s.containers[id]
+	s.mu.Unlock()
+	if m == nil {
+		return nil
+	}
+	return m.End()
+}
+
 // UpdateContainer implements the call.
 func (s *Server) UpdateContainer(_ context.Context, req *agentpb.UpdateContainerRequest) (*agentpb.Empty, error) {
 	c, err := s.container(req.ContainerId)

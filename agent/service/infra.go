@@ -100,4 +100,6 @@ func (i *infra) SignalAll(ctx context.Context, sig unix.Signal) error {
 	return nil
 }
 
+func (i *infra) End() error { return i.Remove() }
+
 func (i *infra) Remove() error { return i.SignalAll(context.Background(), unix.SIGKILL) }

@@ -139,7 +139,7 @@ func (s *Server) prepare(ctx context.Context, box *sandbox, req *agentpb.CreateS
 	}
 	shm := &agentpb.Storage{Driver: "ephemeral", MountPoint: sandboxDir + "/shm",
 		Options: []string{"nosuid", "nodev", "noexec", "mode=1777", "size=" + strconv.FormatUint(size, 10)}}
-	back.Add("unmount storages", box.storages.Clear)
+	back.Add("unmount storages", func() error { return box.storages.Clear(false) })
 	if err := box.storages.Add(ctx, append([]*agentpb.Storage{shm}, req.Storages...)); err != nil {
 		return err
 	}
@@ -216,14 +216,18 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 		}
 	}
 	for _, id := range ids {
-		keep(s.remove(id))
+		if req.VmEnds {
+			keep(s.endContainer(id))
+		} else {
+			keep(s.remove(id))
+		}
 	}
 	if box != nil {
-		keep(box.storages.Clear())
+		keep(box.storages.Clear(req.VmEnds))
 		keep(box.pause.end())
 	}
 	unix.Sync()
-	if first == nil {
+	if first == nil && !req.VmEnds {
 		s.mu.Lock()
 		s.sandbox = nil
 		s.mu.Unlock()

@@ -51,6 +51,7 @@ type member interface {
 	Start() error
 	Pause() error
 	Resume() error
+	End() error
 	Remove() error
 	PID() int
 }

@@ -154,12 +154,16 @@ func (t *Table) Release(container string) error {
 	return errors.Join(errs...)
 }
 
-// Clear unmounts everything.
-func (t *Table) Clear() error {
+// Clear unmounts everything, or only what lies on a disk: that outlives the
+// guest, and shall not look as if its guest had crashed.
+func (t *Table) Clear(onlyDisks bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	var errs []error
 	for i := len(t.order) - 1; i >= 0; i-- {
+		if onlyDisks && !onDisk(t.mounts[t.order[i]].storage) {
+			continue
+		}
 		errs = append(errs, t.unmount(t.order[i], unix.MNT_DETACH))
 	}
 	return errors.Join(errs...)

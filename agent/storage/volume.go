@@ -33,6 +33,9 @@ func (t *Table) Stat(point string) (*agentpb.StatVolumeReply, error) {
 // grows a mounted file system to a number of blocks.
 const ext4ResizeFS = 0x40086610
 
+// onDisk tells whether a storage lies on a disk of the host's.
+func onDisk(s *agentpb.Storage) bool { return s.Driver == "blk" || s.Driver == "pmem" }
+
 // Resize grows the file system on a storage to the size of its device. The
 // kernel itself can do that for ext4; XFS and others need a program that the
 // guest does not have.
@@ -41,7 +44,7 @@ func (t *Table) Resize(point string) error {
 	if err != nil {
 		return err
 	}
-	if s.Driver != "blk" && s.Driver != "pmem" {
+	if !onDisk(s) {
 		return fmt.Errorf("resize %s: a %s storage has no size of its own: %w", point, s.Driver, errors.ErrUnsupported)
 	}
 	if s.Fstype != "ext4" {

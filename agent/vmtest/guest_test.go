@@ -41,6 +41,12 @@ const rootfs = "/kata-test/rootfs"
 // boot starts a guest and connects; the test ends it. more are QEMU arguments.
 func boot(t testing.TB, more ...string) *guest {
 	t.Helper()
+	return bootWith(t, os.Getenv("KATA_TEST_APPEND"), more...)
+}
+
+// bootWith is boot with words for the kernel's command line.
+func bootWith(t testing.TB, words string, more ...string) *guest {
+	t.Helper()
 	kernel, initrd := os.Getenv("KATA_TEST_KERNEL"), os.Getenv("KATA_TEST_INITRD")
 	if kernel == "" || initrd == "" {
 		t.Skip("KATA_TEST_KERNEL and KATA_TEST_INITRD name no guest kernel and initrd with the agent")
@@ -56,7 +62,7 @@ func boot(t testing.TB, more ...string) *guest {
 	g.qemu = exec.Command("qemu-system-x86_64", append([]string{"-machine", "q35,accel=tcg", "-cpu", "max", "-m", "256",
 		"-nodefaults", "-display", "none", "-no-reboot",
 		"-kernel", kernel, "-initrd", withRootfs(t, initrd, filepath.Join(dir, "initrd")),
-		"-append", "console=ttyS0 quiet panic=-1 " + os.Getenv("KATA_TEST_APPEND"), "-serial", "file:" + g.console,
+		"-append", "console=ttyS0 quiet panic=-1 " + words, "-serial", "file:" + g.console,
 		"-device", "virtio-serial-pci", "-chardev", "socket,id=agent,fd=3,server=on,wait=off",
 		"-device", "virtserialport,chardev=agent,name=kata.agent.0"}, more...)...)
 	g.qemu.ExtraFiles = []*os.File{socket}
@@ -101,6 +107,7 @@ func withRootfs(t testing.TB, initrd, out string) string {
 		a.folder(rootfs[1:] + dir)
 	}
 	a.file(rootfs[1:]+"/bin/busybox", box)
+	a.file(otherInit[1:], []byte(otherInitScript))
 	a.add(rootfs[1:]+"/etc/noexec", 0o100644, []byte("not a program"))
 	for _, name := range []string{"sh", "cat", "echo", "true", "sleep", "id", "hostname", "stty", "tty", "kill", "ls",
 		"mount", "date", "tr", "head", "dd", "md5sum", "ps", "yes", "wc", "touch", "ulimit", "env", "pwd", "grep", "tail"} {

@@ -69,6 +69,12 @@ func TestSandbox(t *testing.T) {
 	// With a container that runs and mounts that are used.
 	g.must(g.create("left", spec("sleep", "1000")))
 	g.start("left")
+	_, err = g.DestroySandbox(g.ctx, &agentpb.DestroySandboxRequest{VmEnds: true})
+	g.must(err)
+	if code := g.wait("left", "").ExitCode; code != 137 {
+		g.t.Errorf("code %d at the VM's end", code)
+	}
+	// If the VM lives on all the same, the rest can still be undone.
 	_, err = g.DestroySandbox(g.ctx, &agentpb.DestroySandboxRequest{PowerOff: true})
 	g.must(err)
 	if err := g.qemu.Wait(); err != nil {

@@ -7,10 +7,18 @@ import (
 	"fmt"
 )
 
-// dropped are sections of a module that a guest is faster without. BTF serves
-// tracing tools only, and the first module that has one makes the kernel check
-// its own several megabytes of it (kernel/bpf/btf.c, btf_module_notify).
-var dropped = map[string]bool{".BTF": true, ".comment": true}
+// dropped are sections of a module that a guest is faster without.
+//
+// BTF serves tracing tools only, and the first module that has one makes the
+// kernel check its own several megabytes of it (kernel/bpf/btf.c,
+// btf_module_notify). The list of places to trace makes it look up a symbol for
+// each (kernel/trace/ftrace.c, test_for_valid_rec); without it the calls stay,
+// to a function that returns at once. The tables of the stack unwinder get
+// sorted (arch/x86/kernel/unwind_orc.c, unwind_module_init); without them a
+// stack trace through the module is a guess.
+var dropped = map[string]bool{".BTF": true, ".comment": true,
+	"__mcount_loc": true, ".rela__mcount_loc": true,
+	".orc_unwind": true, ".orc_unwind_ip": true, ".rela.orc_unwind_ip": true}
 
 // Layout of 64-bit ELF (elf(5)): the offsets of fields that are changed here.
 const (

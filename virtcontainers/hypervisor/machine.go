@@ -43,12 +43,25 @@ type machine struct {
 const quiet = "quiet"
 
 // noNeedless leaves out start-up work of distributions' kernels that a guest
-// has no use for; a kernel without these functions takes no notice. The first
-// computes a self-test that cryptomgr.notests does not cover, and before that
-// waits for the whole initrd (crypto/kdf_sp800108.c); the second looks up the
-// names of some 40,000 traceable functions (kernel/trace/ftrace.c), which a
-// reader of the list of functions gets again if there ever is one.
-const noNeedless = "initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions"
+// has no use for, a tenth of all instructions before its init; a kernel without
+// these functions takes no notice.
+var noNeedless = "initcall_blacklist=" + strings.Join([]string{
+	// A self-test that cryptomgr.notests does not cover, and that waits for the
+	// whole initrd first (crypto/kdf_sp800108.c).
+	"crypto_kdf108_init",
+	// Looks up the names of some 40,000 traceable functions, which a reader of
+	// their list gets again if there ever is one (kernel/trace/ftrace.c).
+	"ftrace_check_for_weak_functions",
+	// Writes numbers for names in the formats of all trace events, which only a
+	// reader of those formats misses (kernel/trace/trace.c).
+	"trace_eval_init",
+	// Keys for signatures of modules and of a next kernel: the image is trusted
+	// as a whole, and nothing else is loaded (certs/system_keyring.c).
+	"load_system_certificate_list", "init_ima", "init_encrypted",
+	// Probing of a keyboard, and of the alarms of a clock chip whose time the
+	// kernel has read by then.
+	"i8042_init", "cmos_init",
+}, ",")
 
 var machines = []machine{
 	{

@@ -190,7 +190,7 @@ func (h *Host) farewell(ctx context.Context, st *State) {
 	}
 	defer agent.Close()
 	err = callFor(ctx, farewellTimeout, func(ctx context.Context) error {
-		_, err := agent.DestroySandbox(ctx, &agentpb.DestroySandboxRequest{})
+		_, err := agent.DestroySandbox(ctx, &agentpb.DestroySandboxRequest{VmEnds: true})
 		return err
 	})
 	if err != nil {
