@@ -53,10 +53,10 @@ func (f *Folder) none() error {
 	}
 	for _, l := range list {
 		if l.Info != nil && l.Err != nil {
-			return fmt.Errorf("template %s in %s is %w: %w", l.Key, f.path, l.Err, ErrNone)
+			return fmt.Errorf("%w in %s: %s is %w", ErrNone, f.path, l.Key, l.Err)
 		}
 	}
-	return fmt.Errorf("%s: %w", f.path, ErrNone)
+	return fmt.Errorf("%w in %s", ErrNone, f.path)
 }
 
 // open opens a template and checks that its files are those that were saved.
