@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031,SC2153,SC2009
 # VMs that are clones of a saved one.
 
 load lib

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
@@ -57,7 +58,7 @@ func (d *Draft) Boot(ctx context.Context, config *hypervisor.Config, spec *hyper
 	}
 	d.info = Info{
 		Version: infoVersion, Key: fp.Key, Inputs: fp.Inputs, Created: time.Now().UTC(),
-		VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB,
+		VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB, Protocol: wire.ProtocolVersion,
 	}
 	for _, n := range spec.NICs {
 		d.info.MACs = append(d.info.MACs, n.MAC)

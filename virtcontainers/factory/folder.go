@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
@@ -59,6 +60,8 @@ type Info struct {
 	MemoryMiB   uint64 `json:"memory_mib"`
 	// MACs are those of its NICs. A clone begins with them.
 	MACs []string `json:"macs"`
+	// Protocol is the version in which its agent was greeted: a clone's is not.
+	Protocol uint32 `json:"protocol"`
 	// Inputs are the files that it was made from.
 	Inputs []hypervisor.Input `json:"inputs"`
 	// Memory and State are the template's own files, without a path.
@@ -86,6 +89,10 @@ func parseInfo(data []byte) (*Info, error) {
 	}
 	if info.Version != infoVersion {
 		return nil, fmt.Errorf("%s has version %d, this runtime knows %d", infoFile, info.Version, infoVersion)
+	}
+	if info.Protocol != wire.ProtocolVersion {
+		return nil, fmt.Errorf("its agent was greeted by a runtime of protocol version %s, this one has %s",
+			wire.VersionString(info.Protocol), wire.VersionString(wire.ProtocolVersion))
 	}
 	if !validKey.MatchString(info.Key) || info.VCPUs == 0 || info.MemoryMiB == 0 ||
 		info.Memory.Size != int64(info.MemoryMiB)<<20 || info.State.Size == 0 {

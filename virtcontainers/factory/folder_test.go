@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
@@ -25,7 +26,7 @@ func made(t *testing.T, f *Folder, key string, inputs ...hypervisor.Input) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.info = Info{Version: infoVersion, Key: key, Created: time.Now().UTC(), VCPUs: 1, MemoryMiB: 1, MACs: []string{"02:00:00:00:00:01"}, Inputs: inputs}
+	d.info = Info{Version: infoVersion, Key: key, Created: time.Now().UTC(), Protocol: wire.ProtocolVersion, VCPUs: 1, MemoryMiB: 1, MACs: []string{"02:00:00:00:00:01"}, Inputs: inputs}
 	for name, size := range map[string]int64{memoryFile: 1 << 20, stateFile: 10} {
 		file, err := d.create(name)
 		if err != nil {
@@ -102,12 +103,15 @@ func TestFindFitDestroy(t *testing.T) {
 
 func TestFindRefusesWhatHasChanged(t *testing.T) {
 	for name, change := range map[string]func(dir string) error{
-		"memory":    func(dir string) error { return os.WriteFile(filepath.Join(dir, memoryFile), []byte("x"), 0o600) },
-		"state":     func(dir string) error { return os.Truncate(filepath.Join(dir, stateFile), 9) },
-		"no state":  func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) },
-		"no info":   func(dir string) error { return os.Remove(filepath.Join(dir, infoFile)) },
-		"bad info":  func(dir string) error { return os.WriteFile(filepath.Join(dir, infoFile), []byte("{"), 0o600) },
-		"open":      func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o755) },
+		"memory":   func(dir string) error { return os.WriteFile(filepath.Join(dir, memoryFile), []byte("x"), 0o600) },
+		"state":    func(dir string) error { return os.Truncate(filepath.Join(dir, stateFile), 9) },
+		"no state": func(dir string) error { return os.Remove(filepath.Join(dir, stateFile)) },
+		"no info":  func(dir string) error { return os.Remove(filepath.Join(dir, infoFile)) },
+		"bad info": func(dir string) error { return os.WriteFile(filepath.Join(dir, infoFile), []byte("{"), 0o600) },
+		"open":     func(dir string) error { return os.Chmod(filepath.Dir(dir), 0o755) },
+		"protocol": func(dir string) error {
+			return replace(filepath.Join(dir, infoFile), `"protocol": `, `"protocol": 9`)
+		},
 		"other key": func(dir string) error { return replace(filepath.Join(dir, infoFile), key1, key2) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +223,7 @@ func TestFolderThatIsOpenToOthers(t *testing.T) {
 }
 
 func FuzzInfo(f *testing.F) {
-	good, err := json.Marshal(&Info{Version: 1, Key: key1, VCPUs: 1, MemoryMiB: 1, Memory: hypervisor.Input{Size: 1 << 20}, State: hypervisor.Input{Size: 1}})
+	good, err := json.Marshal(&Info{Version: 1, Key: key1, Protocol: wire.ProtocolVersion, VCPUs: 1, MemoryMiB: 1, Memory: hypervisor.Input{Size: 1 << 20}, State: hypervisor.Input{Size: 1}})
 	if err != nil {
 		f.Fatal(err)
 	}
