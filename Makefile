@@ -36,7 +36,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
-	test-docker test-podman test-containerd test-cri test-full \
+	test-docker test-podman test-containerd test-crio test-cri test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
@@ -144,10 +144,18 @@ test-podman: build image config ## run the tests with Debian's Podman
 test-containerd: build image config ## run the tests with Debian's containerd and our shim
 	$(call with-engine,containerd)
 
-test-cri: build image config ## run critest with containerd, for kata and for runc (half an hour)
-	@packaging/prerequisites.sh run test cri
+test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
+	$(call with-engine,crio)
+
+test-cri: build image config ## run critest: containerd and CRI-O, runc and kata (an hour); RUNS="crio/kata-vm" for one
+	@packaging/prerequisites.sh run test cri crio
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance
+		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance $(RUNS)
+
+test-conformance: build image config ## run the OCI validation programs, for kata and for runc (ten minutes)
+	@packaging/prerequisites.sh run bench
+	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
 # What is too long for every change.
 test-full: prerequisites ## run every test, with the long ones of the engines

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/urfave/cli"
@@ -83,14 +84,27 @@ func visible(app *cli.App) []cli.Command {
 // takesID tells whether the verb's argument is a container that exists.
 func takesID(c cli.Command) bool {
 	switch c.Name {
-	case "start", "state", "kill", "delete", "exec", "ps", "pause", "resume", "update", "events":
+	case "start", "state", "kill", "delete", "exec", "ps", "pause", "resume", "update", "events", "kata-network":
 		return true
 	}
 	return false
 }
 
-// choices are the words that a verb's argument is one of; nil for any word.
-func choices(c cli.Command) []string {
+// flagsOf answers a verb's flags and those of the verbs below it.
+func flagsOf(c cli.Command) []cli.Flag {
+	flags := c.VisibleFlags()
+	for _, sub := range c.Subcommands {
+		for _, f := range sub.VisibleFlags() {
+			if !slices.ContainsFunc(flags, func(have cli.Flag) bool { return have.GetName() == f.GetName() }) {
+				flags = append(flags, f)
+			}
+		}
+	}
+	return flags
+}
+
+// fixedWords are what a verb's arguments can be whatever there is.
+func fixedWords(c cli.Command) []string {
 	if c.Name == "completion" {
 		return []string{"bash", "zsh", "fish"}
 	}
@@ -136,13 +150,13 @@ _kata_runtime() {
 `, app.Name, strings.Join(globalValue, "|"), strings.Join(verbs, " "), strings.Join(global, " "))
 	for _, c := range visible(app) {
 		var words, valued []string
-		for _, o := range options(c.VisibleFlags()) {
+		for _, o := range options(flagsOf(c)) {
 			words = append(words, o.names...)
 			if o.value {
 				valued = append(valued, o.names...)
 			}
 		}
-		words = append(words, choices(c)...)
+		words = append(words, fixedWords(c)...)
 		id := ""
 		if takesID(c) {
 			id = " id=1"

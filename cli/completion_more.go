@@ -38,14 +38,14 @@ func fishCompletion(w io.Writer, app *cli.App) {
 	for _, c := range visible(app) {
 		fmt.Fprintf(w, "complete -c %s -n __fish_use_subcommand -a %s -d %s\n", app.Name, c.Name, fishQuote(c.Usage))
 		condition := "__fish_seen_subcommand_from " + c.Name
-		for _, o := range options(c.VisibleFlags()) {
+		for _, o := range options(flagsOf(c)) {
 			flag(condition, o)
 		}
-		switch {
-		case takesID(c):
+		if takesID(c) {
 			fmt.Fprintf(w, "complete -c %s -n %s -a '(%s list --quiet 2>/dev/null)'\n", app.Name, fishQuote(condition), app.Name)
-		case choices(c) != nil:
-			fmt.Fprintf(w, "complete -c %s -n %s -a %s\n", app.Name, fishQuote(condition), fishQuote(strings.Join(choices(c), " ")))
+		}
+		if words := fixedWords(c); len(words) > 0 {
+			fmt.Fprintf(w, "complete -c %s -n %s -a %s\n", app.Name, fishQuote(condition), fishQuote(strings.Join(words, " ")))
 		}
 	}
 }
@@ -64,15 +64,19 @@ func zshCompletion(w io.Writer, app *cli.App) {
 	fmt.Fprint(w, "\t\t)\n\t\t_describe verb verbs\n\t\t;;\n\targs)\n\t\tcase $line[1] in\n")
 	for _, c := range visible(app) {
 		fmt.Fprintf(w, "\t\t%s)\n\t\t_arguments \\\n", c.Name)
-		for _, o := range options(c.VisibleFlags()) {
+		for _, o := range options(flagsOf(c)) {
 			zshOption(w, o)
 		}
 		rest := "_files"
-		switch {
-		case takesID(c):
+		if takesID(c) {
 			rest = "_kata_runtime_ids"
-		case choices(c) != nil:
-			rest = "(" + strings.Join(choices(c), " ") + ")"
+		}
+		switch words := strings.Join(fixedWords(c), " "); {
+		case words != "" && len(c.Subcommands) > 0:
+			fmt.Fprintf(w, "\t\t'1: :(%s)' '*: :%s'\n\t\t;;\n", words, rest)
+			continue
+		case words != "":
+			rest = "(" + words + ")"
 		}
 		fmt.Fprintf(w, "\t\t'*: :%s'\n\t\t;;\n", rest)
 	}

@@ -42,7 +42,12 @@ func TestCompletionKnowsEverything(t *testing.T) {
 				if !strings.Contains(script, c.Name) {
 					t.Errorf("the verb %s is missing", c.Name)
 				}
-				missing(c.Name, c.VisibleFlags())
+				missing(c.Name, flagsOf(c))
+				for _, sub := range c.Subcommands {
+					if !strings.Contains(script, sub.Name) {
+						t.Errorf("the verb %s %s is missing", c.Name, sub.Name)
+					}
+				}
 			}
 			for _, hidden := range []string{"criu", "kernel-memory"} {
 				if strings.Contains(script, hidden) {
@@ -77,10 +82,11 @@ func TestBashCompletes(t *testing.T) {
 		words []string
 		want  []string
 	}{
-		{[]string{"kata-runtime", "kata-"}, []string{"kata-check", "kata-env"}},
+		{[]string{"kata-runtime", "kata-"}, []string{"kata-check", "kata-env", "kata-network"}},
 		{[]string{"kata-runtime", "--log-format", "json", "pau"}, []string{"pause"}},
 		{[]string{"kata-runtime", "--root", "/x", "delete", "--f"}, []string{"--force"}},
 		{[]string{"kata-runtime", "completion", "f"}, []string{"fish"}},
+		{[]string{"kata-runtime", "kata-network", "add"}, []string{"add-iface"}},
 		{[]string{"kata-runtime", "factory", "st"}, []string{"status"}},
 	} {
 		// The program itself is not there: ids are not asked for here.
@@ -128,12 +134,11 @@ func TestManPages(t *testing.T) {
 		}
 		page := name + "-" + c.Name
 		text := read(page)
-		mentions(page, text, c.Flags)
+		mentions(page, text, flagsOf(c))
 		for _, sub := range c.Subcommands {
 			if !strings.Contains(text, "**"+sub.Name+"**\n: ") {
 				t.Errorf("%s does not mention %s", page, sub.Name)
 			}
-			mentions(page, text, sub.Flags)
 		}
 	}
 	// No page of a verb that is gone.

@@ -59,13 +59,17 @@ func execProcess(c *cli.Context) (int, error) {
 	if len(c.StringSlice("cgroup")) != 0 {
 		return -1, errors.New("--cgroup: a container in a VM has no sub-cgroups on the host")
 	}
-	host, err := envOf(c).hostWithSettings(nil)
+	id, foreground := c.Args().First(), !c.Bool("detach")
+	host, err := envOf(c).host()
 	if err != nil {
 		return -1, err
 	}
-	id, foreground := c.Args().First(), !c.Bool("detach")
 	info, err := host.Status(id)
 	if err != nil {
+		return -1, err
+	}
+	// Only now: an id that does not exist is told even if the settings are wrong.
+	if host, err = envOf(c).hostWithSettings(nil); err != nil {
 		return -1, err
 	}
 	process, err := processOf(c, info)

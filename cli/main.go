@@ -86,18 +86,21 @@ func newApp() *cli.App {
 	app.Metadata = map[string]any{}
 	app.CommandNotFound = func(c *cli.Context, command string) {
 		fmt.Fprintf(os.Stderr, "%s: unknown command %q: see %s --help\n", name, command, name)
-		os.Exit(1)
+		os.Exit(unknownVerb)
 	}
 	// urfave's own exit would skip the log.
 	app.ExitErrHandler = func(*cli.Context, error) {}
 	return app
 }
 
+// unknownVerb is runc's exit code for a verb that it does not have.
+const unknownVerb = 3
+
 var commands = []cli.Command{
 	createCommand, startCommand, stateCommand, killCommand, deleteCommand,
 	runCommand, execCommand, listCommand, psCommand, pauseCommand, resumeCommand,
-	updateCommand, eventsCommand, specCommand, featuresCommand, versionCommand,
-	checkCommand, envCommand, factoryCommand, completionCommand,
+	updateCommand, eventsCommand, checkpointCommand, restoreCommand, specCommand, featuresCommand, versionCommand,
+	checkCommand, envCommand, networkCommand, factoryCommand, completionCommand,
 }
 
 // setup reads the global flags. The configuration is read only by the verbs

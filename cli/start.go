@@ -1,13 +1,41 @@
 package main
 
-import "github.com/urfave/cli"
+import (
+	"context"
+
+	"github.com/urfave/cli"
+
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+)
 
 var startCommand = cli.Command{
 	Name:        "start",
 	Usage:       "executes the user defined process in a created container",
 	ArgsUsage:   "<container-id>",
 	Description: `Lets the process of a created container run.`,
-	Action: func(c *cli.Context) error {
+	Action:      onContainer((*sandbox.Host).Start),
+}
+
+var pauseCommand = cli.Command{
+	Name:        "pause",
+	Usage:       "pause suspends all processes inside the container",
+	ArgsUsage:   "<container-id>",
+	Description: `The processes stay frozen in the guest until "resume".`,
+	Action:      onContainer((*sandbox.Host).Pause),
+}
+
+var resumeCommand = cli.Command{
+	Name:        "resume",
+	Usage:       "resumes all processes that have been previously paused",
+	ArgsUsage:   "<container-id>",
+	Description: `Undoes "pause".`,
+	Action:      onContainer((*sandbox.Host).Resume),
+}
+
+// onContainer is what a verb does that takes one container, and can be
+// interrupted.
+func onContainer(do func(*sandbox.Host, context.Context, string) error) cli.ActionFunc {
+	return func(c *cli.Context) error {
 		if err := checkArgs(c, 1, exactly); err != nil {
 			return err
 		}
@@ -17,6 +45,6 @@ var startCommand = cli.Command{
 		}
 		ctx, stop := interruptible()
 		defer stop()
-		return host.Start(ctx, c.Args().First())
-	},
+		return do(host, ctx, c.Args().First())
+	}
 }

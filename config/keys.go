@@ -38,6 +38,7 @@ func runtimeKeys() []Key {
 		{Name: "disable_new_netns"},
 		{Name: "disable_guest_seccomp"},
 		{Name: "sandbox_cgroup_only"},
+		{Name: "static_sandbox_resource_mgmt"},
 	})
 }
 

@@ -129,6 +129,9 @@ func checkSpec(spec *specs.Spec) error {
 		}
 		seen[ns.Type] = true
 	}
+	if err := refuse(spec); err != nil {
+		return err
+	}
 	return checkProcess(spec.Process)
 }
 

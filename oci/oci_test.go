@@ -55,6 +55,24 @@ func TestLoadNamesTheMistake(t *testing.T) {
 			t.Errorf("%s: %v, want one line with %q", name, err, c.want)
 		}
 	}
+	for name, c := range map[string]struct{ linux, want string }{
+		"intelRdt":       {`{"intelRdt":{"closID":"x"}}`, "linux.intelRdt"},
+		"rdma":           {`{"resources":{"rdma":{"mlx5_1":{"hcaHandles":3}}}}`, "linux.resources.rdma"},
+		"netDevices":     {`{"netDevices":{"eth9":{}}}`, "linux.netDevices"},
+		"notify":         {`{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}}`, "SCMP_ACT_NOTIFY"},
+		"notify default": {`{"seccomp":{"defaultAction":"SCMP_ACT_NOTIFY"}}`, "SCMP_ACT_NOTIFY"},
+		"listener":       {`{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}}`, "listenerPath"},
+		"user namespace": {`{"namespaces":[{"type":"user","path":"/proc/1/ns/user"}]}`, "uidMappings"},
+	} {
+		_, err := ParseSpec([]byte(strings.Replace(minimal, `"linux":{}`, `"linux":`+c.linux, 1)))
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), "in a VM") {
+			t.Errorf("%s: %v, want a refusal with %q", name, err, c.want)
+		}
+	}
+	mapped := strings.Replace(minimal, `"linux"`, `"mounts":[{"destination":"/m","source":"/x","options":["bind","idmap"],"uidMappings":[{"size":1}]}],"linux"`, 1)
+	if _, err := ParseSpec([]byte(mapped)); err == nil || !strings.Contains(err.Error(), "mounts[0].uidMappings") {
+		t.Errorf("id-mapped mount: %v", err)
+	}
 	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "config.json not found") {
 		t.Errorf("no config.json: %v", err)
 	}

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else.
-# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, containerd, cri, kernel)
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, containerd, crio, cri, kernel)
 set -eu
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
@@ -29,6 +29,7 @@ packages() {
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl ;;
 	containerd) echo containerd runc iproute2 util-linux ;;
 	cri) echo containerd runc containernetworking-plugins iptables nftables jq ;;
+	crio) echo runc conmon containernetworking-plugins iptables nftables jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;
 	kernel) echo gcc libc6-dev make binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac

@@ -38,6 +38,7 @@ type options struct {
 	logFile, logFormat     string
 	debug                  bool
 	names, stage           string
+	forward                bool
 }
 
 func main() {
@@ -86,11 +87,15 @@ func run(args []string, signals <-chan os.Signal) int {
 	if o.startFD >= 0 && !told(o.startFD) {
 		return notStarted
 	}
+	forwarder := o.listen(logger)
 	// Only now the guest has made the places where volumes lie.
 	agent, err := o.enterStage()
 	if err != nil {
 		logger.Error(err.Error())
 		return relay.Lost
+	}
+	if forwarder != nil {
+		go forwarder.Run(context.Background(), agent, logger)
 	}
 	r := &relay.Relay{
 		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
@@ -117,6 +122,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log what is relayed, never its content")
 	f.StringVar(&o.stage, "stage", "", "`JSON`: what the container sees of the host's files, and this process then, too")
+	f.BoolVar(&o.forward, "forward", false, "bring connections to loopback addresses of this network namespace to the guest")
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	if err := f.Parse(args); err != nil {
 		return nil, err

@@ -13,6 +13,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 
+	"github.com/kata-go/kata-runtime/agent/initproc"
 	"github.com/kata-go/kata-runtime/agent/process"
 )
 
@@ -89,9 +90,7 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 	if err != nil {
 		return nil, err
 	}
-	if logrus.IsLevelEnabled(logrus.DebugLevel) {
-		lp.LogLevel = strconv.Itoa(int(logrus.DebugLevel))
-	}
+	lp.LogLevel = logLevel(c.spec.Linux.Seccomp)
 	// Not nil pointers in the interfaces.
 	if stdio.ConsoleSocket != nil {
 		lp.ConsoleSocket = stdio.ConsoleSocket
@@ -111,6 +110,20 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 		exit.OOMKilled = c.oomKills() > 0
 		c.ended(execID, *exit)
 	})
+}
+
+// logLevel answers the level for a process's start, with what initproc reads
+// from it besides.
+func logLevel(profile *specs.LinuxSeccomp) string {
+	level := logrus.InfoLevel // what libcontainer takes by itself
+	if logrus.IsLevelEnabled(logrus.DebugLevel) {
+		level = logrus.DebugLevel
+	}
+	text := strconv.Itoa(int(level))
+	if refuses(profile, "statx") {
+		text = initproc.WithoutStatx + text
+	}
+	return text
 }
 
 // Start lets the init process run the user's command.

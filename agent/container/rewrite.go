@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
@@ -50,6 +51,13 @@ func (g Guest) rewrite(log *slog.Logger, id string, spec *specs.Spec) (sysctls m
 	g.namespaces(spec)
 	sysctls = takeNetSysctls(spec.Linux)
 	dropLabels(log, id, spec)
+	dropBindData(log, id, spec.Mounts)
+	for i := range spec.Linux.Devices {
+		// A FIFO has no numbers, whatever the document says.
+		if d := &spec.Linux.Devices[i]; d.Type == "p" {
+			d.Major, d.Minor = 0, 0
+		}
+	}
 	if err := g.hooks(spec); err != nil {
 		return nil, err
 	}
@@ -136,6 +144,24 @@ func dropLabels(log *slog.Logger, id string, spec *specs.Spec) {
 	if spec.Linux.MountLabel != "" {
 		log.Warn("SELinux mount label ignored: the guest has no SELinux", "container", id)
 		spec.Linux.MountLabel = ""
+	}
+}
+
+// dropBindData takes the options of a file system out of bind mounts: mount(2)
+// ignores them there, and so did runc before 1.2; libcontainer refuses them.
+func dropBindData(log *slog.Logger, id string, mounts []specs.Mount) {
+	known := specconv.KnownMountOptions()
+	for i, m := range mounts {
+		if m.Type != "bind" && !slices.Contains(m.Options, "bind") && !slices.Contains(m.Options, "rbind") {
+			continue
+		}
+		mounts[i].Options = slices.DeleteFunc(slices.Clone(m.Options), func(option string) bool {
+			if slices.Contains(known, option) {
+				return false
+			}
+			log.Warn("option of a bind mount ignored: a bind mount has none of a file system's", "container", id, "mount", m.Destination, "option", option)
+			return true
+		})
 	}
 }
 

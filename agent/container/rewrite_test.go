@@ -166,3 +166,30 @@ func FuzzRewrite(f *testing.F) {
 		}
 	})
 }
+
+func TestRewriteBindOptions(t *testing.T) {
+	spec := plain()
+	spec.Mounts = []specs.Mount{
+		{Destination: "/a", Type: "bind", Options: []string{"rbind", "mode=755", "ro", "rprivate", "size=1k", "nosuid", "noatime", "rro"}},
+		{Destination: "/b", Type: "tmpfs", Options: []string{"mode=755", "size=1k"}},
+	}
+	if _, err := (Guest{}).rewrite(quiet, "c", spec); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"rbind ro rprivate nosuid noatime rro", "mode=755 size=1k"} {
+		if got := strings.Join(spec.Mounts[i].Options, " "); got != want {
+			t.Errorf("%s: %q, want %q", spec.Mounts[i].Destination, got, want)
+		}
+	}
+}
+
+func TestRewriteFIFO(t *testing.T) {
+	spec := plain()
+	spec.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/p", Type: "p", Major: 8, Minor: 666}, {Path: "/dev/c", Type: "c", Major: 10, Minor: 229}}
+	if _, err := (Guest{}).rewrite(quiet, "c", spec); err != nil {
+		t.Fatal(err)
+	}
+	if p, c := spec.Linux.Devices[0], spec.Linux.Devices[1]; p.Major != 0 || p.Minor != 0 || c.Major != 10 || c.Minor != 229 {
+		t.Errorf("%+v %+v", p, c)
+	}
+}

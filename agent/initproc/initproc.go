@@ -12,6 +12,7 @@ package initproc
 
 import (
 	"os"
+	"strings"
 
 	"github.com/opencontainers/runc/libcontainer"
 	// The C half of the start: joins and makes namespaces.
@@ -23,11 +24,21 @@ import (
 // (init/init_task.c); package pid1 has set another.
 const usualSlack = 50000
 
+// WithoutStatx before the number of libcontainer.Process.LogLevel says that the
+// container's seccomp profile refuses statx(2). It is the one thing that the
+// agent can tell the init process before libcontainer does; both readers of the
+// number, in C and in Go, take the sign.
+const WithoutStatx = "+"
+
 func init() {
 	// Here and until main.main, the goroutine is on the process's first thread;
 	// it is also the one that executes the user's program.
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, usualSlack, 0, 0, 0)
 	if len(os.Args) == 2 && os.Args[1] == "init" && os.Getenv("_LIBCONTAINER_INITPIPE") != "" {
+		if strings.HasPrefix(os.Getenv("_LIBCONTAINER_LOGLEVEL"), WithoutStatx) {
+			// If it fails, the container does not start, and says why.
+			_ = withoutStatx()
+		}
 		libcontainer.Init()
 	}
 }

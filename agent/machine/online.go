@@ -15,35 +15,67 @@ import (
 )
 
 // Online brings plugged CPUs into use, until at least as many are as wanted,
-// and all memory that is not. CPUs that are still being plugged are waited
-// for, until ctx ends.
-func Online(ctx context.Context, cpus uint32, memory bool) (*agentpb.OnlineResourcesReply, error) {
-	if cpus > 0 {
+// and with memory all blocks that are not, until at least as many are as
+// wanted. What is still being plugged is waited for, until ctx ends.
+func Online(ctx context.Context, req *agentpb.OnlineResourcesRequest) (*agentpb.OnlineResourcesReply, error) {
+	if req.Cpus > 0 {
 		err := uevent.Until(ctx, "cpu", func() (bool, error) {
 			if err := onlineAll("/sys/devices/system/cpu/cpu[0-9]*/online", "0", "1"); err != nil {
 				return false, err
 			}
 			n, err := onlineCPUs()
-			return n >= cpus, err
+			return n >= req.Cpus, err
 		})
 		if err != nil {
-			return nil, fmt.Errorf("bring %d CPUs online: %w", cpus, err)
+			return nil, fmt.Errorf("bring %d CPUs online: %w", req.Cpus, err)
 		}
 	}
-	if memory {
-		if err := onlineAll(memoryBlocks+"/memory[0-9]*/state", "offline", "online"); err != nil {
+	if req.Memory {
+		err := uevent.Until(ctx, "memory", func() (bool, error) {
+			if err := onlineAll(blockStates, "offline", "online"); err != nil {
+				return false, err
+			}
+			n, err := onlineBlocks()
+			return n >= req.MemoryBlocks, err
+		})
+		if err != nil {
 			return nil, fmt.Errorf("bring memory online: %w", err)
 		}
 	}
-	n, err := onlineCPUs()
-	if err != nil {
+	reply := &agentpb.OnlineResourcesReply{}
+	var err error
+	if reply.Cpus, err = onlineCPUs(); err != nil {
+		return nil, err
+	}
+	if reply.MemoryBlocks, err = onlineBlocks(); err != nil {
+		return nil, err
+	}
+	if reply.MemoryBlockSize, err = blockSize(); err != nil {
 		return nil, err
 	}
 	info, err := memInfo()
 	if err != nil {
 		return nil, err
 	}
-	return &agentpb.OnlineResourcesReply{Cpus: n, Memory: info["MemTotal"]}, nil
+	reply.Memory = info["MemTotal"]
+	return reply, nil
+}
+
+// blockStates are the files that hold "online" or "offline" for each block.
+const blockStates = memoryBlocks + "/memory[0-9]*/state"
+
+func onlineBlocks() (n uint64, err error) {
+	files, err := filepath.Glob(blockStates)
+	if err != nil {
+		return 0, err
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err == nil && string(bytes.TrimSpace(data)) == "online" {
+			n++
+		}
+	}
+	return n, nil
 }
 
 // onlineAll writes one word to each of the files that hold another.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/route"
 )
 
 // UpdateRoutes replaces the routes of the main table that are not the kernel's
@@ -17,11 +18,11 @@ import (
 func UpdateRoutes(list []*agentpb.Route) error {
 	var want []netlink.Route
 	for _, r := range list {
-		route, err := parseRoute(r)
+		parsed, err := parseRoute(r)
 		if err != nil {
 			return err
 		}
-		want = append(want, route)
+		want = append(want, parsed)
 	}
 	// A route over a gateway needs the gateway's own first.
 	slices.SortStableFunc(want, func(a, b netlink.Route) int { return rank(a) - rank(b) })
@@ -56,9 +57,7 @@ func ours() ([]netlink.Route, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list routes: %w", err)
 	}
-	return slices.DeleteFunc(all, func(r netlink.Route) bool {
-		return r.Protocol == unix.RTPROT_KERNEL || r.Type != unix.RTN_UNICAST
-	}), nil
+	return slices.DeleteFunc(all, func(r netlink.Route) bool { return !route.Made(r) }), nil
 }
 
 func parseRoute(r *agentpb.Route) (netlink.Route, error) {
@@ -161,20 +160,10 @@ func ListRoutes() ([]*agentpb.Route, error) {
 	}
 	var list []*agentpb.Route
 	for _, r := range routes {
-		out := &agentpb.Route{Scope: uint32(r.Scope), Metric: uint32(r.Priority), Flags: uint32(r.Flags), Mtu: uint32(r.MTU), Family: "4"}
-		if r.Family == netlink.FAMILY_V6 {
-			out.Family = "6"
-		}
-		if r.Dst != nil {
-			if ones, _ := r.Dst.Mask.Size(); ones > 0 || !r.Dst.IP.IsUnspecified() {
-				out.Destination = r.Dst.String()
-			}
-		}
-		if r.Gw != nil {
-			out.Gateway = r.Gw.String()
-		}
-		if r.Src != nil {
-			out.Source = r.Src.String()
+		text := route.Of(r)
+		out := &agentpb.Route{
+			Destination: text.Destination, Gateway: text.Gateway, Source: text.Source, Family: text.Family,
+			Scope: text.Scope, Metric: text.Metric, Flags: text.Flags, Mtu: text.MTU,
 		}
 		if link, err := netlink.LinkByIndex(r.LinkIndex); err == nil {
 			out.Device = link.Attrs().Name

@@ -110,7 +110,7 @@ func (s *Server) OnlineResources(ctx context.Context, req *agentpb.OnlineResourc
 	if err := s.ready(ctx); err != nil {
 		return nil, err
 	}
-	return machine.Online(ctx, req.Cpus, req.Memory)
+	return machine.Online(ctx, req)
 }
 
 // SetClock implements the call.

@@ -208,6 +208,16 @@ func testSeccomp(g *guest) {
 	if out, _ := g.run("sec", s); !strings.Contains(out, "1\n") || !strings.Contains(out, "not supported") {
 		g.t.Errorf("printed %q", out)
 	}
+	// A profile from before these calls were known, or a strict one of a user.
+	s = spec("echo", "hi")
+	s.Linux.Seccomp = &specs.LinuxSeccomp{DefaultAction: "SCMP_ACT_ALLOW", Architectures: []specs.Arch{"SCMP_ARCH_X86_64"},
+		Syscalls: []specs.LinuxSyscall{{Names: []string{"statx", "openat2", "close_range", "fsopen", "open_tree"}, Action: "SCMP_ACT_ERRNO"}}}
+	for _, late := range []bool{false, true} {
+		s.Process.NoNewPrivileges = late
+		if out, _ := g.run("old-profile", s); out != "hi\n" {
+			g.t.Errorf("noNewPrivileges %v: printed %q", late, out)
+		}
+	}
 }
 
 // TestResize grows a file system with the disk that it lies on.

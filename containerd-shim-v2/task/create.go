@@ -69,6 +69,7 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *
 	_, err = t.host.Create(context.WithoutCancel(ctx), &sandbox.CreateRequest{
 		ID: t.id, Bundle: bundle, Publish: t.init.setPID,
 		Attach: func(agent, _ string) error {
+			s.forward(t, bundle, agent)
 			t.init.attach(&relay.Relay{Agent: agent, Container: t.id, Log: s.Log}, func() { s.ended(t) })
 			return nil
 		},

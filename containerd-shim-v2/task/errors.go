@@ -25,6 +25,8 @@ func answer(err error) error {
 		code = codes.NotFound
 	case errors.Is(err, state.ErrExist):
 		code = codes.AlreadyExists
+	case errors.Is(err, sandbox.ErrNoResources):
+		code = codes.ResourceExhausted
 	case errors.Is(err, container.ErrState):
 		code = codes.FailedPrecondition
 	}

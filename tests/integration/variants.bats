@@ -51,6 +51,27 @@ works() {
 	works
 }
 
+# guest_memory: the KiB that the host has given to the guest.
+guest_memory() {
+	awk '/^[0-9a-f]+-/ { file = $6 } /^Rss:/ && file ~ /memory-backend/ { n += $2 } END { print n + 0 }' \
+		"/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$C1/state.json")/smaps"
+}
+
+memory_below() { [ "$(guest_memory)" -lt "$1" ]; }
+
+@test "memory that a container no longer uses goes back to the host" {
+	configured reclaim_guest_freed_memory true
+	command_is "$TMP/bundle" sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=60; echo >/full; while [ ! -e /enough ]; do sleep 0.1; done; rm /dev/shm/x; sleep 1000'
+	kata create --bundle "$TMP/bundle" "$C1" >"$TMP/out" 2>&1 </dev/null
+	kata start "$C1"
+	await test -e "$TMP/bundle/rootfs/full"
+	local full
+	full=$(guest_memory)
+	touch "$TMP/bundle/rootfs/enough"
+	await memory_below $((full - 40 * 1024))
+	kata delete --force "$C1"
+}
+
 @test "an interface in the namespace becomes the guest's, with its addresses and routes" {
 	ip netns add "kata-it-$$"
 	ip -n "kata-it-$$" link add eth0 type veth peer name peer0

@@ -54,6 +54,9 @@ type ShimSpec struct {
 	// Stage is what the shim shows to engines that join its namespaces; nil
 	// for an exec's shim, whose pid they do not look at.
 	Stage *Stage
+	// Forward: the shim brings connections to loopback addresses of its network
+	// namespace to the guest.
+	Forward bool
 	// Dir is the sandbox's folder: the shim's working directory, and its mark.
 	Dir string
 	Log LogTarget
@@ -103,6 +106,9 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	}
 	if spec.Terminal {
 		args = append(args, "--terminal")
+	}
+	if spec.Forward {
+		args = append(args, "--forward")
 	}
 	if config.EnableDebug {
 		args = append(args, "--debug")

@@ -58,7 +58,8 @@ func (d *Draft) Boot(ctx context.Context, config *hypervisor.Config, spec *hyper
 	}
 	d.info = Info{
 		Version: infoVersion, Key: fp.Key, Inputs: fp.Inputs, Created: time.Now().UTC(),
-		VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB, Protocol: wire.ProtocolVersion,
+		VCPUs: spec.VCPUs, MemoryMiB: spec.MemoryMiB,
+		MaxVCPUs: spec.MaxVCPUs, MaxMemoryMiB: spec.MaxMemoryMiB, Protocol: wire.ProtocolVersion,
 	}
 	for _, n := range spec.NICs {
 		d.info.MACs = append(d.info.MACs, n.MAC)

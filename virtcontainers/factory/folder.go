@@ -58,6 +58,9 @@ type Info struct {
 	Accelerator string `json:"accelerator"`
 	VCPUs       uint32 `json:"vcpus"`
 	MemoryMiB   uint64 `json:"memory_mib"`
+	// MaxVCPUs and MaxMemoryMiB are the ceilings of hot-plug.
+	MaxVCPUs     uint32 `json:"max_vcpus"`
+	MaxMemoryMiB uint64 `json:"max_memory_mib"`
 	// MACs are those of its NICs. A clone begins with them.
 	MACs []string `json:"macs"`
 	// Protocol is the version in which its agent was greeted: a clone's is not.

@@ -104,8 +104,8 @@ func stamp(path string) (hypervisor.Input, error) {
 
 // Fit gives spec what a clone has in common with its template.
 func (t *Template) Fit(spec *hypervisor.Spec) {
-	spec.VCPUs, spec.MaxVCPUs = t.VCPUs, t.VCPUs
-	spec.MemoryMiB, spec.MaxMemoryMiB = t.MemoryMiB, t.MemoryMiB
+	spec.VCPUs, spec.MaxVCPUs = t.VCPUs, t.MaxVCPUs
+	spec.MemoryMiB, spec.MaxMemoryMiB = t.MemoryMiB, t.MaxMemoryMiB
 	for i := range min(len(spec.NICs), len(t.MACs)) {
 		spec.NICs[i].MAC = t.MACs[i]
 	}

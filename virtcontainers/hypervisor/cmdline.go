@@ -61,6 +61,7 @@ func (c *cmdline) build(qmp *os.File) {
 	c.console()
 	c.bridges()
 	c.entropy()
+	c.balloon()
 	if c.spec.Image != "" {
 		c.disk("virtio-blk", Disk{ID: imageID, Path: c.spec.Image, ReadOnly: true})
 	}
@@ -113,11 +114,20 @@ func (c *cmdline) base() {
 	c.add("-smp", smp)
 }
 
+// tcgMaxMiB keeps the ceiling of memory, with a GiB of slack for each slot,
+// within the 40 bits of TCG's physical addresses (QEMU, TCG_PHYS_ADDR_BITS):
+// beyond, QEMU refuses to start.
+const tcgMaxMiB = 512 << 10
+
 // memory sets the guest's memory and room for more.
 func (c *cmdline) memory() {
 	m := fmt.Sprintf("size=%dM", c.spec.MemoryMiB)
-	if c.machine.memHotplug && c.spec.MaxMemoryMiB > c.spec.MemoryMiB {
-		m += fmt.Sprintf(",slots=%d,maxmem=%dM", c.cfg.memorySlots(), c.spec.MaxMemoryMiB+c.cfg.MemoryOffset)
+	most := c.spec.MaxMemoryMiB + c.cfg.MemoryOffset
+	if c.accel == AccelTCG {
+		most = min(most, tcgMaxMiB)
+	}
+	if c.machine.memHotplug && most > c.spec.MemoryMiB {
+		m += fmt.Sprintf(",slots=%d,maxmem=%dM", c.cfg.memorySlots(), most)
 	}
 	c.add("-m", m)
 	if f := c.spec.Memory; f != nil {

@@ -61,7 +61,7 @@ var golden = map[string]string{
 -mon chardev=qmp,mode=control
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
 -device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
@@ -204,8 +204,10 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 			[]string{"memory-backend-ram,prealloc=on,id=mem,size=128M"}},
 		"offset": {func(c *Config, s *Spec) { c.MemoryOffset, s.MaxMemoryMiB = 100, 256 },
 			[]string{"size=128M,slots=10,maxmem=356M"}},
+		"a ceiling beyond TCG's addresses": {func(_ *Config, s *Spec) { s.MaxMemoryMiB = 8 << 20 },
+			[]string{"size=128M,slots=10,maxmem=524288M"}},
 		"debug": {func(c *Config, s *Spec) { c.EnableDebug, s.Kernel = true, image },
-			[]string{"cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init tsc_early_khz=1000\n"}},
+			[]string{"cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000\n"}},
 		"image": {func(_ *Config, s *Spec) { s.Kernel, s.Image = image, image },
 			[]string{"quiet root=/dev/vda1 ro rootwait\n", "serial=kata-image", `"read-only":true`}},
 		"vsock": {func(_ *Config, s *Spec) { s.Agent = AgentChannel{CID: 7, VHost: os.Stdin} },
@@ -220,6 +222,8 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		}, []string{"tap,id=n,fd=4,vhost=on,vhostfd=5"}},
 		"root ports": {func(c *Config, _ *Spec) { c.PCIeRootPort, c.DefaultBridges = 2, 9 },
 			[]string{"pci-bridge,id=bridge4,", "pcie-root-port,id=port1,"}},
+		"free pages": {func(c *Config, _ *Spec) { c.ReclaimGuestFreedMemory = true },
+			[]string{"virtio-balloon-pci,free-page-reporting=on,disable-legacy=on"}},
 		"firmware": {func(c *Config, _ *Spec) { c.Firmware = "/fw" }, []string{"-bios\n/fw\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {

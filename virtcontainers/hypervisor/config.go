@@ -99,6 +99,11 @@ type Config struct {
 	// EnableHugePages takes the guest's memory from the host's pool of huge pages
 	// (/proc/sys/vm/nr_hugepages), which must hold enough of them.
 	EnableHugePages bool `toml:"enable_hugepages"`
+	// ReclaimGuestFreedMemory gives memory that the guest's kernel has had and no
+	// longer uses back to the host, within a few seconds, by a virtio balloon that
+	// reports free pages. Not with memory from the pool of huge pages. A key of
+	// Kata Containers 3.
+	ReclaimGuestFreedMemory bool `toml:"reclaim_guest_freed_memory"`
 	// FileMemBackend is a folder (usually on a tmpfs) that holds the guest's
 	// memory as a shared file. Empty: anonymous memory, shared only when a device
 	// needs it.

@@ -80,6 +80,15 @@ func (c *cmdline) entropy() {
 	c.add("-device", c.machine.device("virtio-rng")+",rng=rng"+c.pciOpts())
 }
 
+// balloon lets the guest's kernel tell which memory is free, some seconds after
+// it has become so, and QEMU give that back to the host.
+func (c *cmdline) balloon() {
+	if !c.cfg.ReclaimGuestFreedMemory || c.cfg.EnableHugePages {
+		return
+	}
+	c.add("-device", c.machine.device("virtio-balloon")+",free-page-reporting=on"+c.pciOpts())
+}
+
 func (c *Config) blockDriver() string {
 	if c.BlockDeviceDriver == "" {
 		return "virtio-blk"

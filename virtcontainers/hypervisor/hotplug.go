@@ -23,6 +23,7 @@ func (m *Monitor) can(what string, has func(*machine) bool) error {
 }
 
 func devices(m *machine) bool { return m.hotplug }
+func cpus(m *machine) bool    { return m.cpuHotplug }
 
 // HotplugDisk adds a block device to the running guest. It returns when QEMU
 // has it; the guest finds it by its serial, which is d.ID. After an error

@@ -186,8 +186,8 @@ func TestHotplugMemory(t *testing.T) {
 			if n, err := m.HotplugMemory(testContext(t), 129); n != 2*MemoryStep || err != nil {
 				t.Errorf("second: %d, %v", n, err)
 			}
-			if _, err := m.HotplugMemory(testContext(t), 4096); err == nil {
-				t.Error("beyond the ceiling: no error")
+			if _, err := m.HotplugMemory(testContext(t), 4096); !errors.Is(err, ErrNoRoom) {
+				t.Errorf("beyond the ceiling: %v", err)
 			}
 			base, plugged, err := m.Memory(testContext(t))
 			if base != 128 || plugged != 3*MemoryStep || err != nil {
@@ -200,6 +200,9 @@ func TestHotplugMemory(t *testing.T) {
 func TestMicroVMCannotHotplug(t *testing.T) {
 	cfg := testConfig(t, "microvm")
 	m := monitor(t, launch(t, cfg, testSpec(t)))
+	if present, possible, err := m.CPUs(testContext(t)); present == 0 || present != possible || err != nil {
+		t.Errorf("CPUs = %d, %d, %v", present, possible, err)
+	}
 	_, cpuErr := m.HotplugCPUs(testContext(t), 1)
 	_, memErr := m.HotplugMemory(testContext(t), 128)
 	for what, err := range map[string]error{

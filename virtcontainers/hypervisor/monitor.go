@@ -88,6 +88,11 @@ func (m *Monitor) Quit(ctx context.Context) error {
 
 // CPUs answers how many CPUs the guest has and may have.
 func (m *Monitor) CPUs(ctx context.Context) (present, possible uint32, err error) {
+	if m.can("CPUs", cpus) != nil {
+		var all []struct{}
+		err := m.do(ctx, "query-cpus-fast", nil, &all)
+		return uint32(len(all)), uint32(len(all)), err
+	}
 	slots, err := m.cpuSlots(ctx)
 	for _, s := range slots {
 		possible++

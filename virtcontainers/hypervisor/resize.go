@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strings"
 )
 
 // cpuSlot is an entry of query-hotpluggable-cpus; QOMPath is empty while the
@@ -25,7 +26,7 @@ func (m *Monitor) cpuSlots(ctx context.Context) ([]cpuSlot, error) {
 // HotplugCPUs adds n CPUs, which the guest's agent must bring online. It
 // answers how many it could add, fewer than n when the ceiling is reached.
 func (m *Monitor) HotplugCPUs(ctx context.Context, n uint32) (added uint32, err error) {
-	if err := m.can("CPUs", func(t *machine) bool { return t.cpuHotplug }); err != nil {
+	if err := m.can("CPUs", cpus); err != nil {
 		return 0, err
 	}
 	slots, err := m.cpuSlots(ctx)
@@ -54,6 +55,9 @@ func (m *Monitor) HotplugCPUs(ctx context.Context, n uint32) (added uint32, err 
 // x86-64 below 64 GiB (Documentation/admin-guide/mm/memory-hotplug.rst).
 const MemoryStep = 128
 
+// ErrNoRoom is the answer when all slots for memory are taken.
+var ErrNoRoom = errors.New("no room is left")
+
 // HotplugMemory adds at least mib of memory, rounded up to MemoryStep, which
 // the guest's agent must bring online unless its kernel does so by itself. It
 // answers what it added, in MiB.
@@ -79,10 +83,14 @@ func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, 
 		return 0, err
 	}
 	err = m.do(ctx, "device_add", map[string]any{"driver": "pc-dimm", "id": id, "memdev": "mem-" + id}, nil)
-	if err != nil {
-		return 0, errors.Join(err, m.do(context.WithoutCancel(ctx), "object-del", map[string]any{"id": "mem-" + id}, nil))
+	if err == nil {
+		return size, nil
 	}
-	return size, nil
+	var refusal *QMPError
+	if errors.As(err, &refusal) && (strings.Contains(refusal.Desc, "slot") || strings.Contains(refusal.Desc, "not enough space")) {
+		err = fmt.Errorf("%w for %d MiB of memory (memory_slots, default_maxmemory): %w", ErrNoRoom, size, err)
+	}
+	return 0, errors.Join(err, m.do(context.WithoutCancel(ctx), "object-del", map[string]any{"id": "mem-" + id}, nil))
 }
 
 // sharesMemory tells whether a vhost-user daemon maps the guest's memory.

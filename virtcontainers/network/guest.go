@@ -16,7 +16,7 @@ func Guest(pairs []Pair) ([]*agentpb.Interface, []*agentpb.Route, []*agentpb.Nei
 		i := p.Interface
 		out := &agentpb.Interface{
 			DeviceMac: p.NIC.MAC,
-			Name:      i.Name,
+			Name:      p.Name(),
 			Mac:       i.MAC,
 			Mtu:       uint32(i.MTU),
 			Addresses: i.Addresses,
@@ -32,7 +32,7 @@ func Guest(pairs []Pair) ([]*agentpb.Interface, []*agentpb.Route, []*agentpb.Nei
 			route := &agentpb.Route{
 				Destination: r.Destination,
 				Gateway:     r.Gateway,
-				Device:      i.Name,
+				Device:      p.Name(),
 				Source:      r.Source,
 				Scope:       r.Scope,
 				Family:      r.Family,
@@ -46,7 +46,7 @@ func Guest(pairs []Pair) ([]*agentpb.Interface, []*agentpb.Route, []*agentpb.Nei
 		}
 		for _, n := range i.Neighbours {
 			neighbours = append(neighbours, &agentpb.Neighbour{
-				Device: i.Name, Address: n.Address, Mac: n.MAC, State: unix.NUD_PERMANENT, Flags: n.Flags,
+				Device: p.Name(), Address: n.Address, Mac: n.MAC, State: unix.NUD_PERMANENT, Flags: n.Flags,
 			})
 		}
 	}

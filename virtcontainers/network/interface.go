@@ -72,4 +72,14 @@ type NIC struct {
 type Pair struct {
 	Interface Interface `json:"interface"`
 	NIC       NIC       `json:"nic"`
+	// GuestName is what the guest calls the interface; empty for its own name.
+	GuestName string `json:"guest_name,omitempty"`
+}
+
+// Name is what the guest calls the interface.
+func (p Pair) Name() string {
+	if p.GuestName != "" {
+		return p.GuestName
+	}
+	return p.Interface.Name
 }

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/route"
 )
 
 // Scan answers what the engine put into the namespace, in the kernel's order:
@@ -106,10 +108,9 @@ func scanRoutes(h *netlink.Handle, link netlink.Link) ([]Route, error) {
 		for _, r := range routes {
 			// The kernel's own come with the addresses; those of router
 			// advertisements come to the guest as they came here.
-			if r.Protocol == unix.RTPROT_KERNEL || r.Protocol == unix.RTPROT_RA || r.Type != unix.RTN_UNICAST {
-				continue
+			if route.Made(r) {
+				found = append(found, inWords(r))
 			}
-			found = append(found, route(r, family))
 		}
 	}
 	// A gateway must be reachable when its route is added: routes on the link first.
@@ -119,26 +120,12 @@ func scanRoutes(h *netlink.Handle, link netlink.Link) ([]Route, error) {
 	return found, nil
 }
 
-func route(r netlink.Route, family int) Route {
-	out := Route{
-		Scope: uint32(r.Scope), Family: "4", Metric: uint32(r.Priority), MTU: uint32(r.MTU),
-		OnLink: r.Flags&unix.RTNH_F_ONLINK != 0,
+func inWords(r netlink.Route) Route {
+	text := route.Of(r)
+	return Route{
+		Destination: text.Destination, Gateway: text.Gateway, Source: text.Source, Family: text.Family,
+		Scope: text.Scope, Metric: text.Metric, MTU: text.MTU, OnLink: text.Flags&unix.RTNH_F_ONLINK != 0,
 	}
-	if family == netlink.FAMILY_V6 {
-		out.Family = "6"
-	}
-	if r.Dst != nil {
-		if ones, _ := r.Dst.Mask.Size(); ones > 0 || !r.Dst.IP.IsUnspecified() {
-			out.Destination = r.Dst.String()
-		}
-	}
-	if r.Gw != nil {
-		out.Gateway = r.Gw.String()
-	}
-	if r.Src != nil {
-		out.Source = r.Src.String()
-	}
-	return out
 }
 
 func boolInt(b bool) int {

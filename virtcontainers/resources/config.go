@@ -9,6 +9,10 @@ type Config struct {
 	// is outside of the pod's cgroup and only the containers' limits count, in
 	// the guest.
 	SandboxCgroupOnly bool `toml:"sandbox_cgroup_only"`
+	// StaticSandboxResourceMgmt fixes a VM's size at its start: nothing is
+	// hot-plugged for containers that join it, nor for an update of limits. A
+	// limit beyond the size cannot be used to the full then.
+	StaticSandboxResourceMgmt bool `toml:"static_sandbox_resource_mgmt"`
 }
 
 // Default is the configuration without any file.

@@ -8,28 +8,56 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 )
 
-// Defaults are the sizes for a VM whose spec has no limits, and the bounds.
+// Defaults are the sizes for a VM whose containers have no limits, and the
+// bounds. They are kept in the state: a sandbox keeps those that it began with.
 type Defaults struct {
-	// VCPUs without a CPU limit; 0 means 1.
-	VCPUs uint32
+	// VCPUs for containers without a CPU limit; 0 means 1.
+	VCPUs uint32 `json:"vcpus"`
 	// MaxVCPUs is never exceeded; 0 means the host's CPUs.
-	MaxVCPUs uint32
-	// MemoryMiB without a memory limit, all of the VM; 0 means 2048.
-	MemoryMiB uint64
+	MaxVCPUs uint32 `json:"max_vcpus"`
+	// MemoryMiB for containers without a memory limit; if none has one, this is
+	// all of the VM. 0 means 2048.
+	MemoryMiB uint64 `json:"memory_mib"`
 	// MaxMemoryMiB is never exceeded; 0 means the host's memory.
-	MaxMemoryMiB uint64
+	MaxMemoryMiB uint64 `json:"max_memory_mib"`
 }
 
-// Size is a VM's size at boot.
+// Filled answers d with the host's values where d has none.
+func (d Defaults) Filled() (Defaults, error) {
+	d.VCPUs = max(d.VCPUs, 1)
+	if d.MaxVCPUs == 0 {
+		d.MaxVCPUs = uint32(runtime.NumCPU())
+	}
+	if d.MemoryMiB == 0 {
+		d.MemoryMiB = 2048
+	}
+	if d.MaxMemoryMiB != 0 {
+		return d, nil
+	}
+	var info unix.Sysinfo_t
+	if err := unix.Sysinfo(&info); err != nil {
+		return d, fmt.Errorf("the host's memory: %w", err)
+	}
+	high, low := bits.Mul64(uint64(info.Totalram), uint64(info.Unit))
+	d.MaxMemoryMiB = low / mib
+	if high != 0 {
+		d.MaxMemoryMiB = math.MaxUint64 / mib
+	}
+	return d, nil
+}
+
+// Size is what a VM has or shall have.
 type Size struct {
-	VCPUs     uint32 `json:"vcpus"`
-	MemoryMiB uint64 `json:"memory_mib"`
+	VCPUs     uint32
+	MemoryMiB uint64
+	// WantedVCPUs and WantedMemoryMiB are what the limits ask for: more than the
+	// size where a bound has cut it.
+	WantedVCPUs, WantedMemoryMiB uint64
 	// Notes say where a limit was not taken as it is, one line each.
-	Notes []string `json:"notes,omitempty"`
+	Notes []string
 }
 
 // What a VM needs beside its containers, in MiB: the guest's kernel, its root
@@ -45,88 +73,79 @@ const (
 	mib           = 1 << 20
 )
 
-// VMSize answers the VM's size for the limits of r, which may be nil. A limit
-// sets the size: CPUs are the quota rounded up, at most those of the cpuset;
-// memory is the limit and what the guest itself needs, so that the container
-// can use its limit to the full. The limits themselves are enforced in the
-// guest. A negative limit is none, as in the runtime-spec.
-func VMSize(d Defaults, r *specs.LinuxResources) (Size, error) {
+// VMSize answers the size of a VM for the limits of its containers; none for a
+// VM whose containers are not known yet. Limits set the size: CPUs are the sum
+// of the quotas, each at most its cpuset, rounded up; memory is the sum of the
+// limits and what the guest itself needs, so that the containers can use their
+// limits to the full. Containers without a limit get the default, together and
+// on top. The limits themselves are enforced in the guest.
+func VMSize(d Defaults, containers ...Limits) (Size, error) {
+	d, err := d.Filled()
+	if err != nil {
+		return Size{}, err
+	}
 	var s Size
-	var err error
-	if r == nil {
-		r = &specs.LinuxResources{}
-	}
-	if s.VCPUs, err = s.vcpus(d, r.CPU); err != nil {
+	if s.WantedVCPUs, err = wantedVCPUs(d, containers); err != nil {
 		return Size{}, err
 	}
-	if s.MemoryMiB, err = s.memory(d, r.Memory); err != nil {
-		return Size{}, err
+	s.VCPUs = uint32(min(s.WantedVCPUs, uint64(d.MaxVCPUs)))
+	if s.WantedVCPUs > uint64(s.VCPUs) {
+		s.note("%d CPUs are wanted, the VM gets %d", s.WantedVCPUs, s.VCPUs)
+	}
+	s.WantedMemoryMiB = wantedMemory(d, containers)
+	s.MemoryMiB = min(s.WantedMemoryMiB, d.MaxMemoryMiB)
+	if s.WantedMemoryMiB > s.MemoryMiB {
+		s.note("%d MiB of memory are wanted, the VM gets %d", s.WantedMemoryMiB, s.MemoryMiB)
+	}
+	if s.MemoryMiB < guestLeast {
+		return Size{}, fmt.Errorf("a VM needs %d MiB of memory, the most that it may get is %d", guestLeast, s.MemoryMiB)
 	}
 	return s, nil
 }
 
-func (s *Size) vcpus(d Defaults, cpu *specs.LinuxCPU) (uint32, error) {
-	most := d.MaxVCPUs
-	if most == 0 {
-		most = uint32(runtime.NumCPU())
+func wantedVCPUs(d Defaults, containers []Limits) (uint64, error) {
+	var milli, free uint64
+	if len(containers) == 0 {
+		free = uint64(d.VCPUs)
 	}
-	n := uint64(max(d.VCPUs, 1))
-	if cpu != nil {
-		if quota := value(cpu.Quota); quota > 0 {
-			period := value(cpu.Period)
-			if period == 0 {
-				period = defaultPeriod
+	for _, l := range containers {
+		var set uint64
+		if l.CPUs != "" {
+			var err error
+			if set, err = cpuCount(l.CPUs); err != nil {
+				return 0, fmt.Errorf("linux.resources.cpu.cpus %q: %w", l.CPUs, err)
 			}
-			n = ceil(uint64(quota), period)
 		}
-		if cpu.Cpus != "" {
-			set, err := cpuCount(cpu.Cpus)
-			if err != nil {
-				return 0, fmt.Errorf("linux.resources.cpu.cpus %q: %w", cpu.Cpus, err)
-			}
+		if n := l.milliCPUs(set); n > 0 {
+			milli += n
+			continue
+		}
+		n := uint64(d.VCPUs)
+		if set > 0 {
 			n = min(n, set)
 		}
+		free = max(free, n)
 	}
-	if n > uint64(most) {
-		s.note("%d CPUs are wanted, the VM gets %d", n, most)
-		n = uint64(most)
-	}
-	return uint32(n), nil
+	return ceil(milli, 1000) + free, nil
 }
 
-func (s *Size) memory(d Defaults, memory *specs.LinuxMemory) (uint64, error) {
-	most := d.MaxMemoryMiB
-	if most == 0 {
-		var info unix.Sysinfo_t
-		if err := unix.Sysinfo(&info); err != nil {
-			return 0, fmt.Errorf("the host's memory: %w", err)
-		}
-		high, low := bits.Mul64(uint64(info.Totalram), uint64(info.Unit))
-		most = low / mib
-		if high != 0 {
-			most = math.MaxUint64 / mib
-		}
+func wantedMemory(d Defaults, containers []Limits) uint64 {
+	var sum, free uint64
+	if len(containers) == 0 {
+		free = d.MemoryMiB
 	}
-	size := d.MemoryMiB
-	if size == 0 {
-		size = 2048
-	}
-	if memory != nil {
-		if limit := value(memory.Limit); limit > 0 {
-			size = ceil(uint64(limit), mib)
-			// x such that x - x/64 - base holds the limit.
-			size = ceil((size+guestBase)*64, 63)
+	for _, l := range containers {
+		if l.Memory > 0 {
+			sum += ceil(uint64(l.Memory), mib)
+		} else {
+			free = d.MemoryMiB
 		}
 	}
-	size = max(size, guestLeast)
-	if size > most {
-		s.note("%d MiB of memory are wanted, the VM gets %d", size, most)
-		size = most
+	if sum > 0 {
+		// x such that x - x/64 - base holds the sum.
+		sum = ceil((sum+guestBase)*64, 63)
 	}
-	if size < guestLeast {
-		return 0, fmt.Errorf("a VM needs %d MiB of memory, the most that it may get is %d", guestLeast, size)
-	}
-	return size, nil
+	return max(sum+free, guestLeast)
 }
 
 func (s *Size) note(format string, args ...any) {

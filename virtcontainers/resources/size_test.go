@@ -31,7 +31,7 @@ func TestVMSize(t *testing.T) {
 		"the kernel's period":   {cpu(specs.LinuxCPU{Quota: ptr[int64](150000)}), 2, 512, ""},
 		"period zero":           {cpu(specs.LinuxCPU{Quota: ptr[int64](150000), Period: ptr[uint64](0)}), 2, 512, ""},
 		"quota without a limit": {cpu(specs.LinuxCPU{Quota: ptr[int64](-1), Period: ptr[uint64](100000)}), 1, 512, ""},
-		"a huge quota":          {cpu(specs.LinuxCPU{Quota: ptr[int64](math.MaxInt64), Period: ptr[uint64](1)}), 8, 512, "9223372036854775807 CPUs"},
+		"a huge quota":          {cpu(specs.LinuxCPU{Quota: ptr[int64](math.MaxInt64), Period: ptr[uint64](1)}), 8, 512, "CPUs are wanted"},
 		"a huge period":         {cpu(specs.LinuxCPU{Quota: ptr[int64](math.MaxInt64), Period: ptr[uint64](math.MaxUint64)}), 1, 512, ""},
 		"shares alone":          {cpu(specs.LinuxCPU{Shares: ptr[uint64](4096)}), 1, 512, ""},
 		"cpuset caps the quota": {cpu(specs.LinuxCPU{Quota: ptr[int64](400000), Period: ptr[uint64](100000), Cpus: "0,2"}), 2, 512, ""},
@@ -44,7 +44,7 @@ func TestVMSize(t *testing.T) {
 		"a huge limit":          {memory(math.MaxInt64), 1, 1 << 20, "MiB of memory are wanted"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := VMSize(d, test.r)
+			s, err := VMSize(d, Limits{}.With(test.r))
 			if err != nil || s.VCPUs != test.vcpus || s.MemoryMiB != test.memory {
 				t.Errorf("%+v, %v", s, err)
 			}
@@ -55,7 +55,7 @@ func TestVMSize(t *testing.T) {
 	}
 	// Whatever the limit, the container can have it all.
 	for limit := int64(1); limit < 1<<38; limit = limit*3 + 1 {
-		s, err := VMSize(d, memory(limit))
+		s, err := VMSize(d, Limits{}.With(memory(limit)))
 		if usable := s.MemoryMiB - s.MemoryMiB/64 - guestBase; err != nil || int64(usable)<<20 < limit {
 			t.Errorf("limit %d: %d MiB usable of %d, %v", limit, usable, s.MemoryMiB, err)
 		}
@@ -64,19 +64,69 @@ func TestVMSize(t *testing.T) {
 
 func TestVMSizeRefuses(t *testing.T) {
 	for _, cpus := range []string{"x", "3-1", "1-", ",", "0-99999999999", "-1", "0-70000"} {
-		if s, err := VMSize(Defaults{}, &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: cpus}}); err == nil {
+		if s, err := VMSize(Defaults{}, Limits{CPUs: cpus}); err == nil {
 			t.Errorf("cpuset %q: %+v", cpus, s)
 		}
 	}
-	if s, err := VMSize(Defaults{MaxMemoryMiB: 64}, nil); err == nil {
+	if s, err := VMSize(Defaults{MaxMemoryMiB: 64}); err == nil {
 		t.Errorf("a VM of 64 MiB: %+v", s)
 	}
 }
 
 func TestVMSizeOfZeroDefaults(t *testing.T) {
-	s, err := VMSize(Defaults{}, nil)
+	s, err := VMSize(Defaults{})
 	if err != nil || s.VCPUs != 1 || s.MemoryMiB < guestLeast {
 		t.Errorf("%+v, %v", s, err)
+	}
+}
+
+func TestVMSizeOfAPod(t *testing.T) {
+	d := Defaults{VCPUs: 1, MaxVCPUs: 8, MemoryMiB: 256, MaxMemoryMiB: 4096}
+	half := Limits{Quota: 50000, Memory: 100 << 20}
+	for name, test := range map[string]struct {
+		pod    []Limits
+		vcpus  uint32
+		memory uint64
+	}{
+		"nobody yet":               {nil, 1, 256},
+		"two without limits":       {[]Limits{{}, {}}, 1, 256},
+		"one limited":              {[]Limits{half}, 1, 200},
+		"two halves are one CPU":   {[]Limits{half, half}, 1, 301},
+		"three halves are two":     {[]Limits{half, half, half}, 2, 403},
+		"one without a limit, too": {[]Limits{half, half, {}}, 2, 301 + 256},
+		"beyond the bounds":        {[]Limits{{Quota: 900000, Memory: 8 << 30}}, 8, 4096},
+		"sums do not overflow":     {[]Limits{{Quota: math.MaxInt64, Memory: math.MaxInt64}, {Quota: math.MaxInt64, Memory: math.MaxInt64}}, 8, 4096},
+		"cpusets cap their own":    {[]Limits{{Quota: 400000, CPUs: "0-1"}, {Quota: 100000, CPUs: "5"}}, 3, 256},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := VMSize(d, test.pod...)
+			if err != nil || s.VCPUs != test.vcpus || s.MemoryMiB != test.memory {
+				t.Errorf("%+v, %v", s, err)
+			}
+			cut := s.WantedVCPUs > uint64(s.VCPUs) || s.WantedMemoryMiB > s.MemoryMiB
+			if cut != (len(s.Notes) > 0) {
+				t.Errorf("cut %v, notes %q", cut, s.Notes)
+			}
+		})
+	}
+}
+
+func TestLimitsWith(t *testing.T) {
+	was := Limits{Quota: 1000, Period: 2000, CPUs: "0", Memory: 3000}
+	for name, test := range map[string]struct {
+		r    *specs.LinuxResources
+		want Limits
+	}{
+		"nothing":       {nil, was},
+		"empty":         {&specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}}, was},
+		"zeros":         {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](0), Period: ptr[uint64](0)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](0)}}, was},
+		"quota alone":   {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5)}}, Limits{5, 2000, "0", 3000}},
+		"memory alone":  {&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](7)}}, Limits{1000, 2000, "0", 7}},
+		"limits lifted": {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](-1)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}}, Limits{-1, 2000, "0", -1}},
+	} {
+		if got := was.With(test.r); got != test.want {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }
 

@@ -7,16 +7,15 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/internal/sock"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
-	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -83,14 +82,14 @@ func (b *boot) listen(name string) (*os.File, error) {
 // startVM starts the VM and its helpers and answers while the guest boots, or
 // while a template's clone is loaded: settle waits for that. What it has
 // started is recorded in st, also when it fails.
-func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec) (_ *boot, err error) {
+func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (_ *boot, err error) {
 	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	if b.spec, err = b.machine(st, spec); err != nil {
+	if b.spec, err = b.machine(st, spec, role); err != nil {
 		return nil, err
 	}
 	if b.saved = h.template(ctx, b.spec); b.saved == nil {
@@ -137,9 +136,13 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 
 // machine describes the sandbox's VM, but for its share and the agent's
 // channel, and makes what that needs on the host.
-func (b *boot) machine(st *State, spec *specs.Spec) (*hypervisor.Spec, error) {
+func (b *boot) machine(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.Spec, error) {
 	config := b.config.Hypervisor
-	size, err := vmSize(config, spec)
+	var err error
+	if st.Sizing, err = b.config.sizing(); err != nil {
+		return nil, err
+	}
+	size, err := st.Sizing.bootSize(spec, role)
 	if err != nil {
 		return nil, err
 	}
@@ -148,10 +151,10 @@ func (b *boot) machine(st *State, spec *specs.Spec) (*hypervisor.Spec, error) {
 	}
 	vm := &hypervisor.Spec{
 		Name: st.ID, Dir: b.dir.Path,
-		VCPUs: size.VCPUs, MaxVCPUs: size.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: size.MemoryMiB,
 		Kernel: config.Kernel, Initrd: config.Initrd, Image: config.Image,
 		KernelParams: b.config.Agent.kernelParams(),
 	}
+	st.Sizing.apply(size, vm)
 	for _, c := range st.Containers {
 		for _, d := range c.Disks {
 			vm.Disks = append(vm.Disks, d.device())
@@ -165,22 +168,6 @@ func (b *boot) machine(st *State, spec *specs.Spec) (*hypervisor.Spec, error) {
 	}
 	vm.Console, err = b.listen(consoleSocket)
 	return vm, err
-}
-
-func vmSize(config *hypervisor.Config, spec *specs.Spec) (resources.Size, error) {
-	vcpus := config.DefaultVCPUs
-	if vcpus == 0 {
-		vcpus = 1
-	}
-	defaults := resources.Defaults{
-		MaxVCPUs:  config.DefaultMaxVCPUs,
-		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
-	}
-	if vcpus < 0 {
-		vcpus = int32(runtime.NumCPU())
-	}
-	defaults.VCPUs = uint32(vcpus)
-	return resources.VMSize(defaults, spec.Linux.Resources)
 }
 
 // shareFolder makes the device that shares the sandbox's folder in the way of

@@ -12,9 +12,11 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
@@ -148,7 +150,7 @@ func (h *Host) template(ctx context.Context, vm *hypervisor.Spec) *factory.Templ
 
 // cloneable says what keeps vm from being a clone.
 func (h *Host) cloneable(vm *hypervisor.Spec) error {
-	size, err := vmSize(h.settings.Hypervisor, &specs.Spec{Linux: &specs.Linux{}})
+	_, size, err := h.templateSize()
 	switch {
 	case err != nil:
 		return err
@@ -166,14 +168,24 @@ func (h *Host) cloneable(vm *hypervisor.Spec) error {
 	return nil
 }
 
+// templateSize is the size of a VM whose containers have no limits.
+func (h *Host) templateSize() (Sizing, resources.Size, error) {
+	sizing, err := h.settings.sizing()
+	if err != nil {
+		return Sizing{}, resources.Size{}, err
+	}
+	size, err := sizing.bootSize(&specs.Spec{Linux: &specs.Linux{}}, oci.Single)
+	return sizing, size, err
+}
+
 // templateFingerprint is that of the template which vm could be a clone of.
 func (h *Host) templateFingerprint(vm *hypervisor.Spec) (*hypervisor.Fingerprint, error) {
-	size, err := vmSize(h.settings.Hypervisor, &specs.Spec{Linux: &specs.Linux{}})
+	sizing, size, err := h.templateSize()
 	if err != nil {
 		return nil, err
 	}
 	like := *vm
-	like.VCPUs, like.MaxVCPUs, like.MemoryMiB, like.MaxMemoryMiB = size.VCPUs, size.VCPUs, size.MemoryMiB, size.MemoryMiB
+	sizing.apply(size, &like)
 	like.Shares = []hypervisor.Share{{Tag: share.Tag}}
 	// Any open file stands for the socket.
 	like.Agent = hypervisor.AgentChannel{Serial: vm.Console}

@@ -11,6 +11,7 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
@@ -48,7 +49,7 @@ func templateTestHost(t *testing.T, log *bytes.Buffer) *Host {
 	vm, s, n := hypervisor.Default(), share.Default(), network.Default()
 	vm.Accelerator, vm.Path = hypervisor.AccelTCG, "/bin/true"
 	host, err := NewHost(t.TempDir(), &Settings{
-		Hypervisor: &vm, Share: &s, Network: &n,
+		Hypervisor: &vm, Share: &s, Network: &n, Cgroups: &resources.Config{},
 		Factory: &factory.Config{EnableTemplate: true, TemplatePath: filepath.Join(t.TempDir(), "templates")},
 	}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
@@ -37,6 +38,9 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	}
 	role, sandboxID, err := oci.RoleOf(req.Bundle.Spec)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkNamespaces(req.Bundle.Spec); err != nil {
 		return nil, err
 	}
 	if role == oci.Member {
@@ -115,6 +119,7 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 		},
 	}
 	c.ResolvConf = resolvConf(spec)
+	c.Infra, c.Limits = role == oci.Infra, resources.Limits{}.With(spec.Linux.Resources)
 	if c.Disks, err = disksOf(spec); err != nil {
 		return nil, err
 	}
@@ -149,7 +154,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 	phases.done("netns")
 	var err error
-	if cr.boot, err = h.startVM(ctx, cr.dir, st, cr.req.Bundle.Spec); err != nil {
+	if cr.boot, err = h.startVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
 		return nil, err
 	}
 	defer cr.boot.close()
@@ -161,7 +166,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	cr.shim, err = h.startShim(ctx, cr.dir, st, cr.req.shim())
+	shim := cr.req.shim()
+	shim.forward = cr.role == oci.Infra
+	cr.shim, err = h.startShim(ctx, cr.dir, st, shim)
 	if err != nil {
 		return nil, err
 	}
@@ -197,6 +204,10 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
 		id: c.ID, document: document, disks: c.Disks, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
+		return nil, err
+	}
+	// Not earlier: a CPU quota would hold for the boot, too.
+	if err := h.limit(st, c, c.Spec.Resources); err != nil {
 		return nil, err
 	}
 	if err := cr.req.Publish(c.PID); err != nil {

@@ -126,6 +126,8 @@ type shimOf struct {
 	console    string
 	stdio      container.Stdio
 	stage      *container.Stage
+	// forward: the shim is a pod's, and forwards its ports.
+	forward bool
 	// attach is set by a caller that stands for the process itself.
 	attach Attach
 }
@@ -155,7 +157,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shi
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
-		Stage: of.stage, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
+		Stage: of.stage, Forward: of.forward, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.Network.start)
 }
 

@@ -58,24 +58,44 @@ func (h *Host) Resume(ctx context.Context, id string) error {
 	return h.change(dir, id, func(c *Container) { c.Paused = false })
 }
 
-// Update changes a container's limits; what is absent is left as it is.
-func (h *Host) Update(ctx context.Context, id string, resources *specs.LinuxResources) error {
-	document, err := json.Marshal(resources)
+// Update changes a container's limits; what is absent is left as it is. The VM
+// grows if it has to: ErrNoResources, and nothing is changed, if it cannot. It
+// keeps its size when limits shrink.
+func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) error {
+	document, err := json.Marshal(r)
 	if err != nil {
 		return err
 	}
-	_, err = h.inGuest(ctx, id, container.Update, func(ctx context.Context, a *agent) error {
-		_, err := a.UpdateContainer(ctx, &agentpb.UpdateContainerRequest{ContainerId: id, Resources: document})
+	dir, st, c, err := h.load(id)
+	if err != nil {
+		return err
+	}
+	if err := c.status().Check(container.Update); err != nil {
+		return err
+	}
+	agent, err := h.connect(ctx, st)
+	if err != nil {
+		return fmt.Errorf("update container %s: %w", id, err)
+	}
+	defer agent.Close()
+	limits := c.Limits.With(r)
+	if err := h.growBy(ctx, st, c, limits, agent); err != nil {
+		return fmt.Errorf("update container %s: %w", id, err)
+	}
+	err = agent.call(ctx, func(ctx context.Context) error {
+		_, err := agent.UpdateContainer(ctx, &agentpb.UpdateContainerRequest{ContainerId: id, Resources: document})
 		return err
 	})
 	if err != nil {
+		return fmt.Errorf("update container %s: %w", id, err)
+	}
+	if err := h.change(dir, id, func(c *Container) { c.Limits = limits }); err != nil {
 		return err
 	}
-	_, st, c, err := h.load(id)
-	if err != nil || c.Spec.Resources == nil {
-		return err
+	if c.Spec.Resources == nil {
+		return nil
 	}
-	return h.limit(st, c, resources)
+	return h.limit(st, c, r)
 }
 
 // Stats answers a container's resource use as the guest measures it.

@@ -92,6 +92,8 @@ type State struct {
 	ShimPath string `json:"shim_path"`
 	// Names is the process that lends the guest the namespace's name servers.
 	Names proc.Handle `json:"names"`
+	// Sizing is by what the VM gets its size.
+	Sizing Sizing `json:"sizing"`
 	// Cgroups are those that were made for the sandbox.
 	Cgroups Cgroups `json:"cgroups"`
 	// ShareDriver is "virtiofs" or "9p".
@@ -119,6 +121,10 @@ type Container struct {
 	PID     int  `json:"pid"`
 	Started bool `json:"started"`
 	Paused  bool `json:"paused"`
+	// Infra: it stands for its pod and has no process.
+	Infra bool `json:"infra,omitempty"`
+	// Limits are those that the VM has to have room for.
+	Limits resources.Limits `json:"limits"`
 	// Cgroup is that of a container that joined a pod.
 	Cgroup *resources.Group `json:"cgroup,omitempty"`
 	// ResolvConf is the host's file that is /etc/resolv.conf in it; may be empty.

@@ -88,6 +88,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	defer agent.Close()
+	if err := h.growFor(ctx, st, c, agent); err != nil {
+		return nil, err
+	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
 			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), SharePid: oci.SharesPID(req.Bundle.Spec),

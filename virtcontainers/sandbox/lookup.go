@@ -112,8 +112,12 @@ func (h *Host) List() ([]*Info, error) {
 
 // ociState is what hooks get on their standard input.
 func (c *Container) ociState(status specs.ContainerState) *specs.State {
-	return &specs.State{
+	state := &specs.State{
 		Version: c.Spec.Version, ID: c.ID, Status: status, Pid: c.PID,
 		Bundle: c.Bundle, Annotations: c.Spec.Annotations,
 	}
+	if status == specs.StateStopped {
+		state.Pid = 0 // it may be another process's by now
+	}
+	return state
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -15,7 +16,9 @@ import (
 )
 
 // nicName is the name of the sandbox's n-th NIC in its network namespace.
-func nicName(n int) string { return fmt.Sprintf("kata%d", n) }
+func nicName(n int) string { return fmt.Sprintf(nicFormat, n) }
+
+const nicFormat = "kata%d"
 
 // Network is what is kept of a sandbox's network.
 type Network struct {
@@ -27,6 +30,9 @@ type Network struct {
 	NICs []network.NIC `json:"nics,omitempty"`
 	// Pairs are the interfaces that the guest has taken over.
 	Pairs []network.Pair `json:"pairs,omitempty"`
+	// Released are the indices of interfaces that the user took from the guest:
+	// it gets them again only when the user says so.
+	Released []int `json:"released,omitempty"`
 }
 
 // open finds the namespace of a new sandbox: the engine's, or one of our own.
@@ -120,40 +126,66 @@ func (n *Network) connect(plug hotplugger) ([]network.Pair, error) {
 	}
 	var fresh []network.Pair
 	for _, i := range interfaces {
-		if n.has(i) {
+		if n.has(i) || slices.Contains(n.Released, i.Index) {
 			continue
 		}
-		if len(n.Pairs) == len(n.NICs) {
-			if err := n.add(ns, plug); err != nil {
-				return nil, fmt.Errorf("interface %s: %w", i.Name, err)
-			}
-		}
-		pair, err := network.Connect(ns, i, n.NICs[len(n.Pairs)])
+		pair, err := n.tie(ns, i, plug)
 		if err != nil {
 			return nil, err
 		}
-		n.Pairs = append(n.Pairs, pair)
 		fresh = append(fresh, pair)
 	}
 	return fresh, nil
 }
 
-// add makes a further tap and plugs it.
-func (n *Network) add(ns *network.Namespace, plug hotplugger) error {
-	tap, err := network.CreateTap(ns, nicName(len(n.NICs)), network.Queues{Count: 1})
+// tie gives an interface a NIC, which is plugged if there is no free one.
+func (n *Network) tie(ns *network.Namespace, i network.Interface, plug hotplugger) (network.Pair, error) {
+	nic, ok := n.free(i)
+	if !ok {
+		var err error
+		if nic, err = n.add(ns, plug); err != nil {
+			return network.Pair{}, fmt.Errorf("interface %s: %w", i.Name, err)
+		}
+	}
+	pair, err := network.Connect(ns, i, nic)
 	if err != nil {
-		return err
+		return network.Pair{}, err
+	}
+	n.Pairs = append(n.Pairs, pair)
+	return pair, nil
+}
+
+// free answers a NIC that no interface has. A macvtap is its own interface's.
+func (n *Network) free(i network.Interface) (network.NIC, bool) {
+	for _, nic := range n.NICs {
+		used := slices.ContainsFunc(n.Pairs, func(p network.Pair) bool { return p.NIC.Name == nic.Name })
+		if !used && (nic.Model != network.ModelMacvtap || nic.Link == i.Name) {
+			return nic, true
+		}
+	}
+	return network.NIC{}, false
+}
+
+// add makes a further tap and plugs it.
+func (n *Network) add(ns *network.Namespace, plug hotplugger) (network.NIC, error) {
+	number := 0
+	for slices.ContainsFunc(n.NICs, func(nic network.NIC) bool { return nic.Name == nicName(number) }) {
+		number++
+	}
+	tap, err := network.CreateTap(ns, nicName(number), network.Queues{Count: 1})
+	if err != nil {
+		return network.NIC{}, err
 	}
 	defer tap.Close()
-	if err := plug(nicID(len(n.NICs)), tap); err != nil {
-		return err
+	if err := plug(nicID(number), tap); err != nil {
+		return network.NIC{}, err
 	}
 	tap.NIC.Hotplugged = true
 	n.NICs = append(n.NICs, tap.NIC)
-	return nil
+	return tap.NIC, nil
 }
 
-// nicID is the name of the n-th NIC in the VM.
+// nicID is the name in the VM of the NIC that nicName(n) names.
 func nicID(n int) string { return fmt.Sprintf("nic%d", n) }
 
 // hotplug answers how a NIC gets into a VM that runs.

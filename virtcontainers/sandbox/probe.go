@@ -10,6 +10,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -31,7 +32,7 @@ func (h *Host) Probe(ctx context.Context) (*Probed, error) {
 	}
 	var p *Probed
 	err = h.borrow("kata-check-"+suffix, func(dir *state.Dir, st *State) error {
-		boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}})
+		boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
 		if err != nil {
 			return err
 		}

@@ -28,10 +28,6 @@ func (h *Host) Start(ctx context.Context, id string) error {
 	if err := h.updateNetwork(ctx, dir, st, agent); err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
-	// Not earlier: a CPU quota would hold for the boot, too.
-	if err := h.limit(st, c, c.Spec.Resources); err != nil {
-		return fmt.Errorf("start container %s: %w", id, err)
-	}
 	if err := h.lendNames(ctx, dir, st, c); err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}

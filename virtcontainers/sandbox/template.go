@@ -9,6 +9,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -70,7 +71,7 @@ func (h *Host) fill(ctx context.Context, draft *factory.Draft) error {
 	return h.borrow(templateID, func(dir *state.Dir, st *State) error {
 		b := &boot{dir: dir, config: h.settings, log: h.log, choice: cloneShare}
 		defer b.close()
-		vm, err := b.machine(st, &specs.Spec{Linux: &specs.Linux{}})
+		vm, err := b.machine(st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
 		if err != nil {
 			return err
 		}

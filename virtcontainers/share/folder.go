@@ -41,10 +41,15 @@ type MountOptions struct {
 	Slave bool
 }
 
+// passable is the mode of the folders that lead to a mount: in the guest, the
+// root of a user namespace has to come through them to the container's root
+// file system. On the host nobody comes this far: what they lie in is 0700.
+const passable = 0o711
+
 // New makes the folder dir, which must not exist, and mounts it on itself.
 // After an error nothing is left.
 func New(dir string) (*Folder, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil {
+	if err := os.Mkdir(dir, passable); err != nil {
 		return nil, fmt.Errorf("make shared folder: %w", err)
 	}
 	f, err := Open(dir)

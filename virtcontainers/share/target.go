@@ -32,7 +32,7 @@ func (f *Folder) makeTarget(at string, isDir bool) (made []string, err error) {
 	for i := range parts {
 		name := strings.Join(parts[:i+1], "/")
 		if i < len(parts)-1 || isDir {
-			err = root.Mkdir(name, 0o700)
+			err = root.Mkdir(name, passable)
 		} else {
 			var file *os.File
 			if file, err = root.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_RDONLY, 0o600); err == nil {

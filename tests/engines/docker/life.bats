@@ -44,6 +44,10 @@ load lib
 	docker update --memory 100m --memory-swap 100m --cpus 0.5 c1
 	run -0 docker exec c1 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
 	is $'104857600\n50000 100000'
+	# Beyond what the VM had at boot: it grows.
+	docker update --memory 600m --memory-swap 600m c1
+	run -0 docker exec c1 sh -c 'cat /sys/fs/cgroup/memory.max; test $(grep MemTotal /proc/meminfo | tr -dc 0-9) -gt 614400 && echo grown'
+	is $'629145600\ngrown'
 
 	echo from-host >"$TMP/file"
 	docker cp "$TMP/file" c1:/root/copied

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestCompare(t *testing.T) {
+	good, bad := count{Passed: 3}, count{Passed: 2, Failed: 1}
+	for _, test := range []struct {
+		name        string
+		base, other count
+		known       bool
+		ok          bool
+		note        string
+	}{
+		{"same", good, good, false, true, "|  |"},
+		{"fails with both", bad, bad, false, true, "|  |"},
+		{"worse", good, bad, false, false, "WORSE"},
+		{"tests less", good, count{Passed: 2}, false, false, "WORSE"},
+		{"known", good, bad, true, true, "| why |"},
+		{"known, but fixed", good, good, true, false, "remove it"},
+		{"unsure", good, bad, false, true, "| why |"},
+		{"better", bad, good, false, true, "better"},
+		{"fails in more ways, passes more", count{Failed: 1}, bad, false, true, "|  |"},
+		{"did not run", good, count{}, false, false, "WORSE"},
+	} {
+		reasons := map[string]string{}
+		if test.known {
+			reasons["p"] = "why"
+		}
+		if test.name == "unsure" {
+			reasons["p?"] = "why"
+		}
+		var out strings.Builder
+		if ok := compare(map[string]count{"p": test.base}, map[string]count{"p": test.other}, reasons, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
+			t.Errorf("%s: %v\n%s", test.name, ok, out.String())
+		}
+	}
+}
+
+func TestRead(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	if _, err := readCounts(dir); err == nil {
+		t.Error("an empty folder was taken for results")
+	}
+	write("a.json", `{"Passed":2,"Failed":1,"Skipped":["x"]}`)
+	counts, err := readCounts(dir)
+	if err != nil || counts["a"].String() != "2 / 1 / 1" {
+		t.Errorf("%v, %v", counts, err)
+	}
+	reasons, err := readKnown(write("known", "# words\n\na: one: two\n"))
+	if err != nil || len(reasons) != 1 || reasons["a"] != "one: two" {
+		t.Errorf("%v, %v", reasons, err)
+	}
+	for _, wrong := range []string{"a\n", "a: b\na: c\n"} {
+		if _, err := readKnown(write("known", wrong)); err == nil {
+			t.Errorf("%q was taken", wrong)
+		}
+	}
+}

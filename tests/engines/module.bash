@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# Programs that are built from Go modules for tests: CRI-O, crictl, critest.
+# They are kept in KATA_CACHE, under a name with the hash of all they are made
+# of; an empty cache only costs time.
+
+KATA_CACHE=${KATA_CACHE:-/var/cache/kata-runtime}
+
+CRITOOLS=v1.34.0
+CRITOOLS_SUM=h1:KqL9EJ+WgHtz1HR1exezm91n+o8O2uMLs/eHzHJHAWw=
+CRIO=v1.34.0
+CRIO_SUM=h1:ux2URwAyENy5e5hD9Z95tshdfy98eqatZk0fxx3rhuk=
+# What CRI-O does without: file systems and a signature library that need more
+# packages than the tests want.
+CRIO_TAGS="containers_image_ostree_stub seccomp exclude_graphdriver_btrfs btrfs_noversion containers_image_openpgp"
+
+# module MODULE VERSION SUM RECIPE: prints the folder with what the function
+# RECIPE makes. It runs in a writable copy of the module's source and puts its
+# files into the folder $1.
+module() {
+	local name=$1 version=$2 sum=$3 recipe=$4 key dir src info
+	key=$({ echo "$name $version $sum"; declare -f "$recipe"; "${GO:-go}" version; } | sha256sum | cut -c1-32)
+	dir=$KATA_CACHE/module-$key
+	mkdir -p "$KATA_CACHE"
+	(
+		flock 9
+		[ ! -d "$dir" ] || exit 0
+		src=$(mktemp -d)
+		trap 'rm -rf "$src" "$dir.new"' EXIT
+		cd "$src" || exit 1
+		# Not every machine reaches a checksum database that knows them all: the
+		# hash is pinned above.
+		info=$(GONOSUMDB="$name" "${GO:-go}" mod download -json "$name@$version") || { echo "$info" >&2; exit 1; }
+		[ "$(jq -r .Sum <<<"$info")" = "$sum" ] || { echo "$name $version has another hash than $sum" >&2; exit 1; }
+		mkdir "$src/source"
+		cp -r "$(jq -r .Dir <<<"$info")/." "$src/source"
+		chmod -R u+w "$src/source"
+		cd "$src/source" || exit 1
+		rm -rf "$dir.new"
+		mkdir "$dir.new"
+		"$recipe" "$dir.new" >"$dir.log" 2>&1 || { tail -n 20 "$dir.log" >&2; exit 1; }
+		mv "$dir.new" "$dir"
+	) 9>"$dir.lock" || return 1
+	echo "$dir"
+}
+
+build_critools() {
+	"${GO:-go}" test -c -o "$1/critest" ./cmd/critest && "${GO:-go}" build -o "$1/crictl" ./cmd/crictl
+}
+
+build_crio() {
+	"${GO:-go}" build -trimpath -tags "$CRIO_TAGS" -o "$1/crio" ./cmd/crio && make -C pinns && cp bin/pinns "$1"
+}
+
+critools() { module sigs.k8s.io/cri-tools "$CRITOOLS" "$CRITOOLS_SUM" build_critools; }
+crio_built() { module github.com/cri-o/cri-o "$CRIO" "$CRIO_SUM" build_crio; }

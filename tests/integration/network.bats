@@ -1,0 +1,147 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# kata-network: what changes in a sandbox's network namespace while it runs.
+
+load lib
+
+NS=kata-it-$$
+
+# box: the container "box" runs in the network namespace $NS, whose eth0 leads
+# to peer0 in $NS-out.
+box() {
+	ip netns add "$NS"
+	ip netns add "$NS-out"
+	ip -n "$NS-out" link set lo up
+	link eth0 peer0 10.77.0
+	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/$NS\" else . end)
+		| .process.capabilities.bounding += [\"CAP_NET_RAW\"] | .process.capabilities.effective += [\"CAP_NET_RAW\"]
+		| .process.capabilities.permitted += [\"CAP_NET_RAW\"]"
+	ln -sf busybox "$TMP/bundle/rootfs/bin/ping"
+	ln -sf busybox "$TMP/bundle/rootfs/bin/wget"
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
+	kata start box
+}
+
+# link NAME PEER NET: NAME in $NS has NET.2, PEER outside has NET.1.
+link() {
+	ip -n "$NS" link add "$1" type veth peer name "$2" netns "$NS-out"
+	ip -n "$NS" addr add "$3.2/24" dev "$1"
+	ip -n "$NS" link set "$1" up
+	ip -n "$NS-out" addr add "$3.1/24" dev "$2"
+	ip -n "$NS-out" link set "$2" up
+}
+
+eval "$(declare -f teardown | sed '1s/teardown/sandbox_teardown/')"
+teardown() {
+	sandbox_teardown
+	local left=$?
+	ip netns del "$NS" 2>/dev/null || true
+	ip netns del "$NS-out" 2>/dev/null || true
+	return "$left"
+}
+
+net() { kata kata-network "$@"; }
+
+# reaches ADDRESS: from inside the container.
+reaches() { kata exec box ping -c 1 -W 5 "$1"; }
+
+@test "an interface that comes later is plugged, carries traffic, goes, and comes again" {
+	box
+	reaches 10.77.0.1
+	link eth1 peer1 10.78.0
+	ip -n "$NS" route add 10.99.0.0/16 via 10.78.0.1
+	run ! reaches 10.78.0.1
+	run -0 net add-iface box - <<<'{"name": "eth1"}'
+	[ "$(jq -c '[.name, .mtu, .IPAddresses[0]]' <<<"$output")" = '["eth1",1500,{"address":"10.78.0.2","mask":"24"}]' ]
+	[ "$(jq -r .hwAddr <<<"$output")" = "$(ip -n "$NS" -j link show eth1 | jq -r '.[0].address')" ]
+	reaches 10.78.0.1
+	# Other than ping, too: a server outside, a client in the guest.
+	mkdir "$TMP/www"
+	head -c 300000 /dev/urandom >"$TMP/www/file"
+	ip netns exec "$NS-out" busybox httpd -f -p 10.78.0.1:80 -h "$TMP/www" &
+	local server=$!
+	await ip netns exec "$NS-out" busybox wget -qO /dev/null http://10.78.0.1/file
+	run -0 kata exec box sh -c 'wget -qO /tmp/f http://10.78.0.1/file && md5sum </tmp/f'
+	kill "$server"
+	[ "$output" = "$(md5sum <"$TMP/www/file")" ]
+	run -0 net list-routes box
+	[ "$(jq -c '.[] | select(.dest == "10.99.0.0/16") | [.gateway, .device]' <<<"$output")" = '["10.78.0.1","eth1"]' ]
+	run -0 net list-ifaces box
+	[ "$(jq -c 'map(.name) | sort' <<<"$output")" = '["eth0","eth1"]' ]
+
+	run -1 net add-iface box - <<<'{"name": "eth1"}'
+	[[ $output == *"has this interface already"* ]]
+	net del-iface box - <<<'{"name": "eth1"}'
+	run -0 net list-ifaces box
+	[ "$(jq -c 'map(.name)' <<<"$output")" = '["eth0"]' ]
+	[ -z "$(ip -n "$NS" link show kata1 2>/dev/null)" ]
+	[ -z "$(ip -n "$NS" -d filter show dev eth1 ingress)" ]
+	reaches 10.77.0.1
+
+	# Again, by another name and address.
+	printf '{"device": "eth1", "name": "data", "mtu": 1400, "IPAddresses": [{"address": "10.78.0.9", "mask": "24"}]}' >"$TMP/iface"
+	run -0 net add-iface box "$TMP/iface"
+	[ "$(jq -c '[.name, .mtu, .IPAddresses[0].address]' <<<"$output")" = '["data",1400,"10.78.0.9"]' ]
+	reaches 10.78.0.1
+}
+
+@test "the interface of the boot can go, and another take its place" {
+	box
+	net del-iface box - <<<'{"name": "eth0"}'
+	run ! reaches 10.77.0.1
+	link eth1 peer1 10.78.0
+	net add-iface box - <<<'{"name": "eth1"}'
+	reaches 10.78.0.1
+	# No second NIC was needed for it.
+	[ "$(jq '.sandbox.network.nics | length' "$ROOT/sandboxes/box/state.json")" = 1 ]
+	net add-iface box - <<<'{"name": "eth0"}'
+	reaches 10.77.0.1
+	reaches 10.78.0.1
+}
+
+@test "routes are replaced as a whole, or not at all" {
+	box
+	run -0 net update-routes box - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth0"}, {"dest": "10.5.0.0/16", "device": "eth0", "scope": 253}]'
+	[ "$(jq 'length' <<<"$output")" = 2 ]
+	run -0 kata exec box cat /proc/net/route
+	[[ $output == *$'eth0\t00000000\t01004D0A'* ]]
+	run -1 net update-routes box - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth7"}]'
+	[[ $output == *eth7* ]]
+	run -0 net list-routes box
+	[ "$(jq 'length' <<<"$output")" = 2 ]
+	net list-routes box | net update-routes box -
+	run -0 net update-routes box - <<<'[]'
+	[ "$output" = '[]' ]
+}
+
+@test "what cannot be is refused and leaves the sandbox as it is" {
+	box
+	run -1 net add-iface box - <<<'{"name": "nope0"}'
+	[[ $output == *"no such interface: nope0"* ]]
+	run -1 net del-iface box - <<<'{"name": "nope0"}'
+	[[ $output == *"no such interface"* ]]
+	run -1 net add-iface nobody - <<<'{"name": "eth0"}'
+	[[ $output == *"container does not exist"* ]]
+	run -1 net add-iface box - <<<'{"name": "eth0", "queues": 4}'
+	[[ $output == *queues* ]]
+	link eth1 peer1 10.78.0
+	# The guest refuses the name: the NIC goes again.
+	run -1 net add-iface box - <<<'{"device": "eth1", "name": "a/b"}'
+	[[ $output == *"a/b"* ]]
+	[ -z "$(ip -n "$NS" link show kata1 2>/dev/null)" ]
+	[ -z "$(ip -n "$NS" filter show dev eth1 ingress)" ]
+	net add-iface box - <<<'{"name": "eth1"}'
+	reaches 10.78.0.1
+	kata kill box KILL
+	wait_stopped box
+}
+
+@test "microvm plugs no NIC: an error that says so" {
+	configured machine_type '"microvm"'
+	box
+	link eth1 peer1 10.78.0
+	run -1 net add-iface box - <<<'{"name": "eth1"}'
+	[[ $output == *"machine microvm"*"cannot hot-plug NICs"* ]]
+	reaches 10.77.0.1
+}

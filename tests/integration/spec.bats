@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Fields of config.json: honoured in the guest, as runc honours them on the host.
+
+load lib
+
+# prints COMMAND...: what the bundle's container prints, run to its end.
+prints() {
+	command_is "$TMP/bundle" sh -c "$1"
+	kata run --bundle "$TMP/bundle" "$C1" </dev/null
+}
+
+@test "domain name, personality, time offsets, cgroup values by name, limits" {
+	edit "$TMP/bundle" '.hostname = "box" | .domainname = "example.org" | .linux.personality.domain = "LINUX32"
+		| .linux.namespaces += [{"type": "time"}]
+		| .linux.timeOffsets = {"monotonic": {"secs": 1000000}, "boottime": {"secs": 2000000}}
+		| .linux.resources = {
+			"unified": {"memory.high": "64000000", "cpu.weight": "77"},
+			"hugepageLimits": [{"pageSize": "2MB", "limit": 4194304}],
+			"memory": {"limit": 100003840, "disableOOMKiller": true, "swappiness": 10, "kernelTCP": 1000000},
+			"cpu": {"quota": 50000, "period": 100000, "burst": 1000, "realtimeRuntime": 1000},
+			"pids": {"limit": 99}}
+		| .process.oomScoreAdj = 77 | .process.ioPriority = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
+		| .linux.sysctl = {"kernel.msgmax": "9000", "net.ipv4.ip_forward": "1"}'
+	run -0 --separate-stderr prints 'uname -mn; cat /proc/sys/kernel/domainname; awk "{print int(\$1 / 2000000)}" /proc/uptime; cd /sys/fs/cgroup; for f in memory.high cpu.weight hugetlb.2MB.max memory.max cpu.max cpu.max.burst pids.max; do echo "$f $(cat $f)"; done; cat /proc/self/oom_score_adj /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward'
+	diff - <(echo "$output") <<-'END'
+		box i686
+		example.org
+		1
+		memory.high 64000000
+		cpu.weight 77
+		hugetlb.2MB.max 4194304
+		memory.max 100003840
+		cpu.max 50000 100000
+		cpu.max.burst 1000
+		pids.max 99
+		77
+		9000
+		1
+	END
+}
+
+@test "a user namespace" {
+	chown -R 100000:100000 "$TMP/bundle/rootfs"
+	edit "$TMP/bundle" '.linux.namespaces += [{"type": "user"}]
+		| .linux.uidMappings = [{"containerID": 0, "hostID": 100000, "size": 65536}] | .linux.gidMappings = .linux.uidMappings'
+	run -0 --separate-stderr prints 'cat /proc/self/uid_map | tr -s " "; id -u; touch /made; stat -c %u:%g /made; hostname'
+	[ "$output" = $' 0 100000 65536\n0\n0:0\nrunc' ]
+	[ "$(stat -c %u:%g "$TMP/bundle/rootfs/made")" = 100000:100000 ]
+}
+
+@test "hooks: order, namespace, environment, state" {
+	mkdir "$TMP/hooks"
+	cat >"$TMP/hook" <<-END
+		#!/bin/sh
+		{ echo "stage \$1"; jq -r '.id, .status, .bundle, (.pid > 0)'; readlink /proc/self/ns/net; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= | sort; } >"$TMP/hooks/\$1"
+		echo "\$1" >>"$TMP/hooks/order"
+	END
+	chmod +x "$TMP/hook"
+	local stage
+	for stage in prestart createRuntime createContainer poststart poststop; do
+		edit "$TMP/bundle" ".hooks.$stage = [{\"path\": \"$TMP/hook\", \"args\": [\"hook\", \"$stage\"], \"env\": [\"STAGE=$stage\", \"PATH=$PATH\"], \"timeout\": 60}]"
+	done
+	ln -s busybox "$TMP/bundle/rootfs/bin/mv"
+	printf '#!/bin/sh\n{ echo guest; uname -r; env; cat; } >/writing; mv /writing /from-hook\n' >"$TMP/bundle/rootfs/bin/hook"
+	chmod +x "$TMP/bundle/rootfs/bin/hook"
+	edit "$TMP/bundle" '.hooks.startContainer = [{"path": "/bin/hook", "env": ["STAGE=startContainer", "PATH=/bin"]}]'
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	[ "$(tr '\n' ' ' <"$TMP/hooks/order")" = "prestart createRuntime createContainer " ]
+	[ ! -e "$TMP/bundle/rootfs/from-hook" ]
+	local netns
+	netns=$(readlink "/proc/$(kata state "$C1" | jq .pid)/ns/net")
+	kata start "$C1"
+	[ "$(tail -n 1 "$TMP/hooks/order")" = poststart ]
+	await test -e "$TMP/bundle/rootfs/from-hook"
+	kata delete --force "$C1"
+	[ "$(tail -n 1 "$TMP/hooks/order")" = poststop ]
+
+	check() { # STAGE STATUS NETNS [PID]
+		diff - "$TMP/hooks/$1" <<-END
+			stage $1
+			$C1
+			$2
+			$TMP/bundle
+			${4:-true}
+			$3
+			PATH=$PATH
+			STAGE=$1
+		END
+	}
+	local here
+	here=$(readlink /proc/self/ns/net)
+	check prestart creating "$here"
+	check createRuntime creating "$here"
+	check createContainer creating "$netns"
+	check poststart running "$here"
+	check poststop stopped "$here" false
+	[ "$(head -n 1 "$TMP/bundle/rootfs/from-hook")" = guest ]
+	[ "$(sed -n 2p "$TMP/bundle/rootfs/from-hook")" != "$(uname -r)" ]
+	grep -q STAGE=startContainer "$TMP/bundle/rootfs/from-hook"
+	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\""
+}
+
+@test "hooks that fail or hang: create fails, with the reason and the code 1" {
+	local stage
+	for stage in prestart createRuntime createContainer; do
+		edit "$TMP/bundle" ".hooks = {\"$stage\": [{\"path\": \"/bin/sh\", \"args\": [\"sh\", \"-c\", \"echo no >&2; exit 3\"]}]}"
+		run -1 kata create --bundle "$TMP/bundle" "$C1"
+		[[ $output == *"$stage hook 0 (/bin/sh): exit status 3: no"* ]]
+	done
+	edit "$TMP/bundle" '.hooks = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}'
+	run -1 kata create --bundle "$TMP/bundle" "$C1"
+	[[ $output == *"timeout of 1 s"* ]]
+	edit "$TMP/bundle" '.hooks = {"createRuntime": [{"path": "/nonexistent"}]}'
+	run -1 kata create --bundle "$TMP/bundle" "$C1"
+	[[ $output == *"/nonexistent"* ]]
+}

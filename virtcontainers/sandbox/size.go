@@ -1,0 +1,199 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime"
+	"slices"
+
+	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+)
+
+// ErrNoResources is the answer to a limit that the VM cannot grow to.
+var ErrNoResources = errors.New("the virtual machine cannot grow that far")
+
+// Sizing is by what a sandbox's VM got its size and gets more.
+type Sizing struct {
+	Defaults resources.Defaults `json:"defaults"`
+	// Static: the VM keeps the size that it has.
+	Static bool `json:"static,omitempty"`
+}
+
+// sizing answers by what a new sandbox is sized.
+func (s *Settings) sizing() (Sizing, error) {
+	config := s.Hypervisor
+	vcpus := config.DefaultVCPUs
+	if vcpus < 0 {
+		vcpus = int32(runtime.NumCPU())
+	}
+	d, err := resources.Defaults{
+		VCPUs: uint32(vcpus), MaxVCPUs: config.DefaultMaxVCPUs,
+		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
+	}.Filled()
+	return Sizing{Defaults: d, Static: s.Cgroups.StaticSandboxResourceMgmt}, err
+}
+
+// bootSize answers what a new sandbox's VM begins with: the limits of its only
+// container, or those that the engine announces for a pod.
+func (s Sizing) bootSize(spec *specs.Spec, role oci.Role) (resources.Size, error) {
+	limits := spec.Linux.Resources
+	if role == oci.Infra {
+		var err error
+		if limits, err = oci.PodResources(spec); err != nil {
+			return resources.Size{}, err
+		}
+	}
+	return resources.VMSize(s.Defaults, resources.Limits{}.With(limits))
+}
+
+// apply gives a VM its size at boot, and room for what it may get.
+func (s Sizing) apply(size resources.Size, vm *hypervisor.Spec) {
+	vm.VCPUs, vm.MemoryMiB = size.VCPUs, size.MemoryMiB
+	vm.MaxVCPUs, vm.MaxMemoryMiB = s.Defaults.MaxVCPUs, s.Defaults.MaxMemoryMiB
+	if s.Static {
+		vm.MaxVCPUs, vm.MaxMemoryMiB = size.VCPUs, size.MemoryMiB
+	}
+}
+
+// size answers what the VM shall have for the containers that it holds. A
+// pod's infra container counts for nothing: it has no process.
+func (st *State) size() (resources.Size, error) {
+	var limits []resources.Limits
+	for _, id := range slices.Sorted(maps.Keys(st.Containers)) {
+		if c := st.Containers[id]; !c.Infra {
+			limits = append(limits, c.Limits)
+		}
+	}
+	return resources.VMSize(st.Sizing.Defaults, limits...)
+}
+
+// growFor gives the VM what a container needs that joins it. What the VM cannot
+// have is a warning: with runc, too, a limit may be beyond what the host has.
+func (h *Host) growFor(ctx context.Context, st *State, c *Container, a *agent) error {
+	if st.Sizing.Static {
+		return nil
+	}
+	size, err := st.size()
+	if err != nil {
+		return err
+	}
+	for _, note := range size.Notes {
+		h.log.Warn(note, "id", c.ID)
+	}
+	err = grow(ctx, st, size, a)
+	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
+		h.log.Warn("the pod's VM keeps its size: the container may not be able to use its limits to the full", "id", c.ID, "cause", err)
+		return nil
+	}
+	return err
+}
+
+// growBy gives the VM what a container needs whose limits are changed to
+// limits. ErrNoResources, and nothing is changed, if the VM can never have it.
+func (h *Host) growBy(ctx context.Context, st *State, c *Container, limits resources.Limits, a *agent) error {
+	if st.Sizing.Static || limits == c.Limits {
+		return nil
+	}
+	was, err := st.size()
+	if err != nil {
+		return err
+	}
+	c.Limits = limits
+	size, err := st.size()
+	if err != nil {
+		return err
+	}
+	if size.WantedMemoryMiB > max(size.MemoryMiB, was.WantedMemoryMiB) {
+		return fmt.Errorf("%w: %d MiB are wanted for it, default_maxmemory or the host's memory is %d MiB",
+			ErrNoResources, size.WantedMemoryMiB, st.Sizing.Defaults.MaxMemoryMiB)
+	}
+	if size.WantedVCPUs > max(uint64(size.VCPUs), was.WantedVCPUs) {
+		return fmt.Errorf("%w: %d CPUs are wanted for it, default_maxvcpus or the host's number of CPUs is %d",
+			ErrNoResources, size.WantedVCPUs, st.Sizing.Defaults.MaxVCPUs)
+	}
+	err = grow(ctx, st, size, a)
+	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
+		return fmt.Errorf("%w: %w", ErrNoResources, err)
+	}
+	return err
+}
+
+// memoryGrowth is how many times its memory a VM gets at once, at most: the
+// kernel takes 64 bytes for each new page of 4096 from the memory that it has.
+const memoryGrowth = 4
+
+// grow plugs what the VM lacks to a size and has the guest take it into use. It
+// never shrinks. Two that grow the same VM wait for each other: QEMU serves one
+// monitor at a time.
+func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	monitor, err := st.VM.Monitor(ctx)
+	if err != nil {
+		return err
+	}
+	defer monitor.Close()
+	if err := growMemory(ctx, monitor, size.MemoryMiB, a); err != nil {
+		return err
+	}
+	present, _, err := monitor.CPUs(ctx)
+	if err != nil || present >= size.VCPUs {
+		return err
+	}
+	added, err := monitor.HotplugCPUs(ctx, size.VCPUs-present)
+	if err != nil {
+		return err
+	}
+	return a.call(ctx, func(ctx context.Context) error {
+		_, err := a.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{Cpus: present + added})
+		return err
+	})
+}
+
+func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a *agent) error {
+	base, plugged, err := monitor.Memory(ctx)
+	if err != nil {
+		return err
+	}
+	has := base + plugged
+	if has >= want {
+		return nil
+	}
+	// Asked beforehand, to know when all of it is there.
+	online := func(request *agentpb.OnlineResourcesRequest) (reply *agentpb.OnlineResourcesReply, err error) {
+		request.Memory = true
+		err = a.call(ctx, func(ctx context.Context) error {
+			reply, err = a.OnlineResources(ctx, request)
+			return err
+		})
+		return reply, err
+	}
+	reply, err := online(&agentpb.OnlineResourcesRequest{})
+	if err != nil {
+		return err
+	}
+	block := reply.MemoryBlockSize >> 20
+	if block == 0 {
+		return fmt.Errorf("%w: the guest's kernel cannot take memory at run time", hypervisor.ErrNoHotplug)
+	}
+	for has < want {
+		step := min(want-has, has*memoryGrowth)
+		step = (step + block - 1) / block * block
+		added, err := monitor.HotplugMemory(ctx, step)
+		if err != nil {
+			return err
+		}
+		if reply, err = online(&agentpb.OnlineResourcesRequest{MemoryBlocks: reply.MemoryBlocks + added/block}); err != nil {
+			return err
+		}
+		has += added
+	}
+	return nil
+}
