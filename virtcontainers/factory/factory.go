@@ -15,7 +15,9 @@ type Config struct {
 	// factory init" makes: they start faster, and share its memory until they
 	// write to it. A VM that a template does not fit boots as without: one with
 	// more memory or CPUs than the default ones, with a block device, with
-	// several interfaces, or with shared_fs = "virtio-fs". Clones mount by 9p.
+	// several interfaces, or with shared_fs = "virtio-fs". Clones mount by 9p. Not
+	// together with enable_hugepages, enable_mem_prealloc, file_mem_backend or
+	// reclaim_guest_freed_memory.
 	EnableTemplate bool `toml:"enable_template"`
 	// AutoTemplate is EnableTemplate without "factory init": the first start
 	// that finds no template for its settings makes one, and takes as long as a
