@@ -87,6 +87,7 @@ func TestBashCompletes(t *testing.T) {
 		{[]string{"kata-runtime", "--root", "/x", "delete", "--f"}, []string{"--force"}},
 		{[]string{"kata-runtime", "completion", "f"}, []string{"fish"}},
 		{[]string{"kata-runtime", "kata-network", "add"}, []string{"add-iface"}},
+		{[]string{"kata-runtime", "factory", "st"}, []string{"status"}},
 	} {
 		// The program itself is not there: ids are not asked for here.
 		code := script + "\nCOMP_WORDS=(" + strings.Join(test.words, " ") + ")\nCOMP_CWORD=$((${#COMP_WORDS[@]}-1))\n_kata_runtime\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
@@ -33,6 +34,8 @@ type (
 	Proxy   = sandbox.ProxyConfig
 	Shim    = container.ShimConfig
 	Agent   = sandbox.AgentConfig
+
+	Template = factory.Config
 )
 
 // Config is the whole configuration. It is plain data: Load has checked it,
@@ -83,12 +86,7 @@ type AssetPaths struct {
 
 // Factory is the table [factory].
 type Factory struct {
-	// EnableTemplate makes new VMs as clones of a saved one. There are no
-	// templates yet, so VMs are booted whatever it says.
-	EnableTemplate bool `toml:"enable_template" effect:"none"`
-	// TemplatePath is the folder (on a tmpfs) of the saved VM, as EnableTemplate
-	// for one that is not there yet.
-	TemplatePath string `toml:"template_path" effect:"none"`
+	Template
 	// VMCacheNumber is the number of VMs that are booted ahead. There is no such
 	// cache yet.
 	VMCacheNumber uint32 `toml:"vm_cache_number" effect:"none"`
@@ -115,6 +113,7 @@ func Default() *Config {
 	c := &Config{}
 	q := &c.Hypervisor.QEMU
 	q.VM, q.Share = hypervisor.Default(), share.Default()
+	c.Factory.Template = factory.Default()
 	c.Runtime.Network, c.Runtime.Cgroups = network.Default(), resources.Default()
 	assets := filepath.Join(prefix, "share/kata-containers")
 	q.Kernel = filepath.Join(assets, "debian/vmlinux")

@@ -114,7 +114,7 @@ func TestKata1FileLoads(t *testing.T) {
 	}
 	// Every key that does nothing and says something gets exactly one warning.
 	for _, key := range []string{
-		"enable_swap", "enable_iommu", "enable_template", "enable_netmon", "kernel_modules", "experimental",
+		"enable_swap", "enable_iommu", "enable_netmon", "kernel_modules", "experimental",
 		"tx_rate_limiter_max_rate", "runtime.enable_tracing", "agent.kata.enable_tracing", "machine_type", "internetworking_model",
 	} {
 		n := 0

@@ -22,6 +22,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
@@ -35,7 +36,7 @@ type options struct {
 	listenFD                  int
 	consoleSocket, consoleLog string
 	logFile, logFormat        string
-	debug                     bool
+	debug, resync             bool
 }
 
 func main() {
@@ -83,6 +84,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.sandbox, "sandbox", "", "the sandbox's `id`, for the log")
 	f.StringVar(&o.agentSocket, "agent-socket", "", "`path` of QEMU's socket behind the agent's serial port (with --listen-fd)")
 	f.IntVar(&o.listenFD, "listen-fd", -1, "`descriptor` of the listening socket for the agent's clients")
+	f.BoolVar(&o.resync, "resync", false, "the agent's port was in use before: begin a new session on it")
 	f.StringVar(&o.consoleSocket, "console-socket", "", "`path` of QEMU's socket behind the guest's console")
 	f.StringVar(&o.consoleLog, "console-log", "", "`path` of the file that keeps the console's last lines")
 	f.StringVar(&o.logFile, "log", "", "`path` of the log file; standard error without")
@@ -166,7 +168,11 @@ func serve(ctx context.Context, o *options, logger *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("agent's port: %w", err)
 	}
-	if err = mux.Run(ctx, port, listener, logger); err == nil {
+	var carrier io.ReadWriteCloser = port
+	if o.resync {
+		carrier = serial.Resync(port)
+	}
+	if err = mux.Run(ctx, carrier, listener, logger); err == nil {
 		select {
 		case <-console:
 		case <-time.After(consoleGrace):

@@ -126,17 +126,24 @@ func (p *Port) Session(interrupt func()) (io.ReadWriteCloser, error) {
 // readCall reads the rest of a call and answers the token.
 func (p *Port) readCall() ([]byte, error) {
 	for {
-		b, err := p.reader.ReadByte()
-		if err != nil {
+		if _, err := p.reader.Peek(1); err != nil {
 			return nil, err
 		}
-		if b == fill {
-			continue
+		piece, _ := p.reader.Peek(p.reader.Buffered())
+		filled := 0
+		for filled < len(piece) && piece[filled] == fill {
+			filled++
 		}
-		token := [1 + nonce]byte{b}
-		_, err = io.ReadFull(p.reader, token[1:])
-		return token[:], err
+		if _, err := p.reader.Discard(filled); err != nil {
+			return nil, err
+		}
+		if filled < len(piece) {
+			break
+		}
 	}
+	var token [1 + nonce]byte
+	_, err := io.ReadFull(p.reader, token[:])
+	return token[:], err
 }
 
 type portSession struct {

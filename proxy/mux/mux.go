@@ -22,7 +22,7 @@ import (
 // end of port, until the VM's end of port closes (nil), the guest breaks the
 // protocol (an error), or ctx ends (its error). It closes both and all
 // connections.
-func Run(ctx context.Context, port net.Conn, listener *net.UnixListener, log *slog.Logger) error {
+func Run(ctx context.Context, port io.ReadWriteCloser, listener *net.UnixListener, log *slog.Logger) error {
 	cause := &firstError{ReadWriteCloser: port}
 	session, err := yamux.Client(serial.Coalesce(cause), serial.Config())
 	if err != nil {

@@ -75,6 +75,9 @@ func (c *cmdline) build(qmp *os.File) {
 		c.nic(n)
 	}
 	c.agent()
+	if c.spec.Incoming {
+		c.add("-incoming", "defer")
+	}
 }
 
 func (c *cmdline) base() {
@@ -89,7 +92,7 @@ func (c *cmdline) base() {
 	if c.cfg.MachineAccelerators != "" {
 		m = append(m, c.cfg.MachineAccelerators)
 	}
-	if c.memoryBackend() != "" {
+	if c.spec.Memory != nil || c.memoryBackend() != "" {
 		m = append(m, "memory-backend=mem")
 	}
 	c.add("-machine", strings.Join(m, ","))
@@ -127,6 +130,15 @@ func (c *cmdline) memory() {
 		m += fmt.Sprintf(",slots=%d,maxmem=%dM", c.cfg.memorySlots(), most)
 	}
 	c.add("-m", m)
+	if f := c.spec.Memory; f != nil {
+		share := "on"
+		if f.Private {
+			share = "off"
+		}
+		// By its descriptor: the file may be removed by now.
+		c.addf("-object", "memory-backend-file,id=mem,size=%dM,share=%s,mem-path=/proc/self/fd/%d", c.spec.MemoryMiB, share, c.fd(f.File))
+		return
+	}
 	if backend := c.memoryBackend(); backend != "" {
 		c.addf("-object", "%s,id=mem,size=%dM", backend, c.spec.MemoryMiB)
 	}

@@ -34,6 +34,11 @@ type Spec struct {
 	Shares []Share
 	NICs   []NIC
 	Disks  []Disk
+
+	// Memory is a file that holds the guest's memory; nil for memory of its own.
+	Memory *MemoryFile
+	// Incoming: the VM does not boot but waits for Restore.
+	Incoming bool
 }
 
 // AgentChannel is one of two: a vsock address, or a listening unix socket

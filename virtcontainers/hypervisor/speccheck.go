@@ -15,6 +15,9 @@ func (s *Spec) check(m *machine) error {
 	if s.MemoryMiB == 0 {
 		return errors.New("a VM needs memory")
 	}
+	if s.Incoming && s.Memory == nil {
+		return errors.New("a VM that is restored needs a file with its memory")
+	}
 	for _, path := range []string{s.Kernel, s.Initrd, s.Image} {
 		if path == "" {
 			continue

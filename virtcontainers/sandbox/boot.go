@@ -16,7 +16,6 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
-	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -39,9 +38,16 @@ type boot struct {
 	dir    *state.Dir
 	config *Settings
 	log    *slog.Logger
+	folder *share.Folder
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
+	// spec is the VM without what differs between a clone and one that boots.
+	spec *hypervisor.Spec
+	// saved is the template until the clone runs, template its key from then on,
+	// too; empty for a VM that boots.
+	saved    *factory.Template
+	template string
 }
 
 // close gives back what only the starting of the VM needed. It may be called
@@ -51,6 +57,10 @@ func (b *boot) close() {
 		f.Close()
 	}
 	b.files = nil
+	if b.saved != nil {
+		b.saved.Close()
+		b.saved = nil
+	}
 }
 
 // listen makes a listening socket in the sandbox's folder. Peers can connect
@@ -69,8 +79,9 @@ func (b *boot) listen(name string) (*os.File, error) {
 	return f, nil
 }
 
-// startVM starts the VM and its helpers and answers while the guest boots.
-// What it has started is recorded in st, also when it fails.
+// startVM starts the VM and its helpers and answers while the guest boots, or
+// while a template's clone is loaded: settle waits for that. What it has
+// started is recorded in st, also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (_ *boot, err error) {
 	b := &boot{dir: dir, config: h.settings, log: h.log}
 	defer func() {
@@ -78,7 +89,57 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 			b.close()
 		}
 	}()
-	if st.Sizing, err = h.settings.sizing(); err != nil {
+	if b.spec, err = b.machine(st, spec, role); err != nil {
+		return nil, err
+	}
+	if b.saved = h.template(ctx, b.spec); b.saved == nil {
+		return b, b.cold(ctx, st)
+	}
+	if err := b.clone(ctx, st); err != nil {
+		return b, b.instead(ctx, st, err)
+	}
+	return b, nil
+}
+
+// settle returns when a clone runs: before, it may yet have to be booted in its
+// place, as another process. It does nothing for a VM that boots.
+func (b *boot) settle(ctx context.Context, st *State) error {
+	if b.saved == nil {
+		return nil
+	}
+	if err := b.saved.Restore(ctx, b.vm); err != nil {
+		return b.instead(ctx, st, err)
+	}
+	b.close()
+	return nil
+}
+
+// cold boots the VM.
+func (b *boot) cold(ctx context.Context, st *State) (err error) {
+	vm := *b.spec
+	if b.choice, err = b.config.Share.Choose(); err != nil {
+		return err
+	}
+	if err := b.shareFolder(st, &vm); err != nil {
+		return err
+	}
+	channel, err := b.channel(st, &vm)
+	if err != nil {
+		return err
+	}
+	if b.vm, err = factory.Boot(ctx, b.config.Hypervisor, &vm); err != nil {
+		return err
+	}
+	st.VM = *b.vm
+	return b.startProxy(st, channel)
+}
+
+// machine describes the sandbox's VM, but for its share and the agent's
+// channel, and makes what that needs on the host.
+func (b *boot) machine(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.Spec, error) {
+	config := b.config.Hypervisor
+	var err error
+	if st.Sizing, err = b.config.sizing(); err != nil {
 		return nil, err
 	}
 	size, err := st.Sizing.bootSize(spec, role)
@@ -86,57 +147,38 @@ func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 		return nil, err
 	}
 	for _, note := range size.Notes {
-		h.log.Debug(note)
-	}
-	ceiling := resources.Size{VCPUs: st.Sizing.Defaults.MaxVCPUs, MemoryMiB: st.Sizing.Defaults.MaxMemoryMiB}
-	if st.Sizing.Static {
-		ceiling = size
+		b.log.Debug(note)
 	}
 	vm := &hypervisor.Spec{
-		Name: st.ID, Dir: dir.Path,
-		VCPUs: size.VCPUs, MaxVCPUs: ceiling.VCPUs, MemoryMiB: size.MemoryMiB, MaxMemoryMiB: ceiling.MemoryMiB,
-		Kernel: h.settings.Hypervisor.Kernel, Initrd: h.settings.Hypervisor.Initrd, Image: h.settings.Hypervisor.Image,
-		KernelParams: h.settings.Agent.kernelParams(),
+		Name: st.ID, Dir: b.dir.Path,
+		Kernel: config.Kernel, Initrd: config.Initrd, Image: config.Image,
+		KernelParams: b.config.Agent.kernelParams(),
 	}
-	if err := b.shareFolder(st, vm); err != nil {
-		return nil, err
-	}
+	st.Sizing.apply(size, vm)
 	for _, c := range st.Containers {
 		for _, d := range append(st.own(c), c.Disks...) {
 			vm.Disks = append(vm.Disks, d.device())
 		}
 	}
+	if b.folder, err = share.New(sharedPath(b.dir)); err != nil {
+		return nil, err
+	}
 	if err := b.plugNICs(st, vm); err != nil {
 		return nil, err
 	}
-	if vm.Console, err = b.listen(consoleSocket); err != nil {
-		return nil, err
-	}
-	channel, err := b.channel(st, vm)
-	if err != nil {
-		return nil, err
-	}
-	if b.vm, err = factory.Boot(ctx, h.settings.Hypervisor, vm); err != nil {
-		return nil, err
-	}
-	st.VM = *b.vm
-	return b, b.startProxy(st, channel)
+	vm.Console, err = b.listen(consoleSocket)
+	return vm, err
 }
 
-// shareFolder makes the sandbox's folder and the device that shares it.
+// shareFolder makes the device that shares the sandbox's folder in the way of
+// b.choice.
 func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
-	folder, err := share.New(sharedPath(b.dir))
-	if err != nil {
-		return err
-	}
-	if b.choice, err = b.config.Share.Choose(); err != nil {
-		return err
-	}
 	st.ShareDriver = b.choice.FS
-	device := b.config.Share.Device(b.choice, folder)
+	device := b.config.Share.Device(b.choice, b.folder)
 	out := hypervisor.Share{Tag: device.Tag, Path: device.Path, CacheMiB: device.CacheMiB}
 	if b.choice.FS == share.VirtioFS {
-		b.daemon, err = share.StartVirtioFSD(*b.config.Share, b.choice, b.dir.Path, folder, filepath.Join(b.dir.Path, shareLog))
+		var err error
+		b.daemon, err = share.StartVirtioFSD(*b.config.Share, b.choice, b.dir.Path, b.folder, filepath.Join(b.dir.Path, shareLog))
 		if err != nil {
 			return err
 		}
@@ -187,6 +229,7 @@ func (b *boot) failure(ctx context.Context, err error) error {
 		return errors.New("interrupted while the guest was booting")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("the guest's agent did not answer within %s (boot_timeout)", b.deadline())
+		b.distrust()
 	}
 	if tail := consoleTail(filepath.Join(b.dir.Path, consoleLog)); tail != "" {
 		err = fmt.Errorf("%w; the guest's console ends with: %s", err, tail)
@@ -210,6 +253,11 @@ func (b *boot) channel(st *State, vm *hypervisor.Spec) (*os.File, error) {
 			return nil, err
 		}
 	}
+	return b.serial(st, vm)
+}
+
+// serial makes the channel over a serial port.
+func (b *boot) serial(st *State, vm *hypervisor.Spec) (*os.File, error) {
 	serial, err := b.listen(agentSocket)
 	if err != nil {
 		return nil, err

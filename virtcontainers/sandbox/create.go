@@ -178,13 +178,18 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := c.stands(st, cr.shim); err != nil {
 		return nil, err
 	}
+	phases.done("shim")
+	if err := cr.boot.settle(ctx, st); err != nil {
+		return nil, err
+	}
+	phases.done("settle")
 	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
-	phases.done("shim and cgroups")
+	phases.done("cgroups")
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
@@ -242,7 +247,7 @@ func (cr *creation) undo() error {
 		cr.shim.Abandon()
 	}
 	// No farewell: no process of the user's has run.
-	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil {
+	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil && !errors.Is(err, ErrNotExist) {
 		return fmt.Errorf("clean up after it: %w", err)
 	}
 	return nil

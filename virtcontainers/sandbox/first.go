@@ -37,7 +37,7 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c g
 	defer cancel()
 	ctx, stop := context.WithTimeout(ctx, b.deadline())
 	defer stop()
-	agent, err := dial.Connect(ctx, st.Agent, "kata-runtime")
+	agent, err := b.greet(ctx, st)
 	if err != nil {
 		return b.failure(ctx, err)
 	}
@@ -55,6 +55,14 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c g
 	}
 	phases.done("container created")
 	return nil
+}
+
+// greet reaches the agent. That of a clone was greeted before it was saved.
+func (b *boot) greet(ctx context.Context, st *State) (*dial.Agent, error) {
+	if b.template != "" {
+		return dial.Client(ctx, st.Agent)
+	}
+	return dial.Connect(ctx, st.Agent, "kata-runtime")
 }
 
 func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxRequest, error) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
@@ -27,6 +28,7 @@ type Settings struct {
 	Agent      *AgentConfig
 
 	Cgroups *resources.Config
+	Factory *factory.Config
 
 	// SystemdCgroup: cgroup paths have systemd's form "slice:prefix:name".
 	SystemdCgroup bool

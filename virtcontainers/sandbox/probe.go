@@ -12,6 +12,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // Probed is what a VM that booted for a check told.
@@ -24,18 +25,47 @@ type Probed struct {
 
 // Probe boots a VM as for a container, asks its agent for the kernel, and
 // ends it. Nothing is left. It keeps ctx's deadline.
-func (h *Host) Probe(ctx context.Context) (_ *Probed, err error) {
-	if err := hypervisor.Validate(h.settings.Hypervisor); err != nil {
-		return nil, err
-	}
+func (h *Host) Probe(ctx context.Context) (*Probed, error) {
 	suffix, err := newExecID()
 	if err != nil {
 		return nil, err
 	}
-	id := "kata-check-" + suffix
+	var p *Probed
+	err = h.borrow("kata-check-"+suffix, func(dir *state.Dir, st *State) error {
+		boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
+		if err != nil {
+			return err
+		}
+		defer boot.close()
+		if err := boot.settle(ctx, st); err != nil {
+			return err
+		}
+		ctx, cancel := boot.vm.Bind(ctx)
+		defer cancel()
+		agent, err := dial.Connect(ctx, st.Agent, "kata-runtime kata-check")
+		if err != nil {
+			return boot.failure(ctx, err)
+		}
+		defer agent.Close()
+		details, err := agent.GuestDetails(ctx, &agentpb.Empty{})
+		if err != nil {
+			return boot.failure(ctx, guestError(err))
+		}
+		p = &Probed{Kernel: clean(details.Kernel), Machine: st.VM.Machine, Accelerator: st.VM.Accelerator}
+		return nil
+	})
+	return p, err
+}
+
+// borrow makes a sandbox without a container, with a network namespace of its
+// own, for the time of use. Whatever use does to it, nothing is left.
+func (h *Host) borrow(id string, use func(*state.Dir, *State) error) (err error) {
+	if err := hypervisor.Validate(h.settings.Hypervisor); err != nil {
+		return err
+	}
 	dir, err := h.store.Create(id, id)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	st := &State{ID: id, Containers: map[string]*Container{id: {ID: id}}}
 	defer func() {
@@ -44,29 +74,13 @@ func (h *Host) Probe(ctx context.Context) (_ *Probed, err error) {
 		err = errors.Join(err, h.teardown(ctx, dir, st))
 	}()
 	if st.Containers[id].Creator, err = proc.Of(os.Getpid()); err != nil {
-		return nil, err
+		return err
 	}
 	if err := dir.Update(&State{}, func() error { return nil }); err != nil {
-		return nil, err
+		return err
 	}
 	if err := st.Network.open(dir, "", h.settings.Network); err != nil {
-		return nil, err
+		return err
 	}
-	boot, err := h.startVM(ctx, dir, st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
-	if err != nil {
-		return nil, err
-	}
-	defer boot.close()
-	ctx, cancel := boot.vm.Bind(ctx)
-	defer cancel()
-	agent, err := dial.Connect(ctx, st.Agent, "kata-runtime kata-check")
-	if err != nil {
-		return nil, boot.failure(ctx, err)
-	}
-	defer agent.Close()
-	details, err := agent.GuestDetails(ctx, &agentpb.Empty{})
-	if err != nil {
-		return nil, boot.failure(ctx, guestError(err))
-	}
-	return &Probed{Kernel: clean(details.Kernel), Machine: st.VM.Machine, Accelerator: st.VM.Accelerator}, nil
+	return use(dir, st)
 }

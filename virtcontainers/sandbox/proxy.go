@@ -31,6 +31,9 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 		cmd.Args = append(cmd.Args, "--agent-socket", agentSocket, "--listen-fd", "3")
 		cmd.ExtraFiles = []*os.File{listener}
 	}
+	if b.template != "" {
+		cmd.Args = append(cmd.Args, "--resync")
+	}
 	cmd.Dir = b.dir.Path
 	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

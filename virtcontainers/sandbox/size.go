@@ -60,6 +60,15 @@ func (s Sizing) bootSize(spec *specs.Spec, role oci.Role) (resources.Size, error
 	return resources.VMSize(s.Defaults, resources.Limits{}.With(limits))
 }
 
+// apply gives a VM its size at boot, and room for what it may get.
+func (s Sizing) apply(size resources.Size, vm *hypervisor.Spec) {
+	vm.VCPUs, vm.MemoryMiB = size.VCPUs, size.MemoryMiB
+	vm.MaxVCPUs, vm.MaxMemoryMiB = s.Defaults.MaxVCPUs, s.Defaults.MaxMemoryMiB
+	if s.Static {
+		vm.MaxVCPUs, vm.MaxMemoryMiB = size.VCPUs, size.MemoryMiB
+	}
+}
+
 // size answers what the VM shall have for the containers that it holds. A
 // pod's infra container counts for nothing: it has no process.
 func (st *State) size() (resources.Size, error) {

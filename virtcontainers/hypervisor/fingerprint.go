@@ -1,0 +1,102 @@
+package hypervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"os/exec"
+
+	"golang.org/x/sys/unix"
+)
+
+// Input is a file that a VM is made from, as it was when somebody looked.
+type Input struct {
+	Path string `json:"path"`
+	// Device and Inode say which file it was; Size (bytes), Modified and Changed
+	// (nanoseconds since 1970) that it is the same still.
+	Device   uint64 `json:"device"`
+	Inode    uint64 `json:"inode"`
+	Size     int64  `json:"size"`
+	Modified int64  `json:"modified"`
+	Changed  int64  `json:"changed"`
+}
+
+// Look answers the file at path as it is now.
+func Look(path string) (Input, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return Input{}, &os.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return Input{
+		Path: path, Device: st.Dev, Inode: st.Ino, Size: st.Size,
+		Modified: st.Mtim.Nano(), Changed: st.Ctim.Nano(),
+	}, nil
+}
+
+// Same tells whether the file is what it was.
+func (i Input) Same() bool {
+	now, err := Look(i.Path)
+	return err == nil && now == i
+}
+
+// Fingerprint names all that a VM's saved state depends on.
+type Fingerprint struct {
+	// Key is a short hash in hexadecimal digits.
+	Key string
+	// Inputs are QEMU's binary and the guest's files.
+	Inputs []Input
+}
+
+// fingerprintVersion goes into each key: raise it when saved state of an
+// earlier release must not be used any more for a reason that the command line
+// does not show.
+const fingerprintVersion = "1"
+
+// FingerprintOf answers the fingerprint of the VM that Launch would make of
+// cfg and spec. Two specs with the same one differ only in what makes a clone
+// its own: name, folder, MACs, the shares' paths, open files, and whether it
+// boots or is restored. So the saved state of one fits the other. Open files in
+// spec count by being there; they need not be the real ones.
+func FingerprintOf(cfg *Config, spec *Spec) (*Fingerprint, error) {
+	if err := cfg.sharesFile(); err != nil {
+		return nil, err
+	}
+	plain := *spec
+	plain.Name, plain.Memory, plain.Incoming = "", nil, false
+	plain.NICs = nil
+	for _, n := range spec.NICs {
+		n.MAC = "00:00:00:00:00:00"
+		plain.NICs = append(plain.NICs, n)
+	}
+	plain.Shares = nil
+	for _, s := range spec.Shares {
+		s.Path = ""
+		plain.Shares = append(plain.Shares, s)
+	}
+	c, err := newCmdline(cfg, &plain)
+	if err != nil {
+		return nil, err
+	}
+	c.build(nil)
+	binary, err := exec.LookPath(cfg.binary())
+	if err != nil {
+		return nil, cfg.binaryError(err)
+	}
+	f := &Fingerprint{}
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%s\x00%q\x00", fingerprintVersion, c.args)
+	for _, path := range []string{binary, spec.Kernel, spec.Initrd, spec.Image, cfg.Firmware} {
+		if path == "" {
+			continue
+		}
+		input, err := Look(path)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(hash, "%+v\x00", input)
+		f.Inputs = append(f.Inputs, input)
+	}
+	f.Key = hex.EncodeToString(hash.Sum(nil)[:8])
+	return f, nil
+}
