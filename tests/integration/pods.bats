@@ -20,7 +20,7 @@ member() {
 	shift
 	make_bundle "$TMP/$id"
 	edit "$TMP/$id" '.hostname = "" | .annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/1/ns/\(.type)" else . end)'
+		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
 	command_is "$TMP/$id" "$@"
 }
 
