@@ -36,11 +36,11 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
-	test-docker test-podman test-containerd test-crio test-cri test-conformance test-full \
+	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 all: build
 
@@ -141,8 +141,22 @@ test-docker: build image config ## run the tests with Debian's Docker
 test-podman: build image config ## run the tests with Debian's Podman
 	$(call with-engine,podman)
 
-test-containerd: build image config ## run the tests with Debian's containerd and our shim
+test-containerd: build image config ## run the tests with containerd and our shim (CONTAINERD_VERSION=v2.2.9 builds that one)
 	$(call with-engine,containerd)
+
+# $(1) as Debian 13 has it, in a tree of Debian 13 that is made once and cached.
+define with-engine-13
+@packaging/prerequisites.sh run test debian13
+@mkdir -p $(BUILD)/tally
+@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+	tests/engines/debian13.sh $(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1)-13 tap
+endef
+
+test-docker-13: build image config ## run the same tests with Debian 13's Docker
+	$(call with-engine-13,docker)
+
+test-podman-13: build image config ## run the same tests with Debian 13's Podman
+	$(call with-engine-13,podman)
 
 test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
 	$(call with-engine,crio)
@@ -160,8 +174,8 @@ test-conformance: build image config ## run the OCI validation programs, for kat
 # What is too long for every change.
 test-full: prerequisites ## run every test, with the long ones of the engines
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
-	for t in unit guest integration test-docker test-podman test-containerd; do $(MAKE) --no-print-directory $$t || code=1; done; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/podman $(BUILD)/tally/containerd || code=1; \
+	for t in unit guest integration test-docker test-docker-13 test-podman test-podman-13 test-containerd; do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/docker-13 $(BUILD)/tally/podman $(BUILD)/tally/podman-13 $(BUILD)/tally/containerd || code=1; \
 	exit $$code
 
 # Both run even if the first fails, so that the total is one of all tests.

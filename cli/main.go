@@ -100,7 +100,7 @@ var commands = []cli.Command{
 	createCommand, startCommand, stateCommand, killCommand, deleteCommand,
 	runCommand, execCommand, listCommand, psCommand, pauseCommand, resumeCommand,
 	updateCommand, eventsCommand, checkpointCommand, restoreCommand, specCommand, featuresCommand, versionCommand,
-	checkCommand, envCommand, networkCommand, factoryCommand, completionCommand,
+	checkCommand, envCommand, networkCommand, volumeCommand, factoryCommand, completionCommand,
 }
 
 // setup reads the global flags. The configuration is read only by the verbs

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and nothing else.
-# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, containerd, crio, cri, kernel)
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, debian13, containerd, crio, cri, kernel)
 set -eu
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
@@ -27,6 +27,7 @@ packages() {
 	bench) echo runc crun ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl ;;
+	debian13) echo mmdebstrap util-linux ;;
 	containerd) echo containerd runc iproute2 util-linux ;;
 	cri) echo containerd runc containernetworking-plugins iptables nftables jq ;;
 	crio) echo runc conmon containernetworking-plugins iptables nftables jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;

@@ -39,6 +39,7 @@ type options struct {
 	debug                  bool
 	names, stage           string
 	forward                bool
+	bundle                 string
 }
 
 func main() {
@@ -88,6 +89,7 @@ func run(args []string, signals <-chan os.Signal) int {
 		return notStarted
 	}
 	forwarder := o.listen(logger)
+	oomKilled := o.oomKilled(logger)
 	// Only now the guest has made the places where volumes lie.
 	agent, err := o.enterStage()
 	if err != nil {
@@ -100,6 +102,7 @@ func run(args []string, signals <-chan os.Signal) int {
 	r := &relay.Relay{
 		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Log: logger,
+		OOMKilled: oomKilled,
 	}
 	code, err := r.Run(context.Background())
 	if err != nil {
@@ -122,6 +125,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log what is relayed, never its content")
 	f.StringVar(&o.stage, "stage", "", "`JSON`: what the container sees of the host's files, and this process then, too")
+	f.StringVar(&o.bundle, "bundle", "", "the container's bundle: a `folder` that gets a file \"oom\" if it was killed for want of memory")
 	f.BoolVar(&o.forward, "forward", false, "bring connections to loopback addresses of this network namespace to the guest")
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	if err := f.Parse(args); err != nil {

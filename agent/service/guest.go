@@ -41,12 +41,12 @@ func (s *Server) StatVolume(_ context.Context, req *agentpb.VolumeRequest) (*age
 }
 
 // ResizeVolume implements the call.
-func (s *Server) ResizeVolume(_ context.Context, req *agentpb.VolumeRequest) (*agentpb.Empty, error) {
+func (s *Server) ResizeVolume(ctx context.Context, req *agentpb.VolumeRequest) (*agentpb.Empty, error) {
 	box, err := s.box()
 	if err != nil {
 		return nil, err
 	}
-	return &agentpb.Empty{}, box.storages.Resize(req.MountPoint)
+	return &agentpb.Empty{}, box.storages.Resize(ctx, req.MountPoint, req.DeviceSize)
 }
 
 // CopyFile implements the call.

@@ -71,10 +71,28 @@ func (s *Server) WaitProcess(ctx context.Context, req *agentpb.ProcessRequest) (
 	select {
 	case <-done:
 	case <-ctx.Done():
+		if req.Owner && req.ExecId != "" {
+			s.orphaned(req, done)
+		}
 		return nil, ctx.Err()
 	}
 	e := exit()
 	return &agentpb.WaitProcessReply{ExitCode: e.Code, ExitedAtNs: e.At.UnixNano(), OomKilled: e.OOMKilled}, nil
+}
+
+// orphaned ends a process for which nobody stands any more.
+func (s *Server) orphaned(req *agentpb.ProcessRequest, done <-chan struct{}) {
+	c, err := s.container(req.ContainerId)
+	if err != nil {
+		return
+	}
+	if err := c.Signal(context.Background(), req.ExecId, unix.SIGKILL); err != nil {
+		s.Log.Debug("cannot kill an orphaned process", "container", req.ContainerId, "exec", req.ExecId, "err", err)
+	}
+	go func() {
+		<-done
+		c.RemoveProcess(req.ExecId) // another may have
+	}()
 }
 
 func (s *Server) end(req *agentpb.ProcessRequest) (<-chan struct{}, func() process.Exit, error) {

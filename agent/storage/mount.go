@@ -104,6 +104,25 @@ func own(root string, s *agentpb.Storage) error {
 	return os.Chmod(fdPath(dir), 0o775|fs.ModeSetgid)
 }
 
+// syncBelow writes a mounted file system back.
+func syncBelow(root, point string) error {
+	dir, err := openBelow(root, point, false)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	// syncfs(2) refuses an O_PATH handle.
+	f, err := os.Open(fdPath(dir))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("write back %s: %w", point, err)
+	}
+	return nil
+}
+
 // makeLocal makes a folder. Of mount's options only "mode=0770" means anything.
 func makeLocal(root string, s *agentpb.Storage) error {
 	mode := fs.FileMode(0o777)
@@ -144,6 +163,13 @@ func unmountStorage(root string, s *agentpb.Storage, flags int) error {
 	}
 	if err != nil {
 		return err
+	}
+	if onDisk(s) {
+		// The host may take the disk away when this returns.
+		if err := syncBelow(root, s.MountPoint); err != nil {
+			parent.Close()
+			return err
+		}
 	}
 	// Only its path is used below: an open handle would keep the mount busy.
 	parent.Close()

@@ -80,7 +80,7 @@ func TestUsersKeepAStorage(t *testing.T) {
 	if _, err := table.Stat(root + "/s"); err != nil {
 		t.Error(err)
 	}
-	if err := table.Resize(root + "/s"); !errors.Is(err, errors.ErrUnsupported) {
+	if err := table.Resize(t.Context(), root+"/s", 0); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("Resize = %v", err)
 	}
 	if err := table.Remove(root + "/s"); !errors.Is(err, ErrInUse) {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent/uevent"
 )
 
 // Stat answers the space of a mounted storage.
@@ -36,10 +38,11 @@ const ext4ResizeFS = 0x40086610
 // onDisk tells whether a storage lies on a disk of the host's.
 func onDisk(s *agentpb.Storage) bool { return s.Driver == "blk" || s.Driver == "pmem" }
 
-// Resize grows the file system on a storage to the size of its device. The
-// kernel itself can do that for ext4; XFS and others need a program that the
-// guest does not have.
-func (t *Table) Resize(point string) error {
+// Resize grows the file system on a storage to the size of its device, which
+// the host has changed: want bytes are waited for, until ctx ends. The kernel
+// itself can do that for ext4; XFS and others need a program that the guest
+// does not have.
+func (t *Table) Resize(ctx context.Context, point string, want uint64) error {
 	s, err := t.Mounted(point)
 	if err != nil {
 		return err
@@ -63,7 +66,11 @@ func (t *Table) Resize(point string) error {
 	if err := unix.Fstatfs(int(dir.Fd()), &fsInfo); err != nil {
 		return fmt.Errorf("statfs %s: %w", point, err)
 	}
-	size, err := deviceSize(uint64(st.Dev))
+	var size uint64
+	err = uevent.Until(ctx, "block", func() (bool, error) {
+		size, err = deviceSize(uint64(st.Dev))
+		return size >= want, err
+	})
 	if err != nil {
 		return fmt.Errorf("resize %s: %w", point, err)
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
 // Start lets a created container run, or starts a further process.
@@ -56,14 +57,16 @@ func eventID(t *task, p *process) string {
 	return p.id
 }
 
-// Kill sends a signal.
+// Kill sends a signal. That a container has ended is what its signal is for: no
+// error. (CRI-O fails to stop a pod in which one ends just before it is
+// signalled, whatever the error's code.)
 func (s *Service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Empty, error) {
 	t, p, err := s.process(r.ID, r.ExecID)
 	if err != nil {
 		return nil, err
 	}
 	if p.over() {
-		return nil, notFound("%s: process already finished", eventID(t, p))
+		return finished(t, p)
 	}
 	sig := unix.Signal(r.Signal)
 	if r.ExecID == "" {
@@ -73,10 +76,18 @@ func (s *Service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Em
 	} else {
 		err = t.host.SignalExec(ctx, t.id, p.guestID(), sig)
 	}
-	if err != nil && p.over() {
-		return nil, notFound("%s: process already finished", eventID(t, p))
+	if err != nil && (p.over() || errors.Is(err, sandbox.ErrNotRunning)) {
+		return finished(t, p)
 	}
 	return &emptypb.Empty{}, answer(err)
+}
+
+// finished answers a signal for a process that has ended.
+func finished(t *task, p *process) (*emptypb.Empty, error) {
+	if p.id == "" {
+		return &emptypb.Empty{}, nil
+	}
+	return nil, notFound("%s: process already finished", eventID(t, p))
 }
 
 // Delete removes a container that has ended, or was never started, or a

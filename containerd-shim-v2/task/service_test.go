@@ -49,6 +49,20 @@ func TestCallsOnAnUnknownContainer(t *testing.T) {
 	}
 }
 
+func TestSignalsForTheEnded(t *testing.T) {
+	s := quiet(t)
+	c := &task{id: "a", ready: true, init: newProcess("", streams{}), execs: map[string]*process{"e": newProcess("e", streams{})}}
+	s.tasks["a"] = c
+	c.init.never(0)
+	c.execs["e"].never(0)
+	if _, err := s.Kill(t.Context(), &taskapi.KillRequest{ID: "a", Signal: 15}); err != nil {
+		t.Errorf("a container: %v", err)
+	}
+	if _, err := s.Kill(t.Context(), &taskapi.KillRequest{ID: "a", ExecID: "e", Signal: 15}); status.Code(err) != codes.NotFound {
+		t.Errorf("an exec: %v, want NotFound", err)
+	}
+}
+
 func TestACreationThatFailsCanBeRepeated(t *testing.T) {
 	s := quiet(t)
 	for range 2 {

@@ -53,7 +53,10 @@ type Relay struct {
 	// Signals are what this process gets, in the order in which it got it. Nil
 	// if the caller passes signals and the terminal's size on by other ways.
 	Signals <-chan os.Signal
-	Log     *slog.Logger
+	// OOMKilled, if not nil, is called before the end of Run if the guest's
+	// kernel had to kill in the container for want of memory.
+	OOMKilled func()
+	Log       *slog.Logger
 }
 
 // Run attaches to the process, which must exist, relays until it has ended and
@@ -78,7 +81,9 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 		go s.input(ctx)
 	}
 	outputs := s.outputs()
-	reply, err := agent.WaitProcess(ctx, s.process())
+	wait := s.process()
+	wait.Owner = r.Exec != ""
+	reply, err := agent.WaitProcess(ctx, wait)
 	if err != nil {
 		// What the guest said last is still on its way through the sockets.
 		s.drain(outputs)
@@ -90,6 +95,9 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 			_, err := agent.RemoveProcess(ctx, s.process())
 			return err
 		})
+	}
+	if reply.OomKilled && r.OOMKilled != nil {
+		r.OOMKilled()
 	}
 	if reply.ExitCode < 0 || reply.ExitCode > 255 {
 		return Lost, fmt.Errorf("%s: the agent reports the impossible exit code %d", r, reply.ExitCode)

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"sort"
+	"strings"
 )
 
 // report is what is read of a JUnit file.
@@ -59,6 +60,9 @@ func read(path string) (map[string]string, error) {
 	specs := map[string]string{}
 	for _, suite := range r.Suites {
 		for _, c := range suite.Cases {
+			if strings.HasPrefix(c.Name, "[BeforeSuite]") || strings.HasPrefix(c.Name, "[AfterSuite]") {
+				continue // what Ginkgo does around the specs
+			}
 			specs[c.Name] = c.Status
 		}
 	}

@@ -22,14 +22,14 @@ func TestCompare(t *testing.T) {
 		}
 		return path
 	}
-	base := file("base", "a", "passed", "b", "failed", "c", "skipped", "d", "passed")
+	base := file("base", "[BeforeSuite]", "passed", "a", "passed", "b", "failed", "c", "skipped", "d", "passed")
 	var out strings.Builder
-	worse, err := run([]string{base, file("same", "a", "passed", "b", "failed", "c", "skipped", "d", "passed")}, &out)
+	worse, err := run([]string{base, file("same", "[BeforeSuite]", "passed", "a", "passed", "b", "failed", "c", "skipped", "d", "passed")}, &out)
 	if err != nil || worse {
 		t.Errorf("equal reports: worse %t, %v", worse, err)
 	}
 	out.Reset()
-	worse, err = run([]string{base, file("worse", "a", "failed", "b", "passed", "c", "skipped", "d", "passed")}, &out)
+	worse, err = run([]string{base, file("worse", "[BeforeSuite]", "failed", "a", "failed", "b", "passed", "c", "skipped", "d", "passed")}, &out)
 	if err != nil || !worse {
 		t.Errorf("a report that is worse: %t, %v", worse, err)
 	}

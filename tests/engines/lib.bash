@@ -5,7 +5,8 @@
 # Long enough for a few boots under TCG on a busy machine; a test that needs it has failed.
 DEADLINE=180
 
-# make_rootfs_tar FILE: an image's root file system: busybox with all its applets.
+# make_rootfs_tar FILE: an image's root file system: busybox with all its
+# applets, and probe (KATA_PROBE, or built here), which is put beside FILE, too.
 make_rootfs_tar() {
 	local dir
 	dir=$(mktemp -d)
@@ -19,6 +20,12 @@ make_rootfs_tar() {
 	printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'user:x:1000:1000:user:/home:/bin/sh' >"$dir/etc/passwd"
 	printf '%s\n' 'root:x:0:' 'user:x:1000:' 'extra:x:2000:user' >"$dir/etc/group"
 	chown -R 1000:1000 "$dir/home"
+	if [ -n "${KATA_PROBE:-}" ]; then
+		cp "$KATA_PROBE" "$dir/bin/probe"
+	else
+		(cd "$ENGINES/probe" && CGO_ENABLED=0 go build -buildvcs=false -o "$dir/bin/probe" .)
+	fi
+	cp "$dir/bin/probe" "${1%/*}/probe"
 	printf 'not a program\n' >"$dir/bin/notexecutable"
 	chmod 644 "$dir/bin/notexecutable"
 	tar -C "$dir" -cf "$1" .

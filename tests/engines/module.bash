@@ -51,5 +51,18 @@ build_crio() {
 	"${GO:-go}" build -trimpath -tags "$CRIO_TAGS" -o "$1/crio" ./cmd/crio && make -C pinns && cp bin/pinns "$1"
 }
 
+build_containerd() {
+	"${GO:-go}" build -trimpath -tags "no_btrfs no_zfs no_devmapper" -o "$1" ./cmd/containerd ./cmd/ctr
+}
+
+# containerd_built VERSION: one of those that were tried.
+containerd_built() {
+	case $1 in
+	v1.7.35) module github.com/containerd/containerd "$1" h1:7AU2T1qI2OdNBmKkreWZ7kASHUNFItN5Hgejd9sY938= build_containerd ;;
+	v2.2.9) module github.com/containerd/containerd/v2 "$1" h1:ddw9THGOXhcKnHORjkKoXtazPjwtcPwmqk8AVyRpfZw= build_containerd ;;
+	*) echo "no hash of containerd $1 is pinned in ${BASH_SOURCE[0]}" >&2; return 1 ;;
+	esac
+}
+
 critools() { module sigs.k8s.io/cri-tools "$CRITOOLS" "$CRITOOLS_SUM" build_critools; }
 crio_built() { module github.com/cri-o/cri-o "$CRIO" "$CRIO_SUM" build_crio; }

@@ -49,6 +49,18 @@ start_sleeper() {
 	[ "$(status "$C1")" = running ]
 }
 
+@test "an exec whose stand-in is killed ends in the guest" {
+	start_sleeper
+	kata exec --detach --pid-file "$TMP/pid" "$C1" sh -c 'echo up; sleep 500 & wait' </dev/null >"$TMP/o" 2>&1
+	local end=$((SECONDS + DEADLINE))
+	# What it says shows that the stand-in is at work.
+	until grep -q up "$TMP/o"; do [ "$SECONDS" -lt "$end" ]; done
+	kill -KILL "$(cat "$TMP/pid")"
+	# The shell; what that has started is the container's.
+	while kata ps "$C1" | grep -q 'sleep 500 & wait'; do [ "$SECONDS" -lt "$end" ]; done
+	[ "$(status "$C1")" = running ]
+}
+
 @test "exec with a process document" {
 	start_sleeper
 	jq '.process | .args = ["sh", "-c", "echo from document; exit 3"]' "$TMP/bundle/config.json" >"$TMP/process.json"

@@ -192,3 +192,50 @@ fails() {
 	[ "$code" = 1 ]
 	[ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ]
 }
+
+@test "two calls on one id at once: one create wins, one start, and both deletes succeed" {
+	command_is "$TMP/bundle" sleep 1000
+	both() { # CODES ARG...: the codes of two calls, sorted
+		local want=$1 one=0 two=0 pid
+		shift
+		kata "$@" </dev/null >"$TMP/one" 2>&1 &
+		pid=$!
+		kata "$@" </dev/null >"$TMP/two" 2>&1 || two=$?
+		wait "$pid" || one=$?
+		[ "$(printf '%s\n' "$one" "$two" | sort | xargs)" = "$want" ] || { echo "$*: $one, $two"; cat "$TMP/one" "$TMP/two"; return 1; }
+	}
+	both "0 1" create --bundle "$TMP/bundle" "$C1"
+	grep -q "already exists" "$TMP/one" "$TMP/two"
+	[ "$(status "$C1")" = created ]
+	both "0 1" start "$C1"
+	[ "$(status "$C1")" = running ]
+	kata kill "$C1" KILL
+	wait_stopped "$C1"
+	both "0 0" delete --force "$C1"
+	run -1 kata state "$C1"
+	[[ $output == *"does not exist"* ]]
+}
+
+@test "a process document that is missing, malformed, empty, or of another form" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	refused() { # WANT DOCUMENT
+		echo "$2" >"$TMP/process.json"
+		run -255 kata exec --process "$TMP/process.json" "$C1"
+		[[ $output == *"$1"* ]] || { echo "want $1 in: $output"; return 1; }
+	}
+	run -255 kata exec --process "$TMP/nothing" "$C1"
+	[[ $output == *"no such file"* ]]
+	refused "invalid JSON" '{"args": ['
+	refused "invalid JSON" ''
+	refused "args" '{}'
+	refused "args" '{"args": [], "cwd": "/"}'
+	refused "args must be" '{"args": "true", "cwd": "/"}'
+	refused "cwd" '{"args": ["true"]}'
+	refused "absolute" '{"args": ["true"], "cwd": "tmp"}'
+	run -255 kata exec --pid-file "$TMP/nothing/pid" "$C1" true
+	[[ $output == *"pid file"* ]]
+	run -255 kata exec --detach --tty --console-socket "$TMP/nobody" "$C1" true
+	[[ $output == *"nobody"* ]]
+	[ "$(status "$C1")" = running ]
+}

@@ -101,18 +101,3 @@ prints() {
 	grep -q STAGE=startContainer "$TMP/bundle/rootfs/from-hook"
 	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\""
 }
-
-@test "hooks that fail or hang: create fails, with the reason and the code 1" {
-	local stage
-	for stage in prestart createRuntime createContainer; do
-		edit "$TMP/bundle" ".hooks = {\"$stage\": [{\"path\": \"/bin/sh\", \"args\": [\"sh\", \"-c\", \"echo no >&2; exit 3\"]}]}"
-		run -1 kata create --bundle "$TMP/bundle" "$C1"
-		[[ $output == *"$stage hook 0 (/bin/sh): exit status 3: no"* ]]
-	done
-	edit "$TMP/bundle" '.hooks = {"createRuntime": [{"path": "/bin/sleep", "args": ["sleep", "1000"], "timeout": 1}]}'
-	run -1 kata create --bundle "$TMP/bundle" "$C1"
-	[[ $output == *"timeout of 1 s"* ]]
-	edit "$TMP/bundle" '.hooks = {"createRuntime": [{"path": "/nonexistent"}]}'
-	run -1 kata create --bundle "$TMP/bundle" "$C1"
-	[[ $output == *"/nonexistent"* ]]
-}

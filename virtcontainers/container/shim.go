@@ -54,6 +54,8 @@ type ShimSpec struct {
 	// Stage is what the shim shows to engines that join its namespaces; nil
 	// for an exec's shim, whose pid they do not look at.
 	Stage *Stage
+	// Bundle is the container's, for a file "oom" there; empty for none.
+	Bundle string
 	// Forward: the shim brings connections to loopback addresses of its network
 	// namespace to the guest.
 	Forward bool
@@ -106,6 +108,9 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	}
 	if spec.Terminal {
 		args = append(args, "--terminal")
+	}
+	if spec.Bundle != "" {
+		args = append(args, "--bundle", spec.Bundle)
 	}
 	if spec.Forward {
 		args = append(args, "--forward")

@@ -131,6 +131,38 @@ func TestGuestSeesHotplug(t *testing.T) {
 	awaitState(t, conn, states, func(state string) bool { return !strings.Contains(state, mac) })
 }
 
+// TestGuestAnswersToMemory proves that GrowMemory hears the guest's answer. Any
+// kernel with hot-plug of memory does.
+func TestGuestAnswersToMemory(t *testing.T) {
+	kernel := os.Getenv("KATA_TEST_KERNEL")
+	if kernel == "" {
+		t.Skip("KATA_TEST_KERNEL names no kernel")
+	}
+	cfg, spec := testConfig(t, "q35"), testSpec(t)
+	spec.Kernel, spec.Initrd, spec.MemoryMiB, spec.MaxMemoryMiB = kernel, reporterInitrd(t), 192, 16<<10
+	path := filepath.Join(spec.Dir, "console.sock")
+	spec.Console = listen(t, path)
+	vm := launch(t, cfg, spec)
+	conn, err := sock.Dial(testContext(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	states := bufio.NewScanner(conn)
+	awaitState(t, conn, states, func(string) bool { return true })
+	go func() {
+		for states.Scan() { // the guest must not wait for a reader
+		}
+	}()
+	m := monitor(t, vm)
+	if n, err := m.GrowMemory(testContext(t), MemoryStep); n != MemoryStep || err != nil {
+		t.Errorf("a step: %d, %v", n, err)
+	}
+	if _, plugged, err := m.Memory(testContext(t)); plugged != MemoryStep || err != nil {
+		t.Errorf("plugged %d, %v", plugged, err)
+	}
+}
+
 // awaitState reads the guest's lines until one is as wished.
 func awaitState(t *testing.T, conn net.Conn, states *bufio.Scanner, fits func(string) bool) string {
 	t.Helper()

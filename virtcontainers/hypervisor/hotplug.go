@@ -63,6 +63,15 @@ func (m *Monitor) UnplugDisk(ctx context.Context, id string) error {
 	return ignoreMissing(m.do(ctx, "blockdev-del", map[string]any{"node-name": nodeName(id)}, nil))
 }
 
+// ResizeDisk tells the guest that a disk has another size, in bytes. A block
+// device of the host must have that size, or more, already.
+func (m *Monitor) ResizeDisk(ctx context.Context, id string, size uint64) error {
+	if err := m.do(ctx, "block_resize", map[string]any{"node-name": nodeName(id), "size": size}, nil); err != nil {
+		return fmt.Errorf("disk %s: %w", id, err)
+	}
+	return nil
+}
+
 // HotplugNIC adds a network device to the running guest, which finds it by its
 // MAC. The files in n stay the caller's to close. After an error nothing of it
 // remains.

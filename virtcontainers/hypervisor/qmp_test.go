@@ -191,6 +191,51 @@ func TestFilesGoWithACommand(t *testing.T) {
 	}
 }
 
+// A kernel that refuses memory cannot be had on demand, so this one is played.
+func TestGrowMemoryRefused(t *testing.T) {
+	var seen []string
+	q, err := serve(t, func(conn *net.UnixConn, commands *json.Decoder) {
+		greet(conn, commands)
+		dimms := "[]"
+		for {
+			var c command
+			if commands.Decode(&c) != nil {
+				return
+			}
+			seen = append(seen, c.Execute)
+			answer := "{}"
+			switch c.Execute {
+			case "query-memory-devices":
+				answer = dimms
+			case "qom-get":
+				answer = "false"
+			case "device_add":
+				dimms = "[{}]"
+			}
+			fmt.Fprintf(conn, `{"return": %s, "id": %d}`+"\r\n", answer, c.ID)
+			switch c.Execute {
+			case "device_add":
+				io.WriteString(conn, `{"event": "ACPI_DEVICE_OST", "data": {"info": {"device": "dimm7", "slot": "7", "slot-type": "DIMM", "source": 1, "status": 0}}}`+"\r\n")
+				io.WriteString(conn, `{"event": "ACPI_DEVICE_OST", "data": {"info": {"device": "dimm0", "slot": "0", "slot-type": "DIMM", "source": 1, "status": 1}}}`+"\r\n")
+			case "device_del":
+				io.WriteString(conn, `{"event": "DEVICE_DELETED", "data": {"device": "dimm0", "path": "/machine/peripheral/dimm0"}}`+"\r\n")
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := &Monitor{vm: &VM{Machine: "q35"}, qmp: q}
+	n, err := m.GrowMemory(testContext(t), MemoryStep)
+	m.Close()
+	if n != 0 || !errors.Is(err, ErrNoRoom) {
+		t.Errorf("%d, %v", n, err)
+	}
+	if got := strings.Join(seen, " "); !strings.HasSuffix(got, "device_add query-memory-devices device_del object-del") {
+		t.Errorf("commands: %s", got)
+	}
+}
+
 func FuzzMessages(f *testing.F) {
 	f.Add([]byte(greeting))
 	f.Add([]byte(`{"id": 1, "return": [{"props": {"core-id": 1}, "type": "max-x86_64-cpu"}]}` + "\n\r\n{\"event\": \"STOP\"}"))

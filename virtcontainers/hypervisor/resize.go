@@ -60,7 +60,7 @@ var ErrNoRoom = errors.New("no room is left")
 
 // HotplugMemory adds at least mib of memory, rounded up to MemoryStep, which
 // the guest's agent must bring online unless its kernel does so by itself. It
-// answers what it added, in MiB.
+// answers what it added, in MiB, when QEMU has it; GrowMemory when the guest does.
 func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, err error) {
 	if err := m.can("memory", func(t *machine) bool { return t.memHotplug }); err != nil {
 		return 0, err
@@ -73,7 +73,7 @@ func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, 
 	if err := m.do(ctx, "query-memory-devices", nil, &dimms); err != nil {
 		return 0, err
 	}
-	id := fmt.Sprintf("dimm%d", len(dimms))
+	id := dimm(len(dimms))
 	backend := map[string]any{"qom-type": "memory-backend-ram"}
 	if m.sharesMemory(ctx) {
 		backend = map[string]any{"qom-type": "memory-backend-memfd", "share": true}
@@ -91,6 +91,57 @@ func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, 
 		err = fmt.Errorf("%w for %d MiB of memory (memory_slots, default_maxmemory): %w", ErrNoRoom, size, err)
 	}
 	return 0, errors.Join(err, m.do(context.WithoutCancel(ctx), "object-del", map[string]any{"id": "mem-" + id}, nil))
+}
+
+func dimm(n int) string { return fmt.Sprintf("dimm%d", n) }
+
+// GrowMemory is HotplugMemory for a guest that runs: it waits for what the
+// guest's kernel says to the memory (ACPI specification 6.5, 6.3.5, _OST), until
+// ctx ends. ErrNoRoom if the kernel refuses, most often for want of memory to
+// manage it with; then the memory is taken away again.
+func (m *Monitor) GrowMemory(ctx context.Context, mib uint64) (added uint64, err error) {
+	events, cancel := m.Events()
+	defer cancel()
+	if added, err = m.HotplugMemory(ctx, mib); err != nil || added == 0 {
+		return added, err
+	}
+	var dimms []json.RawMessage
+	if err := m.do(ctx, "query-memory-devices", nil, &dimms); err != nil {
+		return 0, err
+	}
+	id := dimm(len(dimms) - 1)
+	for {
+		select {
+		case e, open := <-events:
+			if !open {
+				return 0, ErrStopped
+			}
+			var data struct {
+				Info struct {
+					Device string `json:"device"`
+					Status int    `json:"status"`
+				} `json:"info"`
+			}
+			if e.Name != "ACPI_DEVICE_OST" || json.Unmarshal(e.Data, &data) != nil || data.Info.Device != id {
+				continue
+			}
+			if data.Info.Status == 0 {
+				return added, nil
+			}
+			err := fmt.Errorf("%w in the guest for what it needs to manage %d MiB more (_OST status %d)", ErrNoRoom, added, data.Info.Status)
+			return 0, errors.Join(err, m.dropMemory(ctx, id))
+		case <-ctx.Done():
+			return 0, fmt.Errorf("the guest says nothing to %d MiB of memory: %w", added, ctx.Err())
+		}
+	}
+}
+
+// dropMemory takes memory away that the guest does not use.
+func (m *Monitor) dropMemory(ctx context.Context, id string) error {
+	if err := m.unplug(ctx, id); err != nil {
+		return fmt.Errorf("memory %s: %w", id, err)
+	}
+	return ignoreMissing(m.do(ctx, "object-del", map[string]any{"id": "mem-" + id}, nil))
 }
 
 // sharesMemory tells whether a vhost-user daemon maps the guest's memory.

@@ -28,25 +28,33 @@ type Defaults struct {
 // Filled answers d with the host's values where d has none.
 func (d Defaults) Filled() (Defaults, error) {
 	d.VCPUs = max(d.VCPUs, 1)
-	if d.MaxVCPUs == 0 {
-		d.MaxVCPUs = uint32(runtime.NumCPU())
-	}
 	if d.MemoryMiB == 0 {
 		d.MemoryMiB = 2048
 	}
-	if d.MaxMemoryMiB != 0 {
+	if d.MaxVCPUs != 0 && d.MaxMemoryMiB != 0 {
 		return d, nil
 	}
+	host, err := Host()
+	if d.MaxVCPUs == 0 {
+		d.MaxVCPUs = host.VCPUs
+	}
+	if d.MaxMemoryMiB == 0 {
+		d.MaxMemoryMiB = host.MemoryMiB
+	}
+	return d, err
+}
+
+// Host answers what the host has.
+func Host() (Size, error) {
 	var info unix.Sysinfo_t
 	if err := unix.Sysinfo(&info); err != nil {
-		return d, fmt.Errorf("the host's memory: %w", err)
+		return Size{}, fmt.Errorf("the host's memory: %w", err)
 	}
 	high, low := bits.Mul64(uint64(info.Totalram), uint64(info.Unit))
-	d.MaxMemoryMiB = low / mib
 	if high != 0 {
-		d.MaxMemoryMiB = math.MaxUint64 / mib
+		low = math.MaxUint64
 	}
-	return d, nil
+	return Size{VCPUs: uint32(runtime.NumCPU()), MemoryMiB: low / mib}, nil
 }
 
 // Size is what a VM has or shall have.
@@ -64,7 +72,7 @@ type Size struct {
 // file system in memory, the agent; and a 64th of all memory for the kernel's
 // page structs (64 bytes for each page of 4096).
 const (
-	guestBase = 96
+	guestBase = 128
 	// guestLeast is what a VM gets at least: with less the guest does not boot.
 	guestLeast = 128
 	// defaultPeriod is the kernel's CPU period in microseconds (cgroup v1's

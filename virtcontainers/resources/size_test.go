@@ -38,9 +38,9 @@ func TestVMSize(t *testing.T) {
 		"cpuset gives no more":  {cpu(specs.LinuxCPU{Cpus: "0-3"}), 1, 512, ""},
 		"no memory limit":       {memory(-1), 1, 512, ""},
 		"limit zero":            {memory(0), 1, 512, ""},
-		"a limit":               {memory(256 << 20), 1, 358, ""},
-		"limit rounded up":      {memory(256<<20 + 1), 1, 359, ""},
-		"a small limit":         {memory(4 << 20), 1, 128, ""},
+		"a limit":               {memory(256 << 20), 1, 391, ""},
+		"limit rounded up":      {memory(256<<20 + 1), 1, 392, ""},
+		"a small limit":         {memory(4 << 20), 1, 135, ""},
 		"a huge limit":          {memory(math.MaxInt64), 1, 1 << 20, "MiB of memory are wanted"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -90,10 +90,10 @@ func TestVMSizeOfAPod(t *testing.T) {
 	}{
 		"nobody yet":               {nil, 1, 256},
 		"two without limits":       {[]Limits{{}, {}}, 1, 256},
-		"one limited":              {[]Limits{half}, 1, 200},
-		"two halves are one CPU":   {[]Limits{half, half}, 1, 301},
-		"three halves are two":     {[]Limits{half, half, half}, 2, 403},
-		"one without a limit, too": {[]Limits{half, half, {}}, 2, 301 + 256},
+		"one limited":              {[]Limits{half}, 1, 232},
+		"two halves are one CPU":   {[]Limits{half, half}, 1, 334},
+		"three halves are two":     {[]Limits{half, half, half}, 2, 435},
+		"one without a limit, too": {[]Limits{half, half, {}}, 2, 334 + 256},
 		"beyond the bounds":        {[]Limits{{Quota: 900000, Memory: 8 << 30}}, 8, 4096},
 		"sums do not overflow":     {[]Limits{{Quota: math.MaxInt64, Memory: math.MaxInt64}, {Quota: math.MaxInt64, Memory: math.MaxInt64}}, 8, 4096},
 		"cpusets cap their own":    {[]Limits{{Quota: 400000, CPUs: "0-1"}, {Quota: 100000, CPUs: "5"}}, 3, 256},

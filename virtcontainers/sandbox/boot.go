@@ -156,7 +156,7 @@ func (b *boot) machine(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.
 	}
 	st.Sizing.apply(size, vm)
 	for _, c := range st.Containers {
-		for _, d := range c.Disks {
+		for _, d := range append(st.own(c), c.Disks...) {
 			vm.Disks = append(vm.Disks, d.device())
 		}
 	}

@@ -123,6 +123,9 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 	if c.Disks, err = disksOf(spec); err != nil {
 		return nil, err
 	}
+	if c.Volumes, err = volumesOf(spec); err != nil {
+		return nil, err
+	}
 	if role == oci.Single {
 		c.Spec.Resources = spec.Linux.Resources
 	}
@@ -146,7 +149,7 @@ type creation struct {
 func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
 	h, st, c := cr.host, cr.st, cr.container
 	phases := newPhases(h.log)
-	if err := cr.save(); err != nil {
+	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
 	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
@@ -166,7 +169,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	shim := cr.req.shim()
+	shim := cr.req.shim(c)
 	shim.forward = cr.role == oci.Infra
 	cr.shim, err = h.startShim(ctx, cr.dir, st, shim)
 	if err != nil {
@@ -202,7 +205,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, disks: c.Disks, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, volumes: c.Volumes, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}
@@ -244,7 +247,7 @@ func (cr *creation) undo() error {
 		cr.shim.Abandon()
 	}
 	// No farewell: no process of the user's has run.
-	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil {
+	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil && !errors.Is(err, ErrNotExist) {
 		return fmt.Errorf("clean up after it: %w", err)
 	}
 	return nil

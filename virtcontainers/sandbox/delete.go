@@ -60,6 +60,13 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 	} else {
 		err = h.destroy(ctx, dir, st)
 	}
+	if errors.Is(err, ErrNotExist) {
+		// Another call has deleted it, and runs the hooks.
+		if force {
+			return nil
+		}
+		return err
+	}
 	if err != nil {
 		return fmt.Errorf("delete container %s: %w", id, err)
 	}
@@ -89,6 +96,9 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	}
 	if err := h.unplugDisks(ctx, st, c.Disks); err != nil {
 		h.log.Warn("the guest keeps a disk of the container", "id", c.ID, "error", err)
+	}
+	if err := h.dropVolumes(ctx, dir, c); err != nil {
+		h.log.Warn("the guest keeps a volume of the container", "id", c.ID, "error", err)
 	}
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
@@ -130,8 +140,13 @@ func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
 
 // teardown removes all that there may be of a sandbox, whatever its state: it
 // is the undo of every step of a creation, the end of each sandbox, and the
-// cleaner after a kill -9. Nothing that is gone already is an error.
+// cleaner after a kill -9. Nothing that is gone already is an error; but if
+// another call took it all away in the meantime, the answer is ErrNotExist.
 func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
+	return dir.Exclusive(func() error { return h.clear(ctx, dir, st) })
+}
+
+func (h *Host) clear(ctx context.Context, dir *state.Dir, st *State) error {
 	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon, st.Names}
 	for _, c := range st.Containers {
 		handles = append(append(handles, values(c.Execs)...), c.Shim)
@@ -149,6 +164,7 @@ func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
 		unshare(dir),
 		st.Network.remove(dir),
 		st.removeCgroups(ctx),
+		st.forgetVolumes(dir),
 	)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 
@@ -70,6 +71,20 @@ func blockNode(major, minor int64) (string, error) {
 		return path, nil
 	}
 	return "", fmt.Errorf("the host's kernel has no name for the block device %d:%d", major, minor)
+}
+
+// deviceSize answers a block device's size in bytes.
+func deviceSize(path string) (uint64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil {
+		return 0, fmt.Errorf("size of %s: %w", path, err)
+	}
+	return uint64(size), nil
 }
 
 func (d Disk) device() hypervisor.Disk {

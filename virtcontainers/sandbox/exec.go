@@ -126,6 +126,8 @@ type shimOf struct {
 	console    string
 	stdio      container.Stdio
 	stage      *container.Stage
+	// bundle is told of a kill for want of memory.
+	bundle string
 	// forward: the shim is a pod's, and forwards its ports.
 	forward bool
 	// attach is set by a caller that stands for the process itself.
@@ -133,9 +135,10 @@ type shimOf struct {
 }
 
 // shim describes the shim of the requested container's init process.
-func (req *CreateRequest) shim() *shimOf {
+func (req *CreateRequest) shim(c *Container) *shimOf {
 	return &shimOf{
-		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle),
+		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle, c.Volumes),
+		bundle: req.Bundle.Path,
 		attach: req.Attach,
 	}
 }
@@ -157,7 +160,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shi
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
-		Stage: of.stage, Forward: of.forward, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
+		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.Network.start)
 }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -78,8 +79,8 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 		return fmt.Errorf("update container %s: %w", id, err)
 	}
 	defer agent.Close()
-	limits := c.Limits.With(r)
-	if err := h.growBy(ctx, st, c, limits, agent); err != nil {
+	back, err := h.growBy(ctx, dir, id, r, agent)
+	if err != nil {
 		return fmt.Errorf("update container %s: %w", id, err)
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
@@ -87,10 +88,7 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("update container %s: %w", id, err)
-	}
-	if err := h.change(dir, id, func(c *Container) { c.Limits = limits }); err != nil {
-		return err
+		return errors.Join(fmt.Errorf("update container %s: %w", id, err), back())
 	}
 	if c.Spec.Resources == nil {
 		return nil

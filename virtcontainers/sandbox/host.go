@@ -131,6 +131,8 @@ type Container struct {
 	ResolvConf string `json:"resolv_conf,omitempty"`
 	// Disks are the block devices that it was given.
 	Disks []Disk `json:"disks,omitempty"`
+	// Volumes are the direct-assigned ones that it mounts.
+	Volumes []Volume `json:"volumes,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.

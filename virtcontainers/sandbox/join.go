@@ -47,13 +47,18 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if c.Cgroup, err = h.planCgroup(c); err != nil {
 		return nil, err
 	}
-	if err := dir.Update(st, func() error { st.Containers[c.ID] = c; return nil }); err != nil {
+	err = dir.Update(st, func() error {
+		st.adopt(c)
+		st.Containers[c.ID] = c
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
 	done.Add("forget the container", func() error {
 		return dir.Update(st, func() error { delete(st.Containers, c.ID); return nil })
 	})
-	shim, err := h.startShim(ctx, dir, st, req.shim())
+	shim, err := h.startShim(ctx, dir, st, req.shim(c))
 	if err != nil {
 		return nil, err
 	}
@@ -83,6 +88,10 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.plugDisks(ctx, st, c.Disks); err != nil {
 		return nil, err
 	}
+	done.Add("drop volumes", func() error { return h.dropVolumes(context.Background(), dir, c) })
+	if err := errors.Join(useVolumes(dir, c), h.plugDisks(ctx, st, st.own(c))); err != nil {
+		return nil, err
+	}
 	agent, err := h.connect(ctx, st)
 	if err != nil {
 		return nil, err
@@ -93,7 +102,8 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), SharePid: oci.SharesPID(req.Bundle.Spec),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: storages(c.Volumes),
+			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err
 	})

@@ -12,6 +12,10 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
 
+// ErrNotRunning is the answer to a signal for a container that has ended. Its
+// text is what engines look for.
+var ErrNotRunning = errors.New("container not running")
+
 // Kill sends a signal to a container's init process, or to all its processes.
 // SIGKILL works even on a guest that does not answer: if the container is the
 // only one, its VM is ended.
@@ -26,8 +30,7 @@ func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) e
 	}
 	if err := status.Check(container.Kill); err != nil {
 		if status == container.Stopped {
-			// The text that engines look for.
-			return errors.New("container not running")
+			return ErrNotRunning
 		}
 		return err
 	}
@@ -53,7 +56,7 @@ func (h *Host) signal(ctx context.Context, st *State, c *Container, sig unix.Sig
 	case err == nil:
 		return nil
 	case guestCode(err) == codes.FailedPrecondition || guestCode(err) == codes.NotFound:
-		return errors.New("container not running") // it ended just now
+		return ErrNotRunning // it ended just now
 	}
 	return fmt.Errorf("kill container %s: %w", c.ID, err)
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -34,6 +35,10 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 	for i, m := range bundle.Spec.Mounts {
 		switch oci.KindOf(m) {
 		case oci.Shared:
+			if point := c.volumeAt(i); point != "" {
+				plan.Sources[i] = point
+				break
+			}
 			if slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared") {
 				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
 			}
@@ -58,10 +63,11 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 }
 
 // stageOf is what engines see that join the namespaces of the container's pid.
-func stageOf(bundle *oci.Bundle) *container.Stage {
+// A direct-assigned volume is nowhere on the host.
+func stageOf(bundle *oci.Bundle, direct []Volume) *container.Stage {
 	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
 	for _, m := range bundle.Spec.Mounts {
-		if oci.KindOf(m) == oci.Shared {
+		if oci.KindOf(m) == oci.Shared && findVolume(direct, filepath.Clean(m.Source)) == nil {
 			stage.Volumes = append(stage.Volumes, container.Volume{
 				Source: m.Source, Path: m.Destination, ReadOnly: mountOptions(m.Options).ReadOnly,
 			})

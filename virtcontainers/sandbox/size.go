@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"runtime"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -14,6 +13,7 @@ import (
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // ErrNoResources is the answer to a limit that the VM cannot grow to.
@@ -29,14 +29,21 @@ type Sizing struct {
 // sizing answers by what a new sandbox is sized.
 func (s *Settings) sizing() (Sizing, error) {
 	config := s.Hypervisor
-	vcpus := config.DefaultVCPUs
-	if vcpus < 0 {
-		vcpus = int32(runtime.NumCPU())
+	host, err := resources.Host()
+	if err != nil {
+		return Sizing{}, err
 	}
-	d, err := resources.Defaults{
-		VCPUs: uint32(vcpus), MaxVCPUs: config.DefaultMaxVCPUs,
-		MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: config.DefaultMaxMemory,
-	}.Filled()
+	d := resources.Defaults{VCPUs: host.VCPUs, MaxVCPUs: host.VCPUs, MemoryMiB: uint64(config.DefaultMemory), MaxMemoryMiB: host.MemoryMiB}
+	if n := config.DefaultVCPUs; n >= 0 {
+		d.VCPUs = min(uint32(n), host.VCPUs)
+	}
+	if n := config.DefaultMaxVCPUs; n > 0 {
+		d.MaxVCPUs = min(n, host.VCPUs)
+	}
+	if n := config.DefaultMaxMemory; n > 0 {
+		d.MaxMemoryMiB = min(n, host.MemoryMiB)
+	}
+	d, err = d.Filled()
 	return Sizing{Defaults: d, Static: s.Cgroups.StaticSandboxResourceMgmt}, err
 }
 
@@ -95,21 +102,49 @@ func (h *Host) growFor(ctx context.Context, st *State, c *Container, a *agent) e
 	return err
 }
 
-// growBy gives the VM what a container needs whose limits are changed to
-// limits. ErrNoResources, and nothing is changed, if the VM can never have it.
-func (h *Host) growBy(ctx context.Context, st *State, c *Container, limits resources.Limits, a *agent) error {
-	if st.Sizing.Static || limits == c.Limits {
-		return nil
-	}
-	was, err := st.size()
+// growBy gives the VM what a container needs whose limits r changes, and keeps
+// those. ErrNoResources, and nothing is changed, if the VM can never have it;
+// back takes the change of limits back.
+func (h *Host) growBy(ctx context.Context, dir *state.Dir, id string, r *specs.LinuxResources, a *agent) (back func() error, err error) {
+	st := new(State)
+	var size resources.Size
+	var was resources.Limits
+	// Written first: of two updates at once, the later sees both.
+	err = dir.Update(st, func() error {
+		c := st.Containers[id]
+		if c == nil {
+			return ErrNotExist
+		}
+		old, err := st.size()
+		if err != nil {
+			return err
+		}
+		was, c.Limits = c.Limits, c.Limits.With(r)
+		if size, err = st.size(); err != nil || st.Sizing.Static {
+			return err
+		}
+		return st.within(size, old)
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	c.Limits = limits
-	size, err := st.size()
+	back = func() error { return h.change(dir, id, func(c *Container) { c.Limits = was }) }
+	if st.Sizing.Static {
+		return back, nil
+	}
+	err = grow(ctx, st, size, a)
+	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
+		err = fmt.Errorf("%w: %w", ErrNoResources, err)
+	}
 	if err != nil {
-		return err
+		return nil, errors.Join(err, back())
 	}
+	return back, nil
+}
+
+// within tells whether a size that an update asks for is one that the VM may
+// have, or no more beyond that than it was before.
+func (st *State) within(size, was resources.Size) error {
 	if size.WantedMemoryMiB > max(size.MemoryMiB, was.WantedMemoryMiB) {
 		return fmt.Errorf("%w: %d MiB are wanted for it, default_maxmemory or the host's memory is %d MiB",
 			ErrNoResources, size.WantedMemoryMiB, st.Sizing.Defaults.MaxMemoryMiB)
@@ -118,16 +153,13 @@ func (h *Host) growBy(ctx context.Context, st *State, c *Container, limits resou
 		return fmt.Errorf("%w: %d CPUs are wanted for it, default_maxvcpus or the host's number of CPUs is %d",
 			ErrNoResources, size.WantedVCPUs, st.Sizing.Defaults.MaxVCPUs)
 	}
-	err = grow(ctx, st, size, a)
-	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
-		return fmt.Errorf("%w: %w", ErrNoResources, err)
-	}
-	return err
+	return nil
 }
 
-// memoryGrowth is how many times its memory a VM gets at once, at most: the
-// kernel takes 64 bytes for each new page of 4096 from the memory that it has.
-const memoryGrowth = 4
+// memoryGrowth is how many times its available memory a VM gets at once, at
+// most: the kernel takes 64 bytes for each new page of 4096 from the memory that
+// it has, and half of that stays free here.
+const memoryGrowth = 4096 / 64 / 2
 
 // grow plugs what the VM lacks to a size and has the guest take it into use. It
 // never shrinks. Two that grow the same VM wait for each other: QEMU serves one
@@ -151,10 +183,14 @@ func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
 	if err != nil {
 		return err
 	}
-	return a.call(ctx, func(ctx context.Context) error {
+	err = a.call(ctx, func(ctx context.Context) error {
 		_, err := a.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{Cpus: present + added})
 		return err
 	})
+	if err == nil && present+added < size.VCPUs {
+		err = fmt.Errorf("%w for more than %d CPUs", hypervisor.ErrNoRoom, present+added)
+	}
+	return err
 }
 
 func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a *agent) error {
@@ -184,9 +220,17 @@ func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a
 		return fmt.Errorf("%w: the guest's kernel cannot take memory at run time", hypervisor.ErrNoHotplug)
 	}
 	for has < want {
-		step := min(want-has, has*memoryGrowth)
-		step = (step + block - 1) / block * block
-		added, err := monitor.HotplugMemory(ctx, step)
+		var guest *agentpb.GuestDetailsReply
+		err := a.call(ctx, func(ctx context.Context) (err error) {
+			guest, err = a.GuestDetails(ctx, &agentpb.Empty{})
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		step := (want - has + block - 1) / block * block
+		step = min(step, max(guest.MemoryAvailable>>20*memoryGrowth/block*block, block))
+		added, err := monitor.GrowMemory(ctx, step)
 		if err != nil {
 			return err
 		}

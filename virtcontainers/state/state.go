@@ -138,6 +138,9 @@ type Dir struct {
 	store *Store
 }
 
+// Root is the root folder that the sandbox is below.
+func (d *Dir) Root() string { return d.store.root }
+
 // ID is the sandbox's id.
 func (d *Dir) ID() string { return filepath.Base(d.Path) }
 
@@ -218,6 +221,24 @@ func (d *Dir) Update(v any, change func() error) error {
 	return nil
 }
 
+// Exclusive calls f under the sandbox's lock, which f must not take itself. Of
+// several that want to remove a sandbox one does; when it has, the others get
+// ErrNotExist, and f is not called. Where there is no folder to lock in, or no
+// space for the lock, f is called without.
+func (d *Dir) Exclusive(f func() error) error {
+	unlock, err := d.lock()
+	if errors.Is(err, errRemoved) {
+		return err
+	}
+	if err == nil {
+		defer unlock()
+	}
+	return f()
+}
+
+// errRemoved: the sandbox was there when the lock was asked for, and is not now.
+var errRemoved = fmt.Errorf("%w any more", ErrNotExist)
+
 // lock takes the sandbox's lock, or ErrNotExist if the sandbox was removed meanwhile.
 func (d *Dir) lock() (unlock func(), err error) {
 	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -238,7 +259,7 @@ func (d *Dir) lock() (unlock func(), err error) {
 		err = unix.Fstat(int(f.Fd()), &st)
 	}
 	if err == nil && st.Nlink == 0 {
-		err = ErrNotExist
+		err = errRemoved
 	}
 	if err != nil {
 		f.Close()

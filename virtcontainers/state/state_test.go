@@ -170,6 +170,91 @@ func TestUpdateOfARemovedSandbox(t *testing.T) {
 	}
 }
 
+func TestOneOfManyRemoves(t *testing.T) {
+	s := open(t, t.TempDir())
+	d, err := s.Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	removed, late := 0, 0
+	begin := make(chan struct{})
+	var ready, done sync.WaitGroup
+	for range 20 {
+		ready.Add(1)
+		done.Go(func() {
+			ready.Done()
+			<-begin
+			err := d.Exclusive(func() error {
+				mu.Lock()
+				removed++
+				mu.Unlock()
+				return d.Remove()
+			})
+			mu.Lock()
+			defer mu.Unlock()
+			if errors.Is(err, ErrNotExist) {
+				late++
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	ready.Wait()
+	close(begin)
+	done.Wait()
+	// Those that come when there is no folder any more are called, too.
+	if removed+late != 20 || removed == 0 {
+		t.Errorf("%d removed, %d came late", removed, late)
+	}
+	if _, err := s.Find("a"); !errors.Is(err, ErrNotExist) {
+		t.Errorf("still there: %v", err)
+	}
+}
+
+func TestExclusiveWaits(t *testing.T) {
+	d, err := open(t, t.TempDir()).Create("a", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside, second := make(chan struct{}), make(chan error)
+	err = d.Exclusive(func() error {
+		go func() {
+			close(inside)
+			second <- d.Exclusive(func() error { return errors.New("called on what is gone") })
+		}()
+		<-inside
+		waiters(t, filepath.Join(d.Path, "lock"), 2)
+		return d.Remove()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := <-second; !errors.Is(err, ErrNotExist) {
+		t.Errorf("the second got %v", err)
+	}
+}
+
+// waiters returns when this process has a file open n times.
+func waiters(t *testing.T, path string, n int) {
+	t.Helper()
+	for {
+		open := 0
+		fds, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range fds {
+			if target, err := os.Readlink("/proc/self/fd/" + fd.Name()); err == nil && target == path {
+				open++
+			}
+		}
+		if open >= n {
+			return
+		}
+	}
+}
+
 func TestDamagedState(t *testing.T) {
 	d, err := open(t, t.TempDir()).Create("a", "a")
 	if err != nil {

@@ -46,6 +46,8 @@ flock 9
 exec 9>&-
 
 run=$(mktemp -d /tmp/kata-oci.XXXXXX)
+# For the users of a user namespace.
+chmod 711 "$run"
 # A program that was ended leaves its containers.
 clear_containers() {
 	local id

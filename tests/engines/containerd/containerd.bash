@@ -1,10 +1,19 @@
 # shellcheck shell=bash
 # A containerd of our own beside the machine's: own root, state and socket.
-# CONTAINERD and CTR name other binaries than Debian's.
+# CONTAINERD and CTR name other binaries than Debian's; CONTAINERD_VERSION
+# ("v2.2.9") has them built from containerd's Go module.
 
 # shellcheck source=tests/engines/containerd/image.bash
 . "${BASH_SOURCE[0]%/*}/image.bash"
 
+# shellcheck source=tests/engines/module.bash
+. "${BASH_SOURCE[0]%/*}/../module.bash"
+
+if [ -n "${CONTAINERD_VERSION-}" ]; then
+	dir=$(containerd_built "$CONTAINERD_VERSION") || exit 1
+	CONTAINERD=$dir/containerd REAL_CTR=$dir/ctr CTR=${BASH_SOURCE[0]%/*}/ctr
+	export REAL_CTR
+fi
 CONTAINERD=${CONTAINERD:-containerd}
 CTR=${CTR:-ctr}
 

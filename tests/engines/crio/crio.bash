@@ -94,7 +94,6 @@ crio_config() {
 		container_attach_socket_dir = "$CRIO_DIR/attach"
 		container_exits_dir = "$CRIO_DIR/exits"
 		default_runtime = "runc"
-		drop_infra_ctr = false
 		hooks_dir = []
 		namespaces_dir = "$CRIO_DIR/namespaces"
 		pinns_path = "$1/pinns"
@@ -126,17 +125,18 @@ crio_config() {
 runc_wrapper() {
 	cat >"$1" <<-'EOF'
 		#!/bin/sh
-		create=
-		bundle=.
+		filter='del(.oomScoreAdj, .rlimits) | del(.capabilities[]?[]? | select(. == "CAP_SYS_RESOURCE"))'
+		file=
 		previous=
 		for arg; do
-			[ "$arg" != create ] || create=1
-			[ "$previous" != --bundle ] || bundle=$arg
+			case $previous in
+			--bundle) file=$arg/config.json filter=".process |= ($filter)" ;;
+			--process | -p) file=$arg ;;
+			esac
 			previous=$arg
 		done
-		if [ -n "$create" ] && ! setpriv --dump | grep -q "^Capability bounding set:.*sys_resource"; then
-			jq 'del(.process.oomScoreAdj, .process.rlimits) | del(.process.capabilities[]?[]? | select(. == "CAP_SYS_RESOURCE"))' "$bundle/config.json" >"$bundle/config.new" &&
-				mv "$bundle/config.new" "$bundle/config.json"
+		if [ -n "$file" ] && ! setpriv --dump | grep -q "^Capability bounding set:.*sys_resource"; then
+			jq "$filter" "$file" >"$file.new" && mv "$file.new" "$file"
 		fi
 		exec runc "$@"
 	EOF

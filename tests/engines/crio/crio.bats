@@ -181,14 +181,57 @@ forwarding() {
 	wait "$pid" || true
 }
 
+# The pod's VM has the size that the kubelet announces, and grows by an update.
+sizes() {
+	local limits='{"resources": {"memory_limit_in_bytes": 536870912, "cpu_period": 100000, "cpu_quota": 50000}}'
+	pod sizes "{\"linux\": $limits}"
+	container c1 "{\"linux\": $limits}" "$STAY"
+	run -0 crictl exec "$CONTAINER" sh -c 'grep MemTotal /proc/meminfo | tr -dc 0-9'
+	[ "$output" -gt $((512 << 10)) ]
+	local before=$output
+	crictl update --memory $((900 << 20)) "$CONTAINER"
+	run -0 crictl exec "$CONTAINER" sh -c 'cat /sys/fs/cgroup/memory.max; grep MemTotal /proc/meminfo | tr -dc 0-9'
+	[ "${lines[0]}" = $((900 << 20)) ]
+	[ "${lines[1]}" -gt $((before + (300 << 10))) ]
+	run crictl update --memory $((4 << 40)) "$CONTAINER"
+	[ "$status" != 0 ]
+	has "cannot grow that far"
+	run -0 crictl exec "$CONTAINER" cat /sys/fs/cgroup/memory.max
+	is $((900 << 20))
+}
+
+memory() {
+	pod memory
+	container c1 '{"linux": {"resources": {"memory_limit_in_bytes": 33554432}}}' 'exec dd if=/dev/zero of=/dev/null bs=48M'
+	await is_exited "$CONTAINER"
+	[ "$(inspect "$CONTAINER" exitCode)" = 137 ]
+	[ "$(inspect "$CONTAINER" reason)" = OOMKilled ]
+}
+
+timeouts() {
+	pod timeouts
+	container c1 '{}' "$STAY"
+	run crictl exec -s --timeout 2 "$CONTAINER" sleep 1234
+	[ "$status" != 0 ]
+	gone() { ! crictl exec -s "$CONTAINER" ps | grep -q 'sleep 1234'; }
+	await gone
+}
+
 @test "CRI-O, conmon: a pod's life" { HANDLER=kata-oci life; }
 @test "CRI-O, conmon: several containers in a pod" { HANDLER=kata-oci several; }
+@test "CRI-O, conmon: a pod has its size and grows" { HANDLER=kata-oci sizes; }
 @test "CRI-O, conmon: what fails leaves nothing" { HANDLER=kata-oci bad; }
 @test "CRI-O, conmon: restarted while a pod runs" { HANDLER=kata-oci restart; }
+@test "CRI-O, conmon: killed for want of memory" { HANDLER=kata-oci memory; }
+@test "CRI-O, conmon: an exec that takes too long" { HANDLER=kata-oci timeouts; }
 @test "CRI-O, conmon: a port of localhost forwarded" { HANDLER=kata-oci forwarding; }
 
 @test "CRI-O, shimv2: a pod's life" { HANDLER=kata-vm life; }
 @test "CRI-O, shimv2: several containers in a pod" { HANDLER=kata-vm several; }
+@test "CRI-O, shimv2: a pod has its size and grows" { HANDLER=kata-vm sizes; }
 @test "CRI-O, shimv2: what fails leaves nothing" { HANDLER=kata-vm bad; }
 @test "CRI-O, shimv2: restarted while a pod runs" { HANDLER=kata-vm restart; }
-@test "CRI-O, shimv2: a port of localhost forwarded" { HANDLER=kata-vm forwarding; }
+@test "CRI-O, shimv2: killed for want of memory" { HANDLER=kata-vm memory; }
+@test "CRI-O, shimv2: an exec that takes too long" { HANDLER=kata-vm timeouts; }
+# CRI-O forwards no ports of a runtime of type "vm": it takes the connection and
+# does nothing with it (1.34, runtimeVM.PortForwardContainer).

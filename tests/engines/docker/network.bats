@@ -25,6 +25,43 @@ server() {
 	run -0 inside curl -sf "http://$(inspect web '{{.NetworkSettings.IPAddress}}')/"
 }
 
+@test "a published port of UDP" {
+	vm -d --name udp -p 18082:5000/udp busybox probe udp-echo 5000
+	await logs_have udp ready
+	run -0 inside "$DOCKER_DIR/probe" udp 127.0.0.1:18082 hello
+	is "echo hello"
+	run -0 inside "$DOCKER_DIR/probe" udp "$(inspect udp '{{.NetworkSettings.IPAddress}}'):5000" again
+	is "echo again"
+}
+
+@test "two networks: an interface in each; a third that comes while it runs waits for the next start" {
+	local net
+	for net in one two three; do docker network create --label test "$net" >/dev/null; done
+	docker create --runtime kata --label test --name both --network one busybox sh -c 'mkdir /w; echo page >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000' >/dev/null
+	docker network connect --alias second two both
+	docker start both
+	await logs_have both ready
+	addresses() { docker exec both ip -o -4 addr show scope global | awk '{print $4}' | sort; }
+	of() { docker inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}} {{end}}' both | tr ' ' '\n' | grep . | sort; }
+	diff <(addresses) <(of)
+	[ "$(addresses | wc -l)" = 2 ]
+	run -0 vm --rm --network two busybox wget -qO- http://second/
+	is page
+	run -0 vm --rm --network one busybox wget -qO- http://both/
+	is page
+	docker network connect three both
+	[ "$(addresses | wc -l)" = 2 ]
+	docker restart -t 0 both
+	diff <(addresses) <(of)
+	[ "$(addresses | wc -l)" = 3 ]
+	docker network disconnect two both
+	docker restart -t 0 both
+	diff <(addresses) <(of)
+	[ "$(addresses | wc -l)" = 2 ]
+	docker rm -f both
+	docker network rm one two three
+}
+
 @test "the network of a container outside of any VM is refused, and stays whole" {
 	docker run -d --label test --name runc busybox sleep 10000
 	run -125 vm --rm --network container:runc busybox true

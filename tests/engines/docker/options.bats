@@ -62,7 +62,11 @@ load lib
 
 @test "--privileged: every capability, and none of the host's disks" {
 	run -0 vm --rm --privileged busybox sh -c 'grep CapEff /proc/self/status; find /dev -type b; mkdir /m; mount -t tmpfs none /m && echo mounted; echo x >/dev/null && echo written'
-	[[ $output =~ CapEff:[[:space:]]000000[0-9a-f]*ffffffff ]]
+	# Newer Dockers give what they have themselves; 20.10 knows 38 of them.
+	local have own
+	have=$(awk '$1 == "CapEff:" {print $2}' <<<"$output")
+	own=$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status)
+	((((1 << 38) - 1) & 0x$own & ~0x$have)) && { echo "$have lacks some of $own"; false; }
 	has mounted
 	has written
 	hasnt /dev/

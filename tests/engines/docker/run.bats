@@ -28,12 +28,50 @@ load lib
 	cmp "$TMP/in" "$TMP/err"
 }
 
+@test "run -i: a hundred megabytes in and out, byte for byte" {
+	full
+	head -c 100M /dev/urandom >"$TMP/in"
+	vm --rm -i busybox cat <"$TMP/in" >"$TMP/out"
+	cmp "$TMP/in" "$TMP/out"
+}
+
+@test "logs of a million lines" {
+	full
+	vm -d --name logs busybox seq 1000000
+	[ "$(docker wait logs)" = 0 ]
+	docker logs logs | cmp - <(seq 1000000)
+}
+
+@test "exit codes, of run and of exec, and those of signals" {
+	vm -d --name codes busybox sleep 10000
+	local code
+	for code in 0 1 2 63 64 100 124 125 126 127 128 130 137 143 200 254 255; do
+		run "-$code" docker exec codes sh -c "exit $code"
+	done
+	run -137 docker exec codes sh -c 'kill -9 $$'
+	run -143 docker exec codes sh -c 'kill -15 $$'
+	for code in 1 255; do
+		run "-$code" vm --rm busybox sh -c "exit $code"
+	done
+	# A process 1 cannot end itself by a signal that it does not handle.
+	run -0 vm --rm busybox sh -c 'kill -9 $$; kill -15 $$; exit 0'
+}
+
 @test "run -d, logs: a hundred thousand lines in their order; wait answers the code" {
 	vm -d --name logs busybox sh -c 'seq 100000; exit 7'
 	[ "$(docker wait logs)" = 7 ]
 	docker logs logs >"$TMP/out"
 	cmp "$TMP/out" <(seq 100000)
 	[ "$(docker logs --tail 1 logs)" = 100000 ]
+}
+
+@test "run -t: a change of the terminal's size reaches the process" {
+	vm -d -t --name size busybox sh -c 'trap "stty size" WINCH; stty size; echo ready; while :; do sleep 1; done'
+	await logs_have size ready
+	resize size 44 132
+	await logs_have size "44 132"
+	resize size 25 81
+	await logs_have size "25 81"
 }
 
 @test "run -t: a terminal, its size and its change; attach, detach, attach" {

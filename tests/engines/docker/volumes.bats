@@ -59,11 +59,11 @@ load lib
 	has "cannot be shared with a VM"
 }
 
-@test "locks, extended attributes, memory maps: with the host's own programs" {
+@test "locks, extended attributes: with the host's own programs" {
 	full
 	command -v setfattr >/dev/null || skip "the package attr is not installed"
 	mkdir "$TMP/v"
-	run -0 vm --rm -v "$TMP/v:/v" -v /usr:/host/usr:ro -v /lib64:/lib64:ro --workdir /v busybox sh -c '
+	run -0 vm --rm -v "$TMP/v:/v" -v /usr:/host/usr:ro -v /lib64:/lib64:ro -v /usr/lib/x86_64-linux-gnu:/lib/x86_64-linux-gnu:ro --workdir /v busybox sh -c '
 		host() { p=$1; shift; LD_LIBRARY_PATH=/host/usr/lib/x86_64-linux-gnu /host/usr/bin/$p "$@"; }
 		: >f
 		(host flock 9; host flock -n f true && echo BAD || echo refused) 9<f
@@ -75,6 +75,16 @@ load lib
 	has value
 	hasnt BAD
 	[ "$(getfattr -n user.key --only-values "$TMP/v/f")" = value ]
+}
+
+@test "a shared memory map: reads what the host wrote, and what it writes is on the host" {
+	mkdir "$TMP/v"
+	head -c 1M /dev/urandom >"$TMP/v/f"
+	run -0 vm --rm -v "$TMP/v:/v" busybox probe mmap /v/f through-the-map
+	[ "$(head -c 15 "$TMP/v/f")" = through-the-map ]
+	# On the root file system as well.
+	run -0 vm --rm busybox sh -c 'head -c 100000 /dev/urandom >/f; probe mmap /f in-the-root && head -c 11 /f'
+	is in-the-root
 }
 
 @test "ten thousand small files" {

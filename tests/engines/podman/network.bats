@@ -1,0 +1,69 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Podman's networks, and its streams and codes in full.
+
+load lib
+
+@test "published ports, TCP and UDP; a large transfer" {
+	podman run -d --name web --hostname webhost -p 18083:80 -p 18084:5000/udp busybox sh -c \
+		'mkdir /w; cd /w; echo "page of $(hostname)" >index.html; head -c 20000000 /dev/urandom >big; httpd -p 80; exec probe udp-echo 5000'
+	await logs_have web ready
+	run -0 inside curl -sf http://127.0.0.1:18083/
+	is "page of webhost"
+	[ "$(inside curl -sf http://127.0.0.1:18083/big | sha256sum)" = "$(podman exec web sh -c 'sha256sum </w/big')" ]
+	run -0 inside "$PODMAN_DIR/probe" udp 127.0.0.1:18084 hello
+	is "echo hello"
+}
+
+@test "two networks of its own, and none" {
+	local net
+	for net in one two; do podman network create "$net" >/dev/null; done
+	podman run -d --name both --network one --network two busybox sh -c 'mkdir /w; echo page >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000'
+	await logs_have both ready
+	addresses() { podman exec both ip -o -4 addr show scope global | awk '{print $4}' | sort; }
+	of() { podman inspect -f '{{range .NetworkSettings.Networks}}{{.IPAddress}}/{{.IPPrefixLen}} {{end}}' both | tr ' ' '\n' | grep . | sort; }
+	diff <(addresses) <(of)
+	[ "$(addresses | wc -l)" = 2 ]
+	for net in one two; do
+		run -0 podman run --rm --network "$net" busybox wget -qO- "http://$(podman inspect -f "{{(index .NetworkSettings.Networks \"$net\").IPAddress}}" both)/"
+		is page
+	done
+	podman rm -f -t 0 both
+	podman network rm one two
+	run -0 podman run --rm --network none busybox sh -c 'ip -o link show up | cut -d : -f 2; ip route'
+	is " lo"
+}
+
+@test "run -i: a hundred megabytes in and out, byte for byte; a million lines of logs" {
+	full
+	head -c 100M /dev/urandom >"$TMP/in"
+	podman run --rm -i busybox cat <"$TMP/in" >"$TMP/out"
+	cmp "$TMP/in" "$TMP/out"
+	podman run -d --name logs busybox seq 1000000
+	[ "$(podman wait logs)" = 0 ]
+	podman logs logs | cmp - <(seq 1000000)
+}
+
+@test "exit codes, of run and of exec; a shared memory map on a volume" {
+	mkdir "$TMP/v"
+	head -c 1M /dev/urandom >"$TMP/v/f"
+	podman run -d --name codes -v "$TMP/v:/v" busybox sleep 10000
+	local code
+	for code in 0 1 2 63 64 100 124 125 126 127 128 130 137 143 200 254 255; do
+		run "-$code" podman exec codes sh -c "exit $code"
+	done
+	run -137 podman exec codes sh -c 'kill -9 $$'
+	run -0 podman exec codes probe mmap /v/f through-the-map
+	[ "$(head -c 15 "$TMP/v/f")" = through-the-map ]
+	for code in 1 255; do
+		run "-$code" podman run --rm busybox sh -c "exit $code"
+	done
+}
+
+@test "run -t: a change of the terminal's size reaches the process" {
+	podman run -d -t --name size busybox sh -c 'trap "stty size" WINCH; echo ready; while :; do sleep 1; done'
+	await logs_have size ready
+	# conmon's control: the two numbers are rows and columns (conmon, "ctl").
+	printf '1 44 132\n' >"$(podman inspect -f '{{.StaticDir}}' size)/ctl"
+	await logs_have size "44 132"
+}

@@ -1,0 +1,103 @@
+// Command probe does in a container, and on the host, what busybox cannot:
+//
+//	probe udp-echo PORT        answers each datagram with "echo " and its text
+//	probe udp HOST:PORT TEXT   sends one and prints the answer
+//	probe mmap FILE TEXT       maps the file shared, checks that the map shows
+//	                           what the file holds, and writes TEXT through it
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+func main() {
+	if err := run(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "probe:", err)
+		os.Exit(1)
+	}
+}
+
+func run(args []string) error {
+	switch {
+	case len(args) == 2 && args[0] == "udp-echo":
+		return echo(args[1])
+	case len(args) == 3 && args[0] == "udp":
+		return ask(args[1], args[2])
+	case len(args) == 3 && args[0] == "mmap":
+		return mapFile(args[1], args[2])
+	}
+	return fmt.Errorf("unknown arguments %q", args)
+}
+
+func echo(port string) error {
+	conn, err := net.ListenPacket("udp", ":"+port)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	buf := make([]byte, 64<<10)
+	for {
+		n, from, err := conn.ReadFrom(buf)
+		if err != nil {
+			return err
+		}
+		if _, err := conn.WriteTo(append([]byte("echo "), buf[:n]...), from); err != nil {
+			return err
+		}
+	}
+}
+
+// ask sends again if nothing comes: datagrams get lost.
+func ask(address, text string) error {
+	conn, err := net.Dial("udp", address)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	buf := make([]byte, 64<<10)
+	for range 10 {
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return err
+		}
+		conn.SetReadDeadline(time.Now().Add(2 * time.Second))
+		n, err := conn.Read(buf)
+		if err == nil {
+			fmt.Printf("%s\n", buf[:n])
+			return nil
+		}
+	}
+	return errors.New("no answer")
+}
+
+func mapFile(path, text string) error {
+	held, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if len(text) > len(held) {
+		return fmt.Errorf("%s has only %d bytes", path, len(held))
+	}
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	m, err := syscall.Mmap(int(f.Fd()), 0, len(held), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("mmap: %w", err)
+	}
+	if !bytes.Equal(m, held) {
+		return errors.New("the map is not what the file holds")
+	}
+	copy(m, text)
+	if err := syscall.Munmap(m); err != nil {
+		return err
+	}
+	return f.Sync()
+}
