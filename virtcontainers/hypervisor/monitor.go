@@ -36,6 +36,10 @@ func (vm *VM) explain(err error) error {
 	if vm.Alive() {
 		return err
 	}
+	if vm.child != nil {
+		// It is a zombie at least: its status is about to be there.
+		<-vm.child.done
+	}
 	return vm.ExitError()
 }
 

@@ -75,8 +75,12 @@ func (vm *VM) Exited() <-chan struct{} {
 // ExitError tells how and why the VM's process ended; call it only when it has.
 func (vm *VM) ExitError() *LaunchError {
 	e := &LaunchError{Log: logTail(filepath.Join(filepath.Dir(vm.QMP), logFile))}
-	if vm.child != nil && vm.child.state != nil {
-		e.Status = vm.child.state.String()
+	if vm.child != nil {
+		select {
+		case <-vm.child.done:
+			e.Status = vm.child.state.String()
+		default: // state is still being written
+		}
 	}
 	return e
 }
