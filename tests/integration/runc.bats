@@ -11,7 +11,7 @@ setup_file() {
 }
 
 # What runc does not have: ours, or of a later runc than the installed one.
-MORE_VERBS="completion kata-check kata-env kata-network version features checkpoint restore"
+MORE_VERBS="completion direct-volume factory kata-check kata-env kata-network version features checkpoint restore"
 declare -gA MORE_FLAGS=(
 	[global]="--kata-config value"
 	[create]="--pidfd-socket value" [run]="--pidfd-socket value" [exec]="--pidfd-socket value"
