@@ -52,7 +52,7 @@ func fullSpec(t *testing.T) *Spec {
 // golden holds what each machine type is started with, but for what all have
 // in common; the kernel's path reads KERNEL.
 var golden = map[string]string{
-	"q35": `-machine q35,accel=tcg,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,memory-backend=mem
+	"q35": `-machine q35,accel=tcg,hpet=off,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,memory-backend=mem
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2,maxcpus=4
 -m size=512M,slots=10,maxmem=2048M
