@@ -15,13 +15,17 @@ import (
 // which is the host's counter there (QEMU, cpu_get_tsc). Without it the guest
 // times the counter against an emulated timer: that takes tens of milliseconds
 // and, on a machine without HPET and PM timer, fails now and then ("could not
-// calculate TSC khz") and the guest hangs.
+// calculate TSC khz") and the guest hangs. And it says that the counter can be
+// relied on: a kernel that could get a second CPU takes the counters of an
+// emulated machine for unsynchronised (arch/x86/kernel/tsc.c,
+// unsynchronized_tsc) and reads the time from a device, an exit each time; they
+// are one counter.
 func tscParams() []string {
 	khz, err := tscKHz()
 	if err != nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("tsc_early_khz=%d", khz)}
+	return []string{fmt.Sprintf("tsc_early_khz=%d", khz), "tsc=reliable"}
 }
 
 // tscKHz answers the rate of the host's time-stamp counter.
