@@ -111,14 +111,28 @@ func update(ctx context.Context, want *agentpb.Interface) error {
 	return configure(link, want)
 }
 
+// dumps is how often links tries: more than interfaces change at a time.
+const dumps = 32
+
+// links lists the interfaces. A list during which one has come or gone is not
+// to be relied on (NLM_F_DUMP_INTR), and NICs may be plugged right now.
+func links() (all []netlink.Link, err error) {
+	for range dumps {
+		if all, err = netlink.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
+		}
+	}
+	return all, err
+}
+
 // byMAC answers nil if there is none. Earlier MACs are preferred.
 func byMAC(macs []net.HardwareAddr) (netlink.Link, error) {
-	links, err := netlink.LinkList()
+	all, err := links()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	for _, mac := range macs {
-		for _, l := range links {
+		for _, l := range all {
 			if bytes.Equal(l.Attrs().HardwareAddr, mac) {
 				return l, nil
 			}
@@ -140,11 +154,8 @@ func configure(link netlink.Link, want *agentpb.Interface) error {
 		}
 	}
 	if rename {
-		if err := makeWay(want.Name); err != nil {
+		if err := setName(link, want.Name); err != nil {
 			return err
-		}
-		if err := netlink.LinkSetName(link, want.Name); err != nil {
-			return fmt.Errorf("rename: %w", err)
 		}
 	}
 	if newMAC {
@@ -174,6 +185,27 @@ func configure(link netlink.Link, want *agentpb.Interface) error {
 		return fmt.Errorf("set up: %w", err)
 	}
 	return nil
+}
+
+// renames is how often setName tries: more than NICs are plugged at a time.
+const renames = 32
+
+// setName renames an interface. One that is plugged at the same moment can get
+// the name that has just been made free: the kernel gives it the first that is.
+func setName(link netlink.Link, name string) error {
+	var err error
+	for range renames {
+		if err := makeWay(name); err != nil {
+			return err
+		}
+		if err = netlink.LinkSetName(link, name); err == nil {
+			return nil
+		}
+		if !errors.Is(err, unix.EEXIST) {
+			break
+		}
+	}
+	return fmt.Errorf("rename: %w", err)
 }
 
 // makeWay renames an interface that has a name which another is to get: both
@@ -258,12 +290,12 @@ func RemoveInterface(name string) error {
 
 // List answers the interfaces as they are, the loopback left out.
 func List() ([]*agentpb.Interface, error) {
-	links, err := netlink.LinkList()
+	all, err := links()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	var list []*agentpb.Interface
-	for _, link := range links {
+	for _, link := range all {
 		a := link.Attrs()
 		if a.Flags&net.FlagLoopback != 0 {
 			continue

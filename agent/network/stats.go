@@ -4,19 +4,17 @@ import (
 	"fmt"
 	"net"
 
-	"github.com/vishvananda/netlink"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
 
 // Stats answers what went through the guest's interfaces, the loopback left out.
 func Stats() ([]*agentpb.InterfaceStats, error) {
-	links, err := netlink.LinkList()
+	all, err := links()
 	if err != nil {
 		return nil, fmt.Errorf("list interfaces: %w", err)
 	}
 	var list []*agentpb.InterfaceStats
-	for _, link := range links {
+	for _, link := range all {
 		a := link.Attrs()
 		if a.Flags&net.FlagLoopback != 0 || a.Statistics == nil {
 			continue
