@@ -4,81 +4,118 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"os"
+	"runtime/debug"
 
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
 var factoryCommand = cli.Command{
 	Name:  "factory",
-	Usage: "manage the saved VM that new ones are clones of",
+	Usage: "manage the saved VM that new ones are clones of, and the VMs that are kept ready",
 	Description: `A template is a VM that was saved when its guest had booted. With
    enable_template or auto_template in [factory], new VMs begin there instead of
-   booting.`,
-	Subcommands: []cli.Command{factoryInitCommand, factoryStatusCommand, factoryDestroyCommand},
+   booting. With vm_cache_number, a server keeps so many VMs ready beyond that
+   point, and new sandboxes get one of them.`,
+	Subcommands: []cli.Command{factoryInitCommand, factoryStatusCommand, factoryDestroyCommand, factoryServeCommand},
 	Action: func(c *cli.Context) error {
-		return fmt.Errorf("factory: give one of init, status, destroy (got %q)", c.Args().First())
+		return fmt.Errorf("factory: give one of init, status, destroy, serve (got %q)", c.Args().First())
 	},
 }
 
 var factoryInitCommand = cli.Command{
 	Name:      "init",
-	Usage:     "make the template for the configuration in force",
+	Usage:     "make the template and fill the cache of VMs for the configuration in force",
 	ArgsUsage: " ",
 	Action: func(c *cli.Context) error {
 		host, settings, err := factoryHost(c)
 		if err != nil {
 			return err
 		}
-		if !settings.Enabled() {
-			return errors.New("factory init: [factory] has neither enable_template nor auto_template: set one of them to true")
+		if !settings.Enabled() && settings.VMCacheNumber == 0 {
+			return errors.New("factory init: [factory] has neither enable_template nor auto_template nor vm_cache_number: set one of them")
 		}
 		ctx, stop := interruptible()
 		defer stop()
-		info, err := host.MakeTemplate(ctx)
-		if err != nil {
-			return err
+		text := "vm factory initialized\n"
+		if settings.Enabled() {
+			info, err := host.MakeTemplate(ctx)
+			if err != nil {
+				return err
+			}
+			text += fmt.Sprintf("template %s in %s\n", info.Key, settings.Folder().Path())
 		}
-		_, err = fmt.Fprintf(c.App.Writer, "vm factory initialized\ntemplate %s in %s\n", info.Key, settings.Folder().Path())
+		if settings.VMCacheNumber > 0 {
+			status, err := host.StartCache(ctx)
+			if err != nil {
+				return err
+			}
+			text += fmt.Sprintf("cache of %d VMs at %s\n", status.Ready, settings.Endpoint())
+		}
+		_, err = io.WriteString(c.App.Writer, text)
 		return err
-	},
-}
-
-var factoryStatusCommand = cli.Command{
-	Name:      "status",
-	Usage:     "show the templates",
-	ArgsUsage: " ",
-	Action: func(c *cli.Context) error {
-		host, settings, err := factoryHost(c)
-		if err != nil {
-			return err
-		}
-		templates, err := host.Templates()
-		if err != nil {
-			return err
-		}
-		return printTemplates(c.App.Writer, settings.Enabled(), templates)
 	},
 }
 
 var factoryDestroyCommand = cli.Command{
 	Name:      "destroy",
-	Usage:     "remove all templates; running clones are not touched",
+	Usage:     "remove all templates and the VMs that are kept ready; those in use are not touched",
 	ArgsUsage: " ",
 	Action: func(c *cli.Context) error {
 		host, _, err := factoryHost(c)
 		if err != nil {
 			return err
 		}
-		if err := host.RemoveTemplates(cleanupContext()); err != nil {
+		// The server first: it uses the templates.
+		if err := errors.Join(host.StopCache(cleanupContext()), host.RemoveTemplates(cleanupContext())); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(c.App.Writer, "vm factory destroyed")
 		return err
 	},
+}
+
+var factoryServeCommand = cli.Command{
+	Name:      "serve",
+	Usage:     "keep VMs ready, in the foreground, until SIGTERM or destroy",
+	ArgsUsage: " ",
+	Description: `Keep vm_cache_number VMs ready and hand them to new sandboxes. "factory init"
+   and the first start run this in the background; a service manager may run it
+   instead. It ends the VMs that nobody has taken when it ends.`,
+	Flags: []cli.Flag{
+		cli.BoolFlag{Name: "background", Usage: "leave the caller's cgroups", Hidden: true},
+		cli.IntFlag{Name: "ready-fd", Value: -1, Usage: "write to this descriptor once clients can connect", Hidden: true},
+	},
+	Action: func(c *cli.Context) error {
+		host, _, err := factoryHost(c)
+		if err != nil {
+			return err
+		}
+		ctx, stop := interruptible()
+		defer stop()
+		if c.Bool("background") {
+			if err := resources.LeaveCgroups(); err != nil {
+				envOf(c).Log.Debug("the server stays in a cgroup of its caller", "error", err)
+			}
+		}
+		// It lives long, and has next to nothing on its heap.
+		debug.SetGCPercent(50)
+		return host.ServeCache(ctx, func() { tellReady(c.Int("ready-fd")) })
+	},
+}
+
+// tellReady writes to a descriptor that whoever started us may have given.
+func tellReady(fd int) {
+	if fd < 0 {
+		return
+	}
+	f := os.NewFile(uintptr(fd), "ready-fd")
+	f.Write([]byte("\n")) // whoever waits sees its end, too
+	f.Close()
 }
 
 func factoryHost(c *cli.Context) (*sandbox.Host, *factory.Config, error) {
@@ -90,29 +127,4 @@ func factoryHost(c *cli.Context) (*sandbox.Host, *factory.Config, error) {
 		return nil, nil, err
 	}
 	return host, host.Factory(), nil
-}
-
-// printTemplates begins with the line of Kata 1.x, "on" if there is a template
-// to be used.
-func printTemplates(w io.Writer, enabled bool, t *sandbox.Templates) error {
-	state := "off"
-	for _, l := range t.All {
-		if enabled && l.Err == nil {
-			state = "on"
-		}
-	}
-	text := fmt.Sprintf("vm factory is %s\nfolder %s\n", state, t.Path)
-	for _, l := range t.All {
-		text += "template " + l.Key
-		if l.Info != nil {
-			text += fmt.Sprintf(" made %s: %s, %s, %d CPU, %d MiB", l.Info.Created.Format(time.RFC3339),
-				l.Info.Machine, l.Info.Accelerator, l.Info.VCPUs, l.Info.MemoryMiB)
-		}
-		if l.Err != nil {
-			text += fmt.Sprintf(", not used: %v", l.Err)
-		}
-		text += "\n"
-	}
-	_, err := io.WriteString(w, text)
-	return err
 }

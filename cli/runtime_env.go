@@ -2,6 +2,7 @@ package main
 
 import (
 	"log/slog"
+	"os"
 
 	"github.com/urfave/cli"
 
@@ -61,5 +62,8 @@ func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
 func (e *runtimeEnv) settings(c *config.Config) *sandbox.Settings {
 	s := c.Sandbox()
 	s.SystemdCgroup, s.Log = e.systemdCgroup, e.logTarget
+	if self, err := os.Executable(); err == nil {
+		s.Serve = []string{self, "--kata-config", e.configPath}
+	}
 	return s
 }

@@ -35,7 +35,7 @@ type (
 	Shim    = container.ShimConfig
 	Agent   = sandbox.AgentConfig
 
-	Template = factory.Config
+	Factory = factory.Config
 )
 
 // Config is the whole configuration. It is plain data: Load has checked it,
@@ -84,17 +84,6 @@ type AssetPaths struct {
 	ValidVirtioFSDaemonPaths []string `toml:"valid_virtio_fs_daemon_paths"`
 }
 
-// Factory is the table [factory].
-type Factory struct {
-	Template
-	// VMCacheNumber is the number of VMs that are booted ahead. There is no such
-	// cache yet.
-	VMCacheNumber uint32 `toml:"vm_cache_number" effect:"none"`
-	// VMCacheEndpoint is the socket of the server that keeps VMs ahead, as
-	// VMCacheNumber for one that is not there yet.
-	VMCacheEndpoint string `toml:"vm_cache_endpoint" effect:"none"`
-}
-
 // Runtime is the table [runtime].
 type Runtime struct {
 	Network
@@ -113,7 +102,7 @@ func Default() *Config {
 	c := &Config{}
 	q := &c.Hypervisor.QEMU
 	q.VM, q.Share = hypervisor.Default(), share.Default()
-	c.Factory.Template = factory.Default()
+	c.Factory = factory.Default()
 	c.Runtime.Network, c.Runtime.Cgroups = network.Default(), resources.Default()
 	assets := filepath.Join(prefix, "share/kata-containers")
 	q.Kernel = filepath.Join(assets, "debian/vmlinux")

@@ -3,13 +3,12 @@ package config
 import "github.com/kata-go/kata-runtime/virtcontainers/network"
 
 func factoryKeys() []Key {
-	const noCache = "VMs are not kept ready: there is no cache of them yet"
 	return in("factory", []Key{
 		{Name: "enable_template", NoAnnotation: true},
 		{Name: "auto_template", NoAnnotation: true},
 		{Name: "template_path", Path: HostPath, NoAnnotation: true},
-		{Name: "vm_cache_number", Max: 1024, NoAnnotation: true, Inert: noCache},
-		{Name: "vm_cache_endpoint", Path: HostPath, NoAnnotation: true, Inert: noCache},
+		{Name: "vm_cache_number", Max: 1024, NoAnnotation: true},
+		{Name: "vm_cache_endpoint", Path: HostPath, NoAnnotation: true},
 	})
 }
 

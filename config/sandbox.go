@@ -14,7 +14,7 @@ func (c *Config) Sandbox() *sandbox.Settings {
 		Shim:       &c.Shim.Kata,
 		Proxy:      &c.Proxy.Kata,
 		Agent:      &c.Agent.Kata,
-		Factory:    &c.Factory.Template,
+		Factory:    &c.Factory,
 
 		DisableGuestSeccomp: c.Runtime.DisableGuestSeccomp,
 	}

@@ -208,8 +208,64 @@ boots() {
 	[ -z "$(warned '')" ]
 }
 
-@test "a container with more memory than the template boots a VM of its size" {
+@test "a clone grows to the size that its container asks for, and gets its disk" {
 	kata factory init
+	truncate -s 64M "$TMP/disk.img"
+	echo from-disk | dd of="$TMP/disk.img" conv=notrunc status=none
+	local device major minor
+	device=$(losetup -f --show "$TMP/disk.img")
+	read -r major minor <<<"$(stat -c '%Hr %Lr' "$device")"
+	edit "$TMP/bundle" ".linux.resources.memory.limit = 629145600
+		| .linux.resources.cpu = {quota: 200000, period: 100000}
+		| .linux.devices += [{path: \"/dev/xvda\", type: \"b\", major: $major, minor: $minor, fileMode: 432, uid: 0, gid: 0}]
+		| .linux.resources.devices += [{allow: true, type: \"b\", major: $major, minor: $minor, access: \"rwm\"}]"
+	sleeper "$C1"
+	run kata exec "$C1" sh -c 'awk "/^MemTotal/ {print int(\$2 / 1024)}" /proc/meminfo; nproc; head -n 1 /dev/xvda; cat /sys/fs/cgroup/memory.max'
+	local is_clone=0
+	cloned "$C1" || is_clone=1
+	kata delete --force "$C1"
+	losetup -d "$device"
+	[ "$status" = 0 ]
+	[ "$is_clone" = 0 ]
+	[ "${lines[0]}" -gt 600 ]
+	[ "${lines[1]}" = 2 ]
+	[ "${lines[2]}" = from-disk ]
+	[ "${lines[3]}" = 629145600 ]
+	[ -z "$(warned '')" ]
+}
+
+@test "a clone gets a NIC for each of several interfaces" {
+	kata factory init
+	local ns=kata-it-$$ n
+	ip netns add "$ns"
+	# The peers are interfaces like the others, and come before them: names move
+	# while further NICs are still being plugged.
+	for n in 0 1 2; do
+		ip -n "$ns" link add "eth$n" type veth peer name "peer$n"
+		ip -n "$ns" addr add "10.234.$n.2/24" dev "eth$n"
+		ip -n "$ns" link set "eth$n" up
+		ip -n "$ns" link set "peer$n" up
+	done
+	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/$ns\" else . end)"
+	sleeper "$C1"
+	run kata exec "$C1" ip -o -4 addr
+	local is_clone=0
+	cloned "$C1" || is_clone=1
+	kata delete --force "$C1"
+	ip netns del "$ns"
+	[ "$status" = 0 ]
+	[ "$is_clone" = 0 ]
+	for n in 0 1 2; do
+		[[ $output == *"eth$n "*"10.234.$n.2/24"* ]]
+	done
+}
+
+@test "a VM of a fixed size boots if it is larger than the template" {
+	configured static_sandbox_resource_mgmt true
+	kata factory init
+	sleeper "$C1"
+	cloned "$C1"
+	kata delete --force "$C1"
 	edit "$TMP/bundle" '.linux.resources.memory.limit = 629145600'
 	boots
 	[ -z "$(warned '')" ]
@@ -276,7 +332,7 @@ boots() {
 	wait "$pid"
 	configured enable_template false
 	run -1 kata factory init
-	[[ $output == *"neither enable_template nor auto_template"* ]]
+	[[ $output == *"neither enable_template nor auto_template nor vm_cache_number"* ]]
 	run -1 kata factory
-	[[ $output == *"give one of init, status, destroy"* ]]
+	[[ $output == *"give one of init, status, destroy, serve"* ]]
 }

@@ -98,7 +98,9 @@ func (d *Draft) Save(ctx context.Context, vm *hypervisor.VM) error {
 	if err != nil {
 		return err
 	}
-	err = monitor.Save(ctx, state)
+	if d.info.ReadOnly, err = monitor.CanMapReadOnly(ctx); err == nil {
+		err = monitor.Save(ctx, state)
+	}
 	monitor.Close()
 	if err != nil {
 		return fmt.Errorf("save the template's VM: %w", err)

@@ -9,15 +9,16 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
-// Config is the template's part of the table [factory].
+// Config is the table [factory].
 type Config struct {
 	// EnableTemplate makes new VMs as clones of a saved one, which "kata-runtime
 	// factory init" makes: they start faster, and share its memory until they
-	// write to it. A VM that a template does not fit boots as without: one with
-	// more memory or CPUs than the default ones, with a block device, with
-	// several interfaces, or with shared_fs = "virtio-fs". Clones mount by 9p. Not
-	// together with enable_hugepages, enable_mem_prealloc, file_mem_backend or
-	// reclaim_guest_freed_memory.
+	// write to it. What a VM needs beyond the default size, its block devices and
+	// further interfaces are hot-plugged. Clones mount by 9p: with
+	// shared_fs = "virtio-fs" VMs boot as without, and so do those with
+	// internetworking_model = "macvtap", and those that need more than their
+	// machine type can hot-plug. Not together with enable_hugepages,
+	// enable_mem_prealloc, file_mem_backend or reclaim_guest_freed_memory.
 	EnableTemplate bool `toml:"enable_template"`
 	// AutoTemplate is EnableTemplate without "factory init": the first start
 	// that finds no template for its settings makes one, and takes as long as a
@@ -26,10 +27,21 @@ type Config struct {
 	// TemplatePath is the folder of the templates. If it is not on a tmpfs, one
 	// is mounted on it. Each template takes the memory that its guest has used.
 	TemplatePath string `toml:"template_path"`
+	// VMCacheNumber is the number of VMs that are kept ready, with an agent that has
+	// answered: clones where there are templates. 0 keeps none. A server holds them,
+	// which "kata-runtime factory init" or the first start begins, and fills up what
+	// was handed out. Each takes the memory of a guest; they stand still, and use no
+	// CPU. They fit what templates fit, and hugepages and preallocated memory, too.
+	VMCacheNumber uint32 `toml:"vm_cache_number"`
+	// VMCacheEndpoint is the server's socket. Its VMs' folders, its log and its lock
+	// lie beside it.
+	VMCacheEndpoint string `toml:"vm_cache_endpoint"`
 }
 
 // Default is the configuration without any file.
-func Default() Config { return Config{TemplatePath: "/run/kata-containers-template"} }
+func Default() Config {
+	return Config{TemplatePath: "/run/kata-containers-template", VMCacheEndpoint: "/run/kata-containers/cache.sock"}
+}
 
 // Enabled tells whether templates are to be used.
 func (c *Config) Enabled() bool { return c.EnableTemplate || c.AutoTemplate }
@@ -41,6 +53,14 @@ func (c *Config) Folder() *Folder {
 		path = Default().TemplatePath
 	}
 	return &Folder{path: path}
+}
+
+// Endpoint is the socket of the server that keeps VMs ready.
+func (c *Config) Endpoint() string {
+	if c.VMCacheEndpoint == "" {
+		return Default().VMCacheEndpoint
+	}
+	return c.VMCacheEndpoint
 }
 
 // Boot starts a new machine from its kernel and answers while it boots.

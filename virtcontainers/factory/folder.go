@@ -61,6 +61,9 @@ type Info struct {
 	// MaxVCPUs and MaxMemoryMiB are the ceilings of hot-plug.
 	MaxVCPUs     uint32 `json:"max_vcpus"`
 	MaxMemoryMiB uint64 `json:"max_memory_mib"`
+	// ReadOnly: its QEMU lets clones map the memory without the right to write to
+	// the file.
+	ReadOnly bool `json:"read_only,omitempty"`
 	// MACs are those of its NICs. A clone begins with them.
 	MACs []string `json:"macs"`
 	// Protocol is the version in which its agent was greeted: a clone's is not.

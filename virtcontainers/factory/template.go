@@ -76,12 +76,16 @@ func (f *Folder) open(key string) (_ *Template, err error) {
 	}()
 	dir := filepath.Join(f.path, key)
 	for _, file := range []struct {
-		name string
-		want hypervisor.Input
-		file **os.File
-	}{{memoryFile, info.Memory, &t.memory}, {stateFile, info.State, &t.state}} {
-		path := filepath.Join(dir, file.name)
-		if *file.file, err = os.OpenFile(path, os.O_RDWR, 0); err != nil {
+		name  string
+		want  hypervisor.Input
+		file  **os.File
+		write bool
+	}{{memoryFile, info.Memory, &t.memory, !info.ReadOnly}, {stateFile, info.State, &t.state, false}} {
+		path, flag := filepath.Join(dir, file.name), os.O_RDONLY
+		if file.write {
+			flag = os.O_RDWR
+		}
+		if *file.file, err = os.OpenFile(path, flag, 0); err != nil {
 			return nil, err
 		}
 		got, err := stamp(path)
@@ -109,7 +113,7 @@ func (t *Template) Fit(spec *hypervisor.Spec) {
 	for i := range min(len(spec.NICs), len(t.MACs)) {
 		spec.NICs[i].MAC = t.MACs[i]
 	}
-	spec.Memory, spec.Incoming = &hypervisor.MemoryFile{File: t.memory, Private: true}, true
+	spec.Memory, spec.Incoming = &hypervisor.MemoryFile{File: t.memory, Private: true, ReadOnly: t.ReadOnly}, true
 }
 
 // restoreTimeout bounds the loading of the state, which takes some tens of

@@ -135,6 +135,9 @@ func (c *cmdline) memory() {
 		if f.Private {
 			share = "off"
 		}
+		if f.ReadOnly {
+			share += ",readonly=on,rom=off"
+		}
 		// By its descriptor: the file may be removed by now.
 		c.addf("-object", "memory-backend-file,id=mem,size=%dM,share=%s,mem-path=/proc/self/fd/%d", c.spec.MemoryMiB, share, c.fd(f.File))
 		return

@@ -163,7 +163,11 @@ func (c *cmdline) share(id string, s Share) {
 	if s.VirtioFS == nil {
 		// The rights are those of QEMU's user, as on the host. multidevs=remap keeps
 		// inode numbers apart when the folder holds several filesystems.
-		c.addf("-fsdev", "local,id=%s,path=%s,security_model=none,multidevs=remap", id, esc(s.Path))
+		path := esc(s.Path)
+		if s.Folder != nil {
+			path = fmt.Sprintf("/proc/self/fd/%d", c.fd(s.Folder))
+		}
+		c.addf("-fsdev", "local,id=%s,path=%s,security_model=none,multidevs=remap", id, path)
 		c.addf("-device", "%s,fsdev=%s,mount_tag=%s%s", c.machine.device("virtio-9p"), id, esc(s.Tag), c.pciOpts())
 		return
 	}

@@ -62,6 +62,20 @@ func FingerprintOf(cfg *Config, spec *Spec) (*Fingerprint, error) {
 	if err := cfg.sharesFile(); err != nil {
 		return nil, err
 	}
+	return fingerprint(cfg, spec)
+}
+
+// KeyOf answers the fingerprint's key also where the configuration excludes
+// saved VMs: two VMs that run and have the same one can stand for each other.
+func KeyOf(cfg *Config, spec *Spec) (string, error) {
+	f, err := fingerprint(cfg, spec)
+	if err != nil {
+		return "", err
+	}
+	return f.Key, nil
+}
+
+func fingerprint(cfg *Config, spec *Spec) (*Fingerprint, error) {
 	plain := *spec
 	plain.Name, plain.Memory, plain.Incoming = "", nil, false
 	plain.NICs = nil
@@ -71,7 +85,7 @@ func FingerprintOf(cfg *Config, spec *Spec) (*Fingerprint, error) {
 	}
 	plain.Shares = nil
 	for _, s := range spec.Shares {
-		s.Path = ""
+		s.Path, s.Folder = "", nil
 		plain.Shares = append(plain.Shares, s)
 	}
 	c, err := newCmdline(cfg, &plain)

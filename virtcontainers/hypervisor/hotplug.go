@@ -25,6 +25,25 @@ func (m *Monitor) can(what string, has func(*machine) bool) error {
 func devices(m *machine) bool { return m.hotplug }
 func cpus(m *machine) bool    { return m.cpuHotplug }
 
+// Hotplug is what can be plugged into a VM while it runs.
+type Hotplug struct {
+	NICs, Disks, Memory, CPUs bool
+}
+
+// Hotplug answers what the VMs of this configuration can get while they run,
+// beyond what they booted with. A SCSI disk needs a controller, which only a VM
+// that booted with such a disk has.
+func (c *Config) Hotplug() (Hotplug, error) {
+	m, err := findMachine(c)
+	if err != nil {
+		return Hotplug{}, err
+	}
+	return Hotplug{
+		NICs: m.hotplug, Disks: m.hotplug && c.blockDriver() == "virtio-blk",
+		Memory: m.memHotplug, CPUs: m.cpuHotplug,
+	}, nil
+}
+
 // HotplugDisk adds a block device to the running guest. It returns when QEMU
 // has it; the guest finds it by its serial, which is d.ID. After an error
 // nothing of it remains.

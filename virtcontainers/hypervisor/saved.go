@@ -17,6 +17,22 @@ type MemoryFile struct {
 	// Private keeps what the guest writes to itself (copy on write). Without it
 	// the file is the guest's memory.
 	Private bool
+	// ReadOnly, with Private, gives QEMU no right to write to File, which then
+	// need not be open for that. Only a QEMU whose CanMapReadOnly says so can.
+	ReadOnly bool
+}
+
+// CanMapReadOnly tells whether the VM's QEMU can map a file privately that it
+// cannot write to: since 8.2 a memory backend that is readonly can be memory
+// still (docs of memory-backend-file, "rom").
+func (m *Monitor) CanMapReadOnly(ctx context.Context) (bool, error) {
+	var v struct {
+		QEMU struct{ Major, Minor int }
+	}
+	if err := m.do(ctx, "query-version", nil, &v); err != nil {
+		return false, err
+	}
+	return v.QEMU.Major > 8 || v.QEMU.Major == 8 && v.QEMU.Minor >= 2, nil
 }
 
 // errMemoryFile is the answer to a configuration whose memory cannot be a file

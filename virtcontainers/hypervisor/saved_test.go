@@ -55,7 +55,12 @@ func TestSaveAndRestore(t *testing.T) {
 			}
 			defer state.Close()
 			vm := launch(t, cfg, source)
-			if err := monitor(t, vm).Save(ctx, state); err != nil {
+			m := monitor(t, vm)
+			readOnly, err := m.CanMapReadOnly(ctx)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := m.Save(ctx, state); err != nil {
 				t.Fatal(err)
 			}
 			if err := vm.Kill(ctx); err != nil {
@@ -65,9 +70,16 @@ func TestSaveAndRestore(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			file := memory
+			if readOnly {
+				if file, err = os.Open(memory.Name()); err != nil {
+					t.Fatal(err)
+				}
+				defer file.Close()
+			}
 			for range 2 {
 				clone := make()
-				clone.Memory, clone.Incoming = &MemoryFile{File: memory, Private: true}, true
+				clone.Memory, clone.Incoming = &MemoryFile{File: file, Private: true, ReadOnly: readOnly}, true
 				got, err := FingerprintOf(cfg, clone)
 				if err != nil {
 					t.Fatal(err)

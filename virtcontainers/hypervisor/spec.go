@@ -61,6 +61,8 @@ type Share struct {
 	Tag string
 	// Path is the host folder that QEMU itself exports by 9p. Empty for virtiofs.
 	Path string
+	// Folder is an open one in place of Path; it need not be mounted anywhere.
+	Folder *os.File
 	// VirtioFS is a connected unix socket to virtiofsd. nil for 9p.
 	VirtioFS *os.File
 	// CacheMiB is the size of virtiofs's DAX window; 0 for none.

@@ -60,6 +60,30 @@ func NewNamespace(path string) (ns *Namespace, err error) {
 	return OpenNamespace(path)
 }
 
+// NewUnnamed makes a network namespace that has no path: it ends with its open
+// files, with the devices that nobody has moved elsewhere.
+func NewUnnamed() (*Namespace, error) {
+	var file *os.File
+	err := thread.Run(func() (bool, error) {
+		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			return false, fmt.Errorf("unshare: %w", err)
+		}
+		var err error
+		file, err = os.Open(own)
+		return false, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make network namespace: %w", err)
+	}
+	return FromFile(file), nil
+}
+
+// FromFile answers the namespace that a file is, which it takes over.
+func FromFile(file *os.File) *Namespace { return &Namespace{path: "(without a path)", file: file} }
+
+// File is the open namespace, to be handed on. Close closes it.
+func (n *Namespace) File() *os.File { return n.file }
+
 // OpenNamespace opens an existing namespace: one that NewNamespace made, one
 // that the engine made, or /proc/PID/ns/net.
 func OpenNamespace(path string) (*Namespace, error) {

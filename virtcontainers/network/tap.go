@@ -72,16 +72,49 @@ func CreateTap(ns *Namespace, name string, q Queues) (_ *Tap, err error) {
 		return nil, err
 	}
 	defer h.Close()
-	link, err := h.LinkByName(name)
+	return t, quiet(h, name)
+}
+
+// quiet keeps the host's own stack off a tap: it would send the guest router
+// solicitations and multicast reports. A host without IPv6 refuses this.
+func quiet(h *netlink.Handle, tap string) error {
+	link, err := h.LinkByName(tap)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	// The host's own stack stays off the tap: it would send the guest router
-	// solicitations and multicast reports. A host without IPv6 refuses this.
 	if err := h.LinkSetIP6AddrGenMode(link, addrGenNone); err != nil && !noIPv6(err) {
-		return nil, fmt.Errorf("switch IPv6 address generation off: %w", err)
+		return fmt.Errorf("switch IPv6 address generation off: %w", err)
 	}
-	return t, nil
+	return nil
+}
+
+// MoveTap brings a tap that is down and has no interface yet, as CreateTap has
+// made it, into another namespace. Whoever has its queues open keeps them.
+func MoveTap(n NIC, from, to *Namespace) error {
+	fail := func(err error) error { return fmt.Errorf("move tap %s to %s: %w", n.Name, to.path, err) }
+	h, err := from.handle()
+	if err != nil {
+		return fail(err)
+	}
+	defer h.Close()
+	link, err := h.LinkByName(n.Name)
+	if err != nil {
+		return fail(err)
+	}
+	// The kernel refuses a name that is in use there (net/core/dev.c,
+	// __dev_change_net_namespace).
+	if err := h.LinkSetNsFd(link, int(to.file.Fd())); err != nil {
+		return fail(err)
+	}
+	there, err := to.handle()
+	if err != nil {
+		return fail(err)
+	}
+	defer there.Close()
+	if err := quiet(there, n.Name); err != nil {
+		return fail(err)
+	}
+	return nil
 }
 
 // noIPv6 tells whether the host has no IPv6 to switch off.
@@ -121,20 +154,35 @@ func (t *Tap) open(path string, q Queues, first uint16) error {
 			return fmt.Errorf("queue %d: TUNSETIFF: %w", i, err)
 		}
 	}
-	if !q.VHost {
-		return nil
-	}
 	for range count {
-		f, err := os.OpenFile("/dev/vhost-net", os.O_RDWR, 0)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
-			return nil
-		}
-		if err != nil {
+		f, err := q.openVHost()
+		if f == nil {
 			return err
 		}
 		t.VHosts = append(t.VHosts, f)
 	}
 	return nil
+}
+
+// openVHost answers nil where the host has no /dev/vhost-net, or none is wanted.
+func (q Queues) openVHost() (*os.File, error) {
+	if !q.VHost {
+		return nil, nil
+	}
+	f, err := os.OpenFile("/dev/vhost-net", os.O_RDWR, 0)
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ENODEV) || errors.Is(err, unix.ENXIO) {
+		return nil, nil
+	}
+	return f, err
+}
+
+// HasVHost tells whether a tap that is made by q has VHosts.
+func (q Queues) HasVHost() (bool, error) {
+	f, err := q.openVHost()
+	if f == nil {
+		return false, err
+	}
+	return true, f.Close()
 }
 
 // randomMAC answers a unicast address of the locally administered range.

@@ -16,6 +16,7 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -42,12 +43,20 @@ type boot struct {
 	choice share.Choice
 	daemon *share.Daemon
 	files  []*os.File
-	// spec is the VM without what differs between a clone and one that boots.
+	// spec is the VM that the sandbox asks for, without what differs between a
+	// clone and one that boots, and before equip without what the host makes for it.
 	spec *hypervisor.Spec
 	// saved is the template until the clone runs, template its key from then on,
 	// too; empty for a VM that boots.
 	saved    *factory.Template
 	template string
+	// vmDir is the folder of the VM's sockets: the sandbox's, but for a VM that was
+	// ready before.
+	vmDir string
+	// began is the size of a VM that was not made for this sandbox.
+	began resources.Size
+	// greeted: the VM's agent was greeted before this VM was the sandbox's.
+	greeted bool
 }
 
 // close gives back what only the starting of the VM needed. It may be called
@@ -79,35 +88,63 @@ func (b *boot) listen(name string) (*os.File, error) {
 	return f, nil
 }
 
+// newBoot begins a VM for a sandbox; nothing is made yet.
+func (h *Host) newBoot(dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (*boot, error) {
+	b := &boot{dir: dir, vmDir: dir.Path, config: h.settings, log: h.log}
+	var err error
+	b.spec, err = b.describe(st, spec, role)
+	return b, err
+}
+
 // startVM starts the VM and its helpers and answers while the guest boots, or
 // while a template's clone is loaded: settle waits for that. What it has
 // started is recorded in st, also when it fails.
 func (h *Host) startVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (_ *boot, err error) {
-	b := &boot{dir: dir, config: h.settings, log: h.log}
+	b, err := h.newBoot(dir, st, spec, role)
+	if err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	if b.spec, err = b.machine(st, spec, role); err != nil {
-		return nil, err
-	}
-	if b.saved = h.template(ctx, b.spec); b.saved == nil {
-		return b, b.cold(ctx, st)
-	}
-	if err := b.clone(ctx, st); err != nil {
-		return b, b.instead(ctx, st, err)
-	}
-	return b, nil
+	return b, h.begin(ctx, b, st)
 }
 
-// settle returns when a clone runs: before, it may yet have to be booted in its
+// begin starts the VM as a clone, or from its kernel.
+func (h *Host) begin(ctx context.Context, b *boot, st *State) error {
+	var err error
+	if b.saved, err = h.template(ctx, b.spec, st); err != nil {
+		return err
+	}
+	if err := b.equip(st, b.saved != nil); err != nil {
+		return err
+	}
+	if b.saved == nil {
+		return b.cold(ctx, st)
+	}
+	if err := b.clone(ctx, st); err != nil {
+		return b.instead(ctx, st, err)
+	}
+	return nil
+}
+
+// settle returns when a VM that was not booted for this sandbox runs and has
+// all that the sandbox asks for: before, it may yet have to be booted in its
 // place, as another process. It does nothing for a VM that boots.
 func (b *boot) settle(ctx context.Context, st *State) error {
-	if b.saved == nil {
+	var err error
+	switch {
+	case b.saved != nil:
+		err = b.saved.Restore(ctx, b.vm)
+	case st.Origin == "":
 		return nil
 	}
-	if err := b.saved.Restore(ctx, b.vm); err != nil {
+	if err == nil {
+		err = b.fitUp(ctx, st)
+	}
+	if err != nil {
 		return b.instead(ctx, st, err)
 	}
 	b.close()
@@ -134,10 +171,9 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 	return b.startProxy(st, channel)
 }
 
-// machine describes the sandbox's VM, but for its share and the agent's
-// channel, and makes what that needs on the host.
-func (b *boot) machine(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.Spec, error) {
-	config := b.config.Hypervisor
+// describe says what VM the sandbox asks for, but for what equip makes, its
+// share and the agent's channel.
+func (b *boot) describe(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.Spec, error) {
 	var err error
 	if st.Sizing, err = b.config.sizing(); err != nil {
 		return nil, err
@@ -149,25 +185,34 @@ func (b *boot) machine(st *State, spec *specs.Spec, role oci.Role) (*hypervisor.
 	for _, note := range size.Notes {
 		b.log.Debug(note)
 	}
-	vm := &hypervisor.Spec{
-		Name: st.ID, Dir: b.dir.Path,
-		Kernel: config.Kernel, Initrd: config.Initrd, Image: config.Image,
-		KernelParams: b.config.Agent.kernelParams(),
-	}
+	vm := b.config.machine()
+	vm.Name, vm.Dir = st.ID, b.dir.Path
 	st.Sizing.apply(size, vm)
 	for _, c := range st.Containers {
 		for _, d := range append(st.own(c), c.Disks...) {
 			vm.Disks = append(vm.Disks, d.device())
 		}
 	}
+	return vm, nil
+}
+
+// machine is what the VMs of all sandboxes have in common.
+func (s *Settings) machine() *hypervisor.Spec {
+	c := s.Hypervisor
+	return &hypervisor.Spec{Kernel: c.Kernel, Initrd: c.Initrd, Image: c.Image, KernelParams: s.Agent.kernelParams()}
+}
+
+// equip makes what the VM needs on the host. A clone gets one NIC, as its
+// template has one.
+func (b *boot) equip(st *State, clone bool) (err error) {
 	if b.folder, err = share.New(sharedPath(b.dir)); err != nil {
-		return nil, err
+		return err
 	}
-	if err := b.plugNICs(st, vm); err != nil {
-		return nil, err
+	if err := b.plugNICs(st, b.spec, clone); err != nil {
+		return err
 	}
-	vm.Console, err = b.listen(consoleSocket)
-	return vm, err
+	b.spec.Console, err = b.listen(consoleSocket)
+	return err
 }
 
 // shareFolder makes the device that shares the sandbox's folder in the way of
@@ -195,11 +240,14 @@ func (b *boot) shareFolder(st *State, vm *hypervisor.Spec) error {
 	return nil
 }
 
-// plugNICs makes the NICs that the VM boots with.
-func (b *boot) plugNICs(st *State, vm *hypervisor.Spec) error {
-	taps, err := st.Network.plug(b.config.Network, network.Queues{
-		Count: 1, VHost: !b.config.Hypervisor.DisableVhostNet,
-	})
+// queues says how the NICs of the boot are made.
+func (s *Settings) queues() network.Queues {
+	return network.Queues{Count: 1, VHost: !s.Hypervisor.DisableVhostNet}
+}
+
+// plugNICs makes the NICs that the VM boots with, one for a clone.
+func (b *boot) plugNICs(st *State, vm *hypervisor.Spec, one bool) error {
+	taps, err := st.Network.plug(b.config.Network, b.config.queues(), one)
 	if err != nil {
 		return err
 	}
@@ -238,9 +286,10 @@ func (b *boot) failure(ctx context.Context, err error) error {
 }
 
 // channel prepares how the agent is reached. It answers the proxy's sockets;
-// nil where the guest has vsock.
+// nil where the guest has vsock. The way stays the same for a VM that is booted
+// in place of another: the shim knows it by then.
 func (b *boot) channel(st *State, vm *hypervisor.Spec) (*os.File, error) {
-	if b.config.Hypervisor.UseVSock {
+	if b.config.Hypervisor.UseVSock && st.Agent == "" {
 		cid, vhost, err := openVsock()
 		if err == nil {
 			b.files = append(b.files, vhost)

@@ -3,19 +3,14 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/kata-go/kata-runtime/internal/proc"
-	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
-	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
@@ -28,7 +23,8 @@ var cloneShare = share.Choice{FS: share.Virtio9P, Reason: "the VM is a template'
 func (b *boot) clone(ctx context.Context, st *State) error {
 	vm := *b.spec
 	vm.NICs = slices.Clone(vm.NICs)
-	b.template, b.choice = b.saved.Key, cloneShare
+	b.template, b.greeted, b.choice = b.saved.Key, true, cloneShare
+	vm.Disks = nil // fitUp plugs them
 	if err := b.shareFolder(st, &vm); err != nil {
 		return err
 	}
@@ -37,6 +33,7 @@ func (b *boot) clone(ctx context.Context, st *State) error {
 		return err
 	}
 	b.saved.Fit(&vm)
+	b.began = resources.Size{VCPUs: vm.VCPUs, MemoryMiB: vm.MemoryMiB}
 	for i, n := range vm.NICs {
 		st.Network.NICs[i].MAC = n.MAC
 	}
@@ -47,10 +44,21 @@ func (b *boot) clone(ctx context.Context, st *State) error {
 	return b.startProxy(st, channel)
 }
 
-// instead boots the VM because its clone has failed with cause.
+// instead boots the VM because its clone has failed with cause, or one that
+// was ready.
 func (b *boot) instead(ctx context.Context, st *State, cause error) error {
 	if ctx.Err() != nil {
 		return cause
+	}
+	if st.Origin != "" {
+		b.log.Warn("the VM is booted: the ready one cannot be used", "sandbox", st.ID, "error", cause)
+		if err := b.giveUp(ctx, st); err != nil {
+			return err
+		}
+		if err := b.equip(st, false); err != nil {
+			return err
+		}
+		return b.cold(ctx, st)
 	}
 	b.log.Warn("the VM is booted instead of cloned", "sandbox", st.ID, "error", cause)
 	b.distrust()
@@ -66,25 +74,34 @@ func (b *boot) instead(ctx context.Context, st *State, cause error) error {
 // same sandbox can boot.
 func (b *boot) forgetClone(ctx context.Context, st *State) error {
 	b.template = ""
-	sockets := []string{filepath.Join(b.dir.Path, agentSocket), filepath.Join(b.dir.Path, proxySocket)}
+	sockets := []string{agentSocket}
 	if b.vm != nil {
 		if err := b.vm.Kill(ctx); err != nil {
 			return err
 		}
-		sockets = append(sockets, b.vm.QMP)
-		b.vm = nil
+		sockets = append(sockets, filepath.Base(b.vm.QMP))
 	}
+	if err := b.forgetVM(ctx, st, sockets...); err != nil {
+		return err
+	}
+	for i, n := range b.spec.NICs {
+		st.Network.NICs[i].MAC = n.MAC
+	}
+	return nil
+}
+
+// forgetVM ends the proxy of a VM that has ended, and removes the sandbox's
+// sockets.
+func (b *boot) forgetVM(ctx context.Context, st *State, sockets ...string) error {
+	b.vm, b.greeted = nil, false
 	if err := st.Proxy.Kill(ctx); err != nil {
 		return err
 	}
 	st.VM, st.Proxy = hypervisor.VM{}, proc.Handle{}
-	for _, path := range sockets {
-		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	for _, name := range append(sockets, proxySocket) {
+		if err := os.Remove(filepath.Join(b.dir.Path, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-	}
-	for i, n := range b.spec.NICs {
-		st.Network.NICs[i].MAC = n.MAC
 	}
 	return nil
 }
@@ -101,20 +118,30 @@ func (b *boot) distrust() {
 	}
 }
 
-// template answers the saved VM that can stand for vm, or nil if vm has to be
+// template answers the saved VM that vm can begin with, or nil if vm has to be
 // booted.
-func (h *Host) template(ctx context.Context, vm *hypervisor.Spec) *factory.Template {
+func (h *Host) template(ctx context.Context, vm *hypervisor.Spec, st *State) (*factory.Template, error) {
 	config := h.settings.Factory
 	if config == nil || !config.Enabled() {
-		return nil
+		return nil, nil
 	}
-	if err := h.cloneable(vm); err != nil {
-		h.log.Debug("the VM is booted: no template fits it", "sandbox", vm.Name, "cause", err)
-		return nil
-	}
-	fp, err := h.templateFingerprint(vm)
+	why, err := h.unfit(vm, st)
 	if err != nil {
-		h.log.Warn("the VM is booted: "+err.Error(), "sandbox", vm.Name)
+		return nil, err
+	}
+	if why != "" {
+		h.log.Debug("the VM is booted: no template fits it", "sandbox", vm.Name, "cause", why)
+		return nil, nil
+	}
+	return h.find(ctx, vm.Name, st.Network.plugged(h.settings.Network)), nil
+}
+
+// find answers the template of the configuration in force, or nil.
+func (h *Host) find(ctx context.Context, name string, nic bool) *factory.Template {
+	config := h.settings.Factory
+	fp, err := h.fingerprint(nic)
+	if err != nil {
+		h.log.Warn("the VM is booted: "+err.Error(), "sandbox", name)
 		return nil
 	}
 	folder := config.Folder()
@@ -123,71 +150,27 @@ func (h *Host) template(ctx context.Context, vm *hypervisor.Spec) *factory.Templ
 		return t
 	}
 	if !config.AutoTemplate {
-		h.log.Warn("the VM is booted: "+err.Error()+": run \"kata-runtime factory init\"", "sandbox", vm.Name)
+		h.log.Warn("the VM is booted: "+err.Error()+": run \"kata-runtime factory init\"", "sandbox", name)
 		return nil
 	}
 	if !errors.Is(err, factory.ErrNone) {
-		h.log.Warn(err.Error()+": a new one is made", "sandbox", vm.Name)
+		h.log.Warn(err.Error()+": a new one is made", "sandbox", name)
 	}
 	if why := folder.Failed(fp.Key); why != "" {
-		h.log.Debug("the VM is booted: its template could not be made", "sandbox", vm.Name, "cause", why)
+		h.log.Debug("the VM is booted: its template could not be made", "sandbox", name, "cause", why)
 		return nil
 	}
 	switch _, err := h.MakeTemplate(ctx); {
 	case errors.Is(err, factory.ErrBusy):
-		h.log.Debug("the VM is booted: its template is being made", "sandbox", vm.Name)
+		h.log.Debug("the VM is booted: its template is being made", "sandbox", name)
 		return nil
 	case err != nil:
-		h.log.Warn("the VM is booted: its template cannot be made", "sandbox", vm.Name, "error", err)
+		h.log.Warn("the VM is booted: its template cannot be made", "sandbox", name, "error", err)
 		return nil
 	}
 	if t, err = folder.Find(fp); err != nil {
-		h.log.Warn("the VM is booted: "+err.Error(), "sandbox", vm.Name)
+		h.log.Warn("the VM is booted: "+err.Error(), "sandbox", name)
 		return nil
 	}
 	return t
-}
-
-// cloneable says what keeps vm from being a clone.
-func (h *Host) cloneable(vm *hypervisor.Spec) error {
-	_, size, err := h.templateSize()
-	switch {
-	case err != nil:
-		return err
-	case vm.VCPUs > size.VCPUs || vm.MemoryMiB > size.MemoryMiB:
-		return fmt.Errorf("it has %d CPUs and %d MiB, a clone has %d and %d", vm.VCPUs, vm.MemoryMiB, size.VCPUs, size.MemoryMiB)
-	case len(vm.Disks) > 0:
-		return errors.New("it has a disk")
-	case len(vm.NICs) > 1:
-		return errors.New("it has several interfaces")
-	case h.settings.Network.Model == network.ModelMacvtap:
-		return errors.New(`internetworking_model is "macvtap"`)
-	case h.settings.Share.SharedFS == share.VirtioFS:
-		return errors.New(`shared_fs is "virtio-fs"`)
-	}
-	return nil
-}
-
-// templateSize is the size of a VM whose containers have no limits.
-func (h *Host) templateSize() (Sizing, resources.Size, error) {
-	sizing, err := h.settings.sizing()
-	if err != nil {
-		return Sizing{}, resources.Size{}, err
-	}
-	size, err := sizing.bootSize(&specs.Spec{Linux: &specs.Linux{}}, oci.Single)
-	return sizing, size, err
-}
-
-// templateFingerprint is that of the template which vm could be a clone of.
-func (h *Host) templateFingerprint(vm *hypervisor.Spec) (*hypervisor.Fingerprint, error) {
-	sizing, size, err := h.templateSize()
-	if err != nil {
-		return nil, err
-	}
-	like := *vm
-	sizing.apply(size, &like)
-	like.Shares = []hypervisor.Share{{Tag: share.Tag}}
-	// Any open file stands for the socket.
-	like.Agent = hypervisor.AgentChannel{Serial: vm.Console}
-	return hypervisor.FingerprintOf(h.settings.Hypervisor, &like)
 }

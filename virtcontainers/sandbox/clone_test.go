@@ -15,30 +15,40 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
-func TestCloneable(t *testing.T) {
-	vm := hypervisor.Spec{VCPUs: 1, MemoryMiB: 256, NICs: []hypervisor.NIC{{ID: "nic0"}}}
+func TestUnfit(t *testing.T) {
+	vm := hypervisor.Spec{VCPUs: 1, MemoryMiB: 256}
+	disk := []hypervisor.Disk{{ID: "d"}}
 	for name, test := range map[string]struct {
-		change func(*hypervisor.Spec, *Settings)
+		change func(*hypervisor.Spec, *Settings, *State)
 		want   string
 	}{
-		"default":       {func(*hypervisor.Spec, *Settings) {}, ""},
-		"no network":    {func(vm *hypervisor.Spec, _ *Settings) { vm.NICs = nil }, ""},
-		"less memory":   {func(vm *hypervisor.Spec, _ *Settings) { vm.MemoryMiB = 128 }, ""},
-		"9p":            {func(_ *hypervisor.Spec, s *Settings) { s.Share.SharedFS = share.Virtio9P }, ""},
-		"more memory":   {func(vm *hypervisor.Spec, _ *Settings) { vm.MemoryMiB = 257 }, "257 MiB"},
-		"more CPUs":     {func(vm *hypervisor.Spec, _ *Settings) { vm.VCPUs = 2 }, "2 CPUs"},
-		"a disk":        {func(vm *hypervisor.Spec, _ *Settings) { vm.Disks = []hypervisor.Disk{{ID: "d"}} }, "disk"},
-		"more networks": {func(vm *hypervisor.Spec, _ *Settings) { vm.NICs = append(vm.NICs, hypervisor.NIC{ID: "nic1"}) }, "interfaces"},
-		"macvtap":       {func(_ *hypervisor.Spec, s *Settings) { s.Network.Model = network.ModelMacvtap }, "macvtap"},
-		"virtiofs":      {func(_ *hypervisor.Spec, s *Settings) { s.Share.SharedFS = share.VirtioFS }, "virtio-fs"},
+		"default":       {func(*hypervisor.Spec, *Settings, *State) {}, ""},
+		"less memory":   {func(vm *hypervisor.Spec, _ *Settings, _ *State) { vm.MemoryMiB = 128 }, ""},
+		"9p":            {func(_ *hypervisor.Spec, s *Settings, _ *State) { s.Share.SharedFS = share.Virtio9P }, ""},
+		"more memory":   {func(vm *hypervisor.Spec, _ *Settings, _ *State) { vm.MemoryMiB = 257 }, ""},
+		"more CPUs":     {func(vm *hypervisor.Spec, _ *Settings, _ *State) { vm.VCPUs = 2 }, ""},
+		"a disk":        {func(vm *hypervisor.Spec, _ *Settings, _ *State) { vm.Disks = disk }, ""},
+		"fixed memory":  {func(vm *hypervisor.Spec, _ *Settings, st *State) { vm.MemoryMiB, st.Sizing.Static = 257, true }, "257 MiB"},
+		"fixed CPUs":    {func(vm *hypervisor.Spec, _ *Settings, st *State) { vm.VCPUs, st.Sizing.Static = 2, true }, "2 CPUs"},
+		"fixed default": {func(_ *hypervisor.Spec, _ *Settings, st *State) { st.Sizing.Static = true }, ""},
+		"microvm":       {func(_ *hypervisor.Spec, s *Settings, _ *State) { s.Hypervisor.MachineType = "microvm" }, ""},
+		"microvm, more": {func(vm *hypervisor.Spec, s *Settings, _ *State) {
+			vm.MemoryMiB, s.Hypervisor.MachineType = 257, "microvm"
+		}, "257 MiB"},
+		"microvm, disk": {func(vm *hypervisor.Spec, s *Settings, _ *State) { vm.Disks, s.Hypervisor.MachineType = disk, "microvm" }, "disk"},
+		"SCSI disk": {func(vm *hypervisor.Spec, s *Settings, _ *State) {
+			vm.Disks, s.Hypervisor.BlockDeviceDriver = disk, "virtio-scsi"
+		}, "disk"},
+		"macvtap":  {func(_ *hypervisor.Spec, s *Settings, _ *State) { s.Network.Model = network.ModelMacvtap }, "macvtap"},
+		"virtiofs": {func(_ *hypervisor.Spec, s *Settings, _ *State) { s.Share.SharedFS = share.VirtioFS }, "virtio-fs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := templateTestHost(t, &bytes.Buffer{})
-			vm := vm
-			test.change(&vm, h.settings)
-			err := h.cloneable(&vm)
-			if test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
-				t.Errorf("cloneable = %v, want %q", err, test.want)
+			vm, st := vm, &State{}
+			test.change(&vm, h.settings, st)
+			why, err := h.unfit(&vm, st)
+			if err != nil || test.want == "" && why != "" || test.want != "" && !strings.Contains(why, test.want) {
+				t.Errorf("unfit = %q, %v, want %q", why, err, test.want)
 			}
 		})
 	}
@@ -49,7 +59,7 @@ func templateTestHost(t *testing.T, log *bytes.Buffer) *Host {
 	vm, s, n := hypervisor.Default(), share.Default(), network.Default()
 	vm.Accelerator, vm.Path = hypervisor.AccelTCG, "/bin/true"
 	host, err := NewHost(t.TempDir(), &Settings{
-		Hypervisor: &vm, Share: &s, Network: &n, Cgroups: &resources.Config{},
+		Hypervisor: &vm, Share: &s, Network: &n, Cgroups: &resources.Config{}, Agent: &AgentConfig{},
 		Factory: &factory.Config{EnableTemplate: true, TemplatePath: filepath.Join(t.TempDir(), "templates")},
 	}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
@@ -63,16 +73,17 @@ func templateTestHost(t *testing.T, log *bytes.Buffer) *Host {
 func TestNoTemplate(t *testing.T) {
 	var log bytes.Buffer
 	h := templateTestHost(t, &log)
-	if got := h.template(context.Background(), &hypervisor.Spec{VCPUs: 1, MemoryMiB: 256}); got != nil {
-		t.Errorf("template = %v", got)
+	vm := &hypervisor.Spec{VCPUs: 1, MemoryMiB: 256}
+	if got, err := h.template(context.Background(), vm, &State{}); got != nil || err != nil {
+		t.Errorf("template = %v, %v", got, err)
 	}
 	if !strings.Contains(log.String(), "level=WARN") || !strings.Contains(log.String(), "factory init") {
 		t.Errorf("log %q", log.String())
 	}
 	log.Reset()
 	h.settings.Factory.EnableTemplate = false
-	if got := h.template(context.Background(), &hypervisor.Spec{VCPUs: 1, MemoryMiB: 256}); got != nil || log.Len() > 0 {
-		t.Errorf("switched off: %v, log %q", got, log.String())
+	if got, err := h.template(context.Background(), vm, &State{}); got != nil || err != nil || log.Len() > 0 {
+		t.Errorf("switched off: %v, %v, log %q", got, err, log.String())
 	}
 	list, err := h.Templates()
 	if err != nil || len(list.All) != 0 {

@@ -149,6 +149,7 @@ type creation struct {
 func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
 	h, st, c := cr.host, cr.st, cr.container
 	phases := newPhases(h.log)
+	st.Cache = h.cacheDir()
 	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
@@ -157,7 +158,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 	phases.done("netns")
 	var err error
-	if cr.boot, err = h.startVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
+	if cr.boot, err = h.readyVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
 		return nil, err
 	}
 	defer cr.boot.close()
@@ -180,6 +181,10 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 	phases.done("shim")
 	if err := cr.boot.settle(ctx, st); err != nil {
+		return nil, err
+	}
+	// The VM may be another one by now, and so its proxy.
+	if err := c.stands(st, cr.shim); err != nil {
 		return nil, err
 	}
 	phases.done("settle")

@@ -158,6 +158,9 @@ func (h *Host) clear(ctx context.Context, dir *state.Dir, st *State) error {
 	if err := endAll(ctx, append(handles, left...)); err != nil {
 		return err
 	}
+	if err := endOrigin(ctx, h.log, dir, st); err != nil {
+		return err
+	}
 	// Each of these is tried even if another fails, but the folder goes only
 	// when nothing is mounted in it any more.
 	err = errors.Join(

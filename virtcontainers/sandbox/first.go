@@ -57,9 +57,10 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c g
 	return nil
 }
 
-// greet reaches the agent. That of a clone was greeted before it was saved.
+// greet reaches the agent. That of a clone was greeted before it was saved,
+// that of a ready VM before it was ready.
 func (b *boot) greet(ctx context.Context, st *State) (*dial.Agent, error) {
-	if b.template != "" {
+	if b.greeted {
 		return dial.Client(ctx, st.Agent)
 	}
 	return dial.Connect(ctx, st.Agent, "kata-runtime")

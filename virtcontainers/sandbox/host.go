@@ -36,6 +36,9 @@ type Settings struct {
 	DisableGuestSeccomp bool
 	// Log is where shims log.
 	Log container.LogTarget
+	// Serve is the command that serves the cache of VMs by the same configuration,
+	// for the first start; empty where it is not known.
+	Serve []string
 }
 
 // ProxyConfig is the table [proxy.kata].
@@ -96,6 +99,12 @@ type State struct {
 	Sizing Sizing `json:"sizing"`
 	// Cgroups are those that were made for the sandbox.
 	Cgroups Cgroups `json:"cgroups"`
+	// Cache is the folder of the VMs that are kept ready, if the sandbox may have
+	// asked for one, and Origin the name of the one that it got. For a ready VM
+	// itself, Owner is the folder of the sandbox that has it.
+	Cache  string `json:"cache,omitempty"`
+	Origin string `json:"origin,omitempty"`
+	Owner  string `json:"owner,omitempty"`
 	// ShareDriver is "virtiofs" or "9p".
 	ShareDriver string                `json:"share_driver"`
 	Containers  map[string]*Container `json:"containers"`

@@ -65,10 +65,16 @@ func (n *Network) start(cmd *exec.Cmd) error {
 	return ns.Start(cmd)
 }
 
+// plugged tells whether a VM in this network has NICs from the boot on.
+func (n *Network) plugged(config *network.Config) bool {
+	return n.Namespace != "" && config.Model != network.ModelNone
+}
+
 // plug makes the NICs that the VM boots with: one for each interface that is
-// there already, and one at least. None without a network. The caller closes them.
-func (n *Network) plug(config *network.Config, queues network.Queues) (taps []*network.Tap, err error) {
-	if n.Namespace == "" || config.Model == network.ModelNone {
+// there already, and one at least; with one set no more, since others can be
+// plugged later. None without a network. The caller closes them.
+func (n *Network) plug(config *network.Config, queues network.Queues, one bool) (taps []*network.Tap, err error) {
+	if !n.plugged(config) {
 		return nil, nil
 	}
 	ns, err := network.OpenNamespace(n.Namespace)
@@ -84,7 +90,7 @@ func (n *Network) plug(config *network.Config, queues network.Queues) (taps []*n
 		}
 	}()
 	var interfaces []network.Interface
-	if !n.Ours { // a new namespace has none
+	if !n.Ours && !one { // a new namespace has none
 		if interfaces, err = network.Scan(ns); err != nil {
 			return nil, err
 		}
@@ -104,6 +110,20 @@ func (n *Network) plug(config *network.Config, queues network.Queues) (taps []*n
 		n.NICs = append(n.NICs, tap.NIC)
 	}
 	return taps, nil
+}
+
+// count answers how many interfaces there are for the guest by now.
+func (n *Network) count(config *network.Config) (int, error) {
+	if n.Ours || !n.plugged(config) {
+		return 0, nil
+	}
+	ns, err := network.OpenNamespace(n.Namespace)
+	if err != nil {
+		return 0, err
+	}
+	defer ns.Close()
+	interfaces, err := network.Scan(ns)
+	return len(interfaces), err
 }
 
 // hotplugger plugs a further NIC into the running VM.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 
@@ -21,17 +22,17 @@ func (c *AgentConfig) kernelParams() []string {
 // is no vsock (listener is its socket then) and keeps the guest's console.
 func (b *boot) startProxy(st *State, listener *os.File) error {
 	args := []string{
-		"--sandbox", st.ID, "--console-socket", consoleSocket, "--console-log", consoleLog, "--log", proxyLog,
+		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog, "--log", proxyLog,
 	}
 	if b.config.Proxy.EnableDebug {
 		args = append(args, "--debug")
 	}
 	cmd := exec.Command(b.config.Proxy.Path, args...)
 	if listener != nil {
-		cmd.Args = append(cmd.Args, "--agent-socket", agentSocket, "--listen-fd", "3")
+		cmd.Args = append(cmd.Args, "--agent-socket", filepath.Join(b.vmDir, agentSocket), "--listen-fd", "3")
 		cmd.ExtraFiles = []*os.File{listener}
 	}
-	if b.template != "" {
+	if b.greeted {
 		cmd.Args = append(cmd.Args, "--resync")
 	}
 	cmd.Dir = b.dir.Path

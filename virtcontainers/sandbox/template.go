@@ -69,13 +69,17 @@ func (h *Host) templateHost(ctx context.Context, lock *factory.Locked) (*Host, e
 // fill boots the draft's VM and saves it as soon as its guest is set up.
 func (h *Host) fill(ctx context.Context, draft *factory.Draft) error {
 	return h.borrow(templateID, func(dir *state.Dir, st *State) error {
-		b := &boot{dir: dir, config: h.settings, log: h.log, choice: cloneShare}
-		defer b.close()
-		vm, err := b.machine(st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
+		b, err := h.newBoot(dir, st, &specs.Spec{Linux: &specs.Linux{}}, oci.Single)
 		if err != nil {
 			return err
 		}
-		if err := h.cloneable(vm); err != nil {
+		defer b.close()
+		vm := b.spec
+		if why, err := h.unfit(vm, st); err != nil || why != "" {
+			return errors.Join(err, errors.New(why))
+		}
+		b.choice = cloneShare
+		if err := b.equip(st, true); err != nil {
 			return err
 		}
 		if err := b.shareFolder(st, vm); err != nil {
