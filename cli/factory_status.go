@@ -15,7 +15,10 @@ var factoryStatusCommand = cli.Command{
 	Name:      "status",
 	Usage:     "show the templates and the cache of VMs",
 	ArgsUsage: " ",
-	Flags:     []cli.Flag{cli.BoolFlag{Name: "json", Usage: "print JSON"}},
+	Flags: []cli.Flag{
+		cli.BoolFlag{Name: "json", Usage: "print JSON"},
+		cli.BoolFlag{Name: "wait", Usage: "wait until the cache is filled, or cannot be"},
+	},
 	Action: func(c *cli.Context) error {
 		host, settings, err := factoryHost(c)
 		if err != nil {
@@ -32,7 +35,9 @@ var factoryStatusCommand = cli.Command{
 				status.On = "on"
 			}
 		}
-		served, err := host.CacheStatus(cleanupContext())
+		ctx, stop := interruptible()
+		defer stop()
+		served, err := host.CacheStatus(ctx, c.Bool("wait"))
 		if err != nil {
 			return err
 		}

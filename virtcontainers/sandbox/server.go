@@ -144,10 +144,15 @@ func (h *Host) StopCache(ctx context.Context) error {
 	return p.Remove(lock)
 }
 
-// CacheStatus tells how far the server is; nil if there is none.
-func (h *Host) CacheStatus(ctx context.Context) (*cache.Status, error) {
+// CacheStatus tells how far the server is, with wait once it is through with
+// what it is making; nil if there is none.
+func (h *Host) CacheStatus(ctx context.Context, wait bool) (*cache.Status, error) {
 	p, _ := h.place()
-	status, err := p.Status(ctx)
+	ask := p.Status
+	if wait {
+		ask = p.Settle
+	}
+	status, err := ask(ctx)
 	if errors.Is(err, cache.ErrNotServed) {
 		return nil, nil
 	}
