@@ -188,14 +188,14 @@ of_server() { ps -eo args= | grep -F "$CACHE.vms" | grep -v 'grep -F'; }
 	logged "nobody serves the cache"
 	await test -S "$CACHE.sock"
 	full
-	# Other settings, here by an annotation.
-	edit "$TMP/bundle" '.annotations["io.katacontainers.config.hypervisor.default_memory"] = "300"'
+	# Settings that are not the server's.
+	configured default_memory 300
 	: >"$TMP/log"
 	sleeper "$C2"
 	run -1 ready "$C2"
 	logged "made by other settings (1 ready"
 	kata delete --force "$C2"
-	edit "$TMP/bundle" 'del(.annotations)'
+	configured default_memory 256
 	# The kernel's file has changed: what is ready makes room.
 	local initrd
 	initrd=$(sed -n 's/^initrd = "\(.*\)"$/\1/p' "$KATA_CONF_FILE")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -304,12 +305,38 @@ func TestNonsense(t *testing.T) {
 	full(t, p, 1)
 }
 
+// A server that goes away without an answer is as none.
+func TestServerThatIsGone(t *testing.T) {
+	p := Place{Endpoint: filepath.Join(t.TempDir(), "cache.sock")}
+	for name, answer := range map[string]func(*net.UnixConn){
+		"end":   func(conn *net.UnixConn) { io.Copy(io.Discard, io.LimitReader(conn, 10)); conn.Close() },
+		"reset": func(conn *net.UnixConn) { conn.Close() },
+		"half":  func(conn *net.UnixConn) { conn.Write([]byte("{")); conn.Close() },
+	} {
+		os.Remove(p.Endpoint)
+		l, err := sock.Listen(p.Endpoint)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			if conn, err := l.AcceptUnix(); err == nil {
+				answer(conn)
+			}
+		}()
+		if _, err := p.Take(deadline(t), "k", "/o"); !errors.Is(err, ErrNotServed) {
+			t.Errorf("%s: Take = %v", name, err)
+		}
+		l.Close()
+	}
+}
+
 func TestOneServerAtATime(t *testing.T) {
 	p, end := served(t, newFiles(t), 1)
 	if _, err := p.Lock(); !errors.Is(err, ErrBusy) {
 		t.Errorf("Lock = %v", err)
 	}
-	go p.Stop(deadline(t))
+	stopped := make(chan error, 1)
+	go func() { stopped <- p.Stop(deadline(t)) }()
 	done := make(chan struct{})
 	go func() { end(); close(done) }()
 	lock, err := p.Wait(deadline(t))
@@ -317,6 +344,10 @@ func TestOneServerAtATime(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-done
+	// It comes before the server's end, or while it ends.
+	if err := <-stopped; err != nil && !errors.Is(err, ErrNotServed) {
+		t.Errorf("Stop = %v", err)
+	}
 	if err := p.Remove(lock); err != nil {
 		t.Error(err)
 	}

@@ -84,10 +84,11 @@ func (p Place) ask(ctx context.Context, r request) (*reply, []*os.File, error) {
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	if err := json.NewEncoder(conn).Encode(r); err != nil {
-		return nil, nil, fmt.Errorf("cache at %s: %w", p.Endpoint, err)
+	var answer *reply
+	var files []*os.File
+	if err = json.NewEncoder(conn).Encode(r); err == nil {
+		answer, files, err = receive(conn)
 	}
-	answer, files, err := receive(conn)
 	if err == nil && answer.Error != "" {
 		err = answer.err()
 	}
@@ -95,8 +96,11 @@ func (p Place) ask(ctx context.Context, r request) (*reply, []*os.File, error) {
 		for _, f := range files {
 			f.Close()
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			err = ctx.Err()
+		case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE), errors.Is(err, io.ErrUnexpectedEOF):
+			err = fmt.Errorf("%w any more: it has ended meanwhile", ErrNotServed)
 		}
 		return nil, nil, fmt.Errorf("cache at %s: %w", p.Endpoint, err)
 	}
@@ -132,7 +136,7 @@ func receive(conn *net.UnixConn) (*reply, []*os.File, error) {
 	buffer, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(maxFiles*4))
 	for {
 		n, oobn, flags, _, err := conn.ReadMsgUnix(buffer, oob)
-		data.Write(buffer[:n])
+		data.Write(buffer[:max(n, 0)]) // -1 with an error
 		if oobn > 0 {
 			more, perr := rights(oob[:oobn])
 			files = append(files, more...)
