@@ -110,3 +110,34 @@ is_status() { [ "$(status "$1")" = "$2" ]; }
 	kill -KILL "$(pgrep -f "containerd-shim-kata-v2 .*-id c1")"
 	await is_status c1 STOPPED || await is_status c1 ""
 }
+
+@test "containerd: the first container has a cache of VMs served, a later one takes its VM from it" {
+	local cache=$TMP/cache pid
+	sed -E "s|^#? *vm_cache_number *=.*|vm_cache_number = 1|; s|^#? *vm_cache_endpoint *=.*|vm_cache_endpoint = \"$cache.sock\"|" "$KATA_CONF_FILE" >"$TMP/cache.toml"
+	stop_containerd
+	local KATA_CONF_FILE=$TMP/cache.toml
+	export KATA_CONF_FILE
+	run_containerd
+	run -0 kata_run --rm test/busybox:1 c0 true
+	await test -S "$cache.sock"
+	[ "$("$KATA_RUNTIME" factory status --wait --json | jq .cache.ready)" = 1 ]
+	running c1
+	local origin
+	origin=$(jq -r .sandbox.origin "$(state)/sandboxes/c1/state.json")
+	[[ $origin == vm-* ]]
+	run -3 ctr tasks exec --exec-id e1 c1 sh -c 'echo in; exit 3'
+	[ "$output" = in ]
+	# What the engine gets as the task's pid is in the sandbox's namespace.
+	pid=$(ctr tasks ls | awk '$1 == "c1" { print $2 }')
+	[ "$(readlink "/proc/$pid/ns/net")" != "$(readlink /proc/self/ns/net)" ]
+	ctr tasks kill -s TERM c1
+	await is_status c1 STOPPED
+	ctr tasks rm c1 || true
+	ctr containers rm c1
+	[ ! -e "$cache.vms/sandboxes/$origin" ]
+	# The server has not stayed in a cgroup of the shim's.
+	pid=$("$KATA_RUNTIME" factory status --json | jq .cache.pid)
+	run -1 grep -F "$NAMESPACE" "/proc/$pid/cgroup"
+	"$KATA_RUNTIME" factory destroy
+	run -1 compgen -G "$cache.[^t]*"
+}
