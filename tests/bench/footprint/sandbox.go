@@ -19,9 +19,6 @@ const (
 	Other     = "other"
 )
 
-// Roles in the order in which they are shown.
-var Roles = []string{QEMU, VirtioFSD, Proxy, Shim, Other}
-
 // record is what is read of a sandbox's state.json.
 type record struct {
 	Sandbox struct {

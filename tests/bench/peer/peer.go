@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -23,8 +24,8 @@ const deadline = 90 * time.Second
 
 // Peer is one runtime.
 type Peer struct {
-	// Name in the report.
-	Name string
+	// Name in the report; Short is its form in ids and file names, if they differ.
+	Name, Short string
 	// Binary is the runtime's path, Args are those before the verb, Env is added
 	// to our own environment.
 	Binary    string
@@ -160,7 +161,7 @@ func (p *Peer) Clean(ctx context.Context) error {
 }
 
 // left lists the ids under the root. kata-runtime keeps them in a folder of
-// their own, runc and crun at the top.
+// their own, runc and crun at the top, runsc in files ID_sandbox:ID.state.
 func (p *Peer) left() ([]string, error) {
 	for _, dir := range []string{filepath.Join(p.Root, "containers"), p.Root} {
 		entries, err := os.ReadDir(dir)
@@ -172,8 +173,9 @@ func (p *Peer) left() ([]string, error) {
 		}
 		var ids []string
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), idPrefix) {
-				ids = append(ids, e.Name())
+			id, _, _ := strings.Cut(e.Name(), "_sandbox:")
+			if strings.HasPrefix(id, idPrefix) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
 			}
 		}
 		return ids, nil
