@@ -27,7 +27,6 @@ type options struct {
 	lab.Options
 	only []string
 	out  string
-	few  bool
 }
 
 func main() {
@@ -45,7 +44,7 @@ func flags(args []string) (*options, error) {
 	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.IntVar(&o.Rounds, "n", 9, "number of `rounds`, at least 7")
-	f.BoolVar(&o.few, "few", false, "allow fewer rounds, to try the benchmark itself")
+	f.BoolVar(&o.Few, "few", false, "allow fewer rounds, and move less, to try the benchmark itself")
 	f.StringVar(&only, "only", "", "`parts` to measure, commas between them; all without it. They are "+names(parts()))
 	f.StringVar(&o.Kata, "kata", env("KATA_RUNTIME", "kata-runtime"), "kata-runtime's `binary`")
 	f.StringVar(&o.Config, "config", os.Getenv("KATA_CONF_FILE"), "its configuration `file`; by default the installed one")
@@ -59,13 +58,13 @@ func flags(args []string) (*options, error) {
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if o.Rounds < minRounds && !o.few || o.Rounds < 1 {
+	if o.Rounds < minRounds && !o.Few || o.Rounds < 1 {
 		return nil, fmt.Errorf("-n %d: a median of fewer than %d samples says little (-few allows it)", o.Rounds, minRounds)
 	}
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}
-	if (o.few || o.only != nil) && o.out != "" {
+	if (o.Few || o.only != nil) && o.out != "" {
 		return nil, errors.New("-few and -only are for trying, -out for figures that others read: one of them, not both")
 	}
 	return o, nil

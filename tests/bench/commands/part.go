@@ -99,7 +99,7 @@ const restoredName = "floor, restored"
 
 func newFloor(ctx context.Context, l *lab.Lab, g *lab.Guest) (*floor.Floor, error) {
 	lab.Say("%s: a first boot", floorName(g.Name))
-	f, err := bareGuest(ctx, l, g)
+	f, err := l.Floor(ctx, g.Machine, "floor-"+g.Short)
 	if err != nil {
 		return nil, err
 	}
@@ -108,15 +108,6 @@ func newFloor(ctx context.Context, l *lab.Lab, g *lab.Guest) (*floor.Floor, erro
 	}
 	_, err = f.Serial(ctx)
 	return f, err
-}
-
-// bareGuest makes the files of a bare guest in a folder of their own.
-func bareGuest(ctx context.Context, l *lab.Lab, g *lab.Guest) (*floor.Floor, error) {
-	dir, err := os.MkdirTemp(l.Dir, "floor-"+g.Short+"-")
-	if err != nil {
-		return nil, err
-	}
-	return floor.New(ctx, g.Machine, dir)
 }
 
 func (p *Part) host(ctx context.Context, name string) error {
@@ -189,7 +180,7 @@ func (p *Part) clones(ctx context.Context, name, short string, s variant.Setting
 // restored saves the bare guest and lets it answer once.
 func (p *Part) restored(ctx context.Context, g *lab.Guest) error {
 	lab.Say("%s: a first time", restoredName)
-	f, err := bareGuest(ctx, p.lab, g)
+	f, err := p.lab.Floor(ctx, g.Machine, "floor-restored")
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ import (
 // Options are what the command line says.
 type Options struct {
 	Rounds int
+	// Few: this only tries the benchmark itself, and parts may do with less.
+	Few bool
 	// Kata is kata-runtime, Config its configuration; empty for the installed one.
 	Kata, Config string
 	// Runc, Crun and Runsc are the peers' binaries; empty for none.

@@ -19,7 +19,8 @@ import (
 	"github.com/kata-go/kata-runtime/internal/thread"
 )
 
-// deadline is for one command: far beyond what any takes that works.
+// deadline is for one command: far beyond what any takes that works, unless
+// its container has much to do (Peer.Deadline).
 const deadline = 90 * time.Second
 
 // Peer is one runtime.
@@ -35,6 +36,8 @@ type Peer struct {
 	// HideUnified runs it without the cgroup v2 hierarchy beside v1, which crun
 	// 1.8 refuses.
 	HideUnified bool
+	// Deadline for one command; 0 for one that fits the verbs.
+	Deadline time.Duration
 }
 
 // Result is how a command went.
@@ -50,7 +53,11 @@ type Result struct {
 // Run runs a verb and waits for it. A code other than zero is an error that
 // tells what the runtime said.
 func (p *Peer) Run(ctx context.Context, args ...string) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	limit := deadline
+	if p.Deadline > 0 {
+		limit = p.Deadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	// Files, not pipes: the container's process keeps them open when the command
 	// has ended.

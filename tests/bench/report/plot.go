@@ -55,6 +55,20 @@ func (p *Plot) Add(s *series.Set, label string, keys ...series.Key) {
 	}
 }
 
+// AddAs adds one bar, if it was measured, to the row of that label.
+func (p *Plot) AddAs(s *series.Set, label, who string, k series.Key) {
+	v, there := s.Of(k.Peer, k.Measure)
+	if !there || v.Min <= 0 {
+		return
+	}
+	i := slices.IndexFunc(p.Rows, func(r PlotRow) bool { return r.Label == label })
+	if i < 0 {
+		i = len(p.Rows)
+		p.Rows = append(p.Rows, PlotRow{Label: label})
+	}
+	p.Rows[i].Bars = append(p.Rows[i].Bars, PlotBar{Who: who, Stats: v})
+}
+
 // Measures of a plot, in pixels.
 const (
 	plotWidth   = 900
