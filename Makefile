@@ -205,7 +205,7 @@ uninstall: ## remove what install put there
 	rm -f $(DESTDIR)$(MAN)/man?/kata-*
 
 bench: build kernel image config ## measure, beside other runtimes and the bare floor (half an hour; ONLY=commands,io for parts, which are not written down)
-	@packaging/prerequisites.sh run bench
+	@packaging/prerequisites.sh run bench docker
 	@$(GO) build -o $(BUILD)/bench ./tests/bench
 	@runsc=$$(tests/bench/runsc.sh) || runsc=; \
 	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" \

@@ -71,9 +71,12 @@ func preferred(s *series.Set) string {
 	return report.Debian
 }
 
-// present answers those that have samples.
+// present answers those whose commands were measured.
 func present(s *series.Set, names []string) []string {
-	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return len(s.Measures(name)) == 0 })
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, there := s.Of(name, peer.Run)
+		return !there
+	})
 }
 
 func verbTable(s *series.Set) report.Table {

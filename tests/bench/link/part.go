@@ -96,7 +96,7 @@ func (p *Part) namespaces(ctx context.Context, dir string) error {
 		if err != nil {
 			return err
 		}
-		p.lab.AtEnd(func(context.Context) error { return errors.Join(made.Close(), made.Remove()) })
+		p.lab.AtEnd(func(context.Context) error { return made.Remove() })
 		*ns = made
 	}
 	return errors.Join(
