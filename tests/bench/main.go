@@ -109,13 +109,14 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := measure(ctx, l, chosen); err != nil {
-		return err
+	measureErr := measure(ctx, l, chosen)
+	if ctx.Err() != nil {
+		return measureErr
 	}
 	result.Machine.LoadAfter = report.Load()
 	show(result, chosen)
-	if err := report.Text(os.Stdout, result); err != nil || o.out == "" {
-		return err
+	if err := errors.Join(measureErr, report.Text(os.Stdout, result)); err != nil || o.out == "" {
+		return err // what others read has no holes
 	}
 	return report.Write(o.out, result)
 }

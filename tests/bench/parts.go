@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,20 +48,29 @@ func choose(all []lab.Part, only []string) ([]lab.Part, error) {
 }
 
 // measure measures the parts one after the other, each in turns of its own:
-// what is compared with each other is in one part.
+// what is compared with each other is in one part. A part that fails does not
+// keep the others from being measured.
 func measure(ctx context.Context, l *lab.Lab, parts []lab.Part) error {
 	m := l.Guests[0].Machine
 	l.Result.VM = fmt.Sprintf("machine type %s, accelerator %s, %d MiB, %d vCPU", m.Type, m.Accelerator, m.MemoryMiB, m.VCPUs)
+	var errs []error
 	for _, p := range parts {
 		lab.Say("%s: %s", p.Name(), p.What())
-		if err := p.Prepare(ctx, l); err != nil {
-			return fmt.Errorf("%s: %w", p.Name(), err)
+		err := p.Prepare(ctx, l)
+		if err == nil {
+			err = turn.Run(ctx, l.Rounds, p.Jobs(), lab.Say)
 		}
-		if err := turn.Run(ctx, l.Rounds, p.Jobs(), lab.Say); err != nil {
-			return fmt.Errorf("%s: %w", p.Name(), err)
+		if err != nil && ctx.Err() == nil {
+			l.LeaveOut(p.Name()+", the rest", err)
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.Name(), err))
+		}
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // show collects what the parts have to show; those that were not measured

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -109,10 +110,7 @@ func (l *Lab) admitGuest(ctx context.Context, g *Guest, name string) (err error)
 // With answers the guest's settings with more of them.
 func (g *Guest) With(more variant.Settings) variant.Settings {
 	all := variant.Settings{}
-	for _, s := range []variant.Settings{g.Settings, more} {
-		for key, value := range s {
-			all[key] = value
-		}
-	}
+	maps.Copy(all, g.Settings)
+	maps.Copy(all, more)
 	return all
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,12 @@ import (
 // NewKata answers a kata-runtime with settings of its own. name is for the
 // report, short for files.
 func (l *Lab) NewKata(name, short string, s variant.Settings) (*peer.Peer, error) {
-	config, err := variant.Write(l.base, filepath.Join(l.Dir, "config-"+short), s)
+	all := variant.Settings{
+		// A machine that is busy with other things must not end a run.
+		"hypervisor.qemu.boot_timeout": 180,
+	}
+	maps.Copy(all, s)
+	config, err := variant.Write(l.base, filepath.Join(l.Dir, "config-"+short), all)
 	if err != nil {
 		return nil, err
 	}

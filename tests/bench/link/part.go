@@ -140,8 +140,7 @@ func (p *Part) container(who *peer.Peer) func(context.Context, int) error {
 			return err
 		}
 		if err := p.talk(ctx, who.Name, inside, f.Out); err != nil {
-			f.Stop()
-			return fmt.Errorf("%s: %w", who.Name, err)
+			return errors.Join(err, f.Stop())
 		}
 		return f.Wait()
 	}

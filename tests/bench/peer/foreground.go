@@ -62,10 +62,10 @@ func (f *Foreground) Wait() error {
 	return nil
 }
 
-// Stop ends it, whatever it does.
-func (f *Foreground) Stop() {
+// Stop ends it, whatever it does, and answers what the runtime said.
+func (f *Foreground) Stop() error {
 	f.cancel()
-	_ = f.Wait() // says that it was ended
+	return f.Wait()
 }
 
 func (f *Foreground) close() {

@@ -19,9 +19,9 @@ import (
 	"github.com/kata-go/kata-runtime/internal/thread"
 )
 
-// deadline is for one command: far beyond what any takes that works, unless
-// its container has much to do (Peer.Deadline).
-const deadline = 90 * time.Second
+// deadline is for one command: far beyond what any takes that works, also on a
+// machine that is busy, unless its container has much to do (Peer.Deadline).
+const deadline = 4 * time.Minute
 
 // Peer is one runtime.
 type Peer struct {
