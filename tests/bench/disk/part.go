@@ -188,10 +188,21 @@ func (p *Part) Jobs() []turn.Job {
 	}
 	for _, o := range options {
 		add("files, bare guest, "+o.String(), func(ctx context.Context) error {
-			return p.bare(ctx, o.String(), p.small, p.less, o)
+			return p.try(ctx, o)
 		})
 	}
 	return jobs
+}
+
+// try measures an option. One that cannot be used is named, and that is a
+// result, too.
+func (p *Part) try(ctx context.Context, o option) error {
+	err := p.bare(ctx, o.String(), p.small, p.less, o)
+	if err != nil && ctx.Err() == nil {
+		p.lab.LeaveOut("io, "+o.String(), err)
+		return nil
+	}
+	return err
 }
 
 // bare names the samples of a bare guest.
