@@ -119,12 +119,19 @@ func (p *Part) ip(ctx context.Context, ns *network.Namespace, args ...string) er
 	})
 }
 
-// bareName names the samples of the guest on a plain tap.
-const bareName = "bare guest, tap"
+// bareName names the samples of the guest on a plain tap, tcName those of the
+// one behind the runtime's redirections.
+const (
+	bareName = "bare guest, tap"
+	tcName   = "bare guest, tap and tc"
+)
 
 // Jobs: see lab.Part.
 func (p *Part) Jobs() []turn.Job {
-	jobs := []turn.Job{{Name: "TCP, " + bareName, Do: p.bare, Rounds: rounds}}
+	jobs := []turn.Job{
+		{Name: "TCP, " + bareName, Do: p.bare, Rounds: rounds},
+		{Name: "TCP, " + tcName, Do: p.redirected, Rounds: rounds},
+	}
 	for _, who := range []*peer.Peer{p.kata, p.runc} {
 		if who != nil {
 			jobs = append(jobs, turn.Job{Name: "TCP, " + who.Name, Do: p.container(who), Rounds: rounds})
@@ -146,6 +153,30 @@ func (p *Part) container(who *peer.Peer) func(context.Context, int) error {
 	}
 }
 
+// redirected measures the bare guest behind the interface of the container's
+// namespace, as the runtime ties a sandbox to it: what tc costs, without the rest.
+func (p *Part) redirected(ctx context.Context, _ int) (err error) {
+	tap, err := network.CreateTap(p.server, "tap0", network.Queues{Count: 1})
+	if err != nil {
+		return err
+	}
+	defer tap.Close()
+	all, err := network.Scan(p.server, tap.NIC)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(all, func(i network.Interface) bool { return i.Name == "eth0" })
+	if i < 0 {
+		return errors.New("eth0 is not there")
+	}
+	pair, err := network.Connect(p.server, all[i], tap.NIC)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, network.Disconnect(p.server, pair)) }()
+	return p.guest(ctx, tcName, inside, floor.NIC(tap.Queues[0], all[i].MAC))
+}
+
 func (p *Part) bare(ctx context.Context, _ int) error {
 	// It ends with QEMU.
 	tap, err := network.CreateTap(p.client, "tap0", network.Queues{Count: 1})
@@ -157,15 +188,18 @@ func (p *Part) bare(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	r, err := p.worker.Start(ctx, floor.Task{
-		Args: []string{"serve", port}, Address: insideTap, Devices: []floor.Device{floor.NIC(tap.Queues[0], tapMAC)},
-	})
+	return p.guest(ctx, bareName, insideTap, floor.NIC(tap.Queues[0], tapMAC))
+}
+
+// guest measures with a bare guest.
+func (p *Part) guest(ctx context.Context, name, address string, nic floor.Device) error {
+	r, err := p.worker.Start(ctx, floor.Task{Args: []string{"serve", port}, Address: address, Devices: []floor.Device{nic}})
 	if err != nil {
 		return err
 	}
-	if err := p.talk(ctx, bareName, insideTap, r.Out); err != nil {
+	if err := p.talk(ctx, name, address, r.Out); err != nil {
 		r.Kill()
-		return fmt.Errorf("%s: %w", bareName, err)
+		return fmt.Errorf("%s: %w", name, err)
 	}
 	return r.Wait()
 }
@@ -211,9 +245,9 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 func table(s *series.Set, kata string) report.Table {
 	t := report.Table{
 		Title: "TCP", Head: []string{"who", "into it, MiB/s", "out of it, MiB/s", "a byte there and back, ms"},
-		Note: fmt.Sprintf("Medians of %d (min–max). The container's interface is one end of a veth pair, the client at the other; the bare guest's tap has the client's address itself.", rounds),
+		Note: fmt.Sprintf("Medians of %d (min–max). The container's interface is one end of a veth pair, the client at the other; the bare guest's tap has the client's address itself, or is tied to the container's interface as a sandbox's is.", rounds),
 	}
-	for _, who := range []string{kata, bareName, report.Runc} {
+	for _, who := range []string{kata, bareName, tcName, report.Runc} {
 		if _, there := s.Of(who, work.TCPIn); there {
 			t.Add(who, report.Cell(s, who, work.TCPIn, report.Rate), report.Cell(s, who, work.TCPOut, report.Rate), report.Cell(s, who, work.TCPEcho, report.MS))
 		}
