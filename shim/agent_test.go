@@ -13,13 +13,12 @@ import (
 	"testing"
 
 	"github.com/containerd/console"
-	"github.com/hashicorp/yamux"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
-	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial/peer"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/internal/sock"
@@ -74,7 +73,7 @@ func newGuest(t *testing.T) *guest {
 		defer close(proxied)
 		mux.Run(ctx, port, listener, slog.New(slog.DiscardHandler))
 	}()
-	session, err := yamux.Server(serial.Coalesce(g.port), serial.Config())
+	session, err := peer.Server(g.port)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,5 @@
 // Package wire is what both ends of the agent's channel must agree on: the
-// protocol's version, the codec, the settings of gRPC and of yamux, and the
+// protocol's version, the codec, the settings of gRPC, and the
 // form of ids.
 package wire
 

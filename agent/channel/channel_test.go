@@ -5,25 +5,16 @@ import (
 	"net"
 	"testing"
 
-	"github.com/hashicorp/yamux"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 )
 
 // Connections outlive the listener that they came from.
 func TestLasting(t *testing.T) {
 	a, b := net.Pipe()
-	server, err := yamux.Server(a, serial.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := yamux.Client(b, serial.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
+	server, client := serial.Server(a), serial.Client(b)
 	defer client.Close()
 	l := Lasting(server)
-	theirs, err := client.Open()
+	theirs, err := client.Open(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Lasting wraps a listener so that Close only ends Accept: with a session of
-// yamux would go the connections that answers are still written to. It ends
+// Lasting wraps a listener so that Close only ends Accept: with a session
+// would go the connections that answers are still written to. It ends
 // with l.
 func Lasting(l net.Listener) net.Listener {
 	w := &lasting{Listener: l, conns: make(chan net.Conn), ended: make(chan struct{}), closed: make(chan struct{})}

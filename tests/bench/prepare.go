@@ -15,6 +15,7 @@ import (
 	"github.com/kata-go/kata-runtime/tests/bench/footprint"
 	"github.com/kata-go/kata-runtime/tests/bench/peer"
 	"github.com/kata-go/kata-runtime/tests/bench/report"
+	"github.com/kata-go/kata-runtime/tests/bench/settings"
 )
 
 // bench is one run.
@@ -176,12 +177,12 @@ func (b *bench) look(id string) error {
 func (b *bench) prepareFloor(ctx context.Context) error {
 	var m floor.Machine
 	if b.kata != nil {
-		var env *kataEnv
+		var env *settings.Env
 		var err error
-		if m, env, err = settings(ctx, b.kata, b.o); err != nil {
+		if m, env, err = settings.Read(ctx, b.kata); err != nil {
 			return err
 		}
-		b.result.Sizes = env.sizes()
+		b.result.Sizes = sizes(env)
 	}
 	m.TSCKHz = b.result.Machine.TSCKHz
 	b.o.override(&m)

@@ -1,74 +1,13 @@
 package main
 
 import (
-	"context"
-	"encoding/json"
 	"fmt"
 	"os/exec"
 
 	"github.com/kata-go/kata-runtime/tests/bench/floor"
-	"github.com/kata-go/kata-runtime/tests/bench/peer"
 	"github.com/kata-go/kata-runtime/tests/bench/report"
+	"github.com/kata-go/kata-runtime/tests/bench/settings"
 )
-
-// kataEnv is what is read of "kata-env --json".
-type kataEnv struct {
-	Hypervisor struct{ Path, Version, MachineType, Accelerator string }
-	Kernel     asset
-	Initrd     asset
-	Image      asset
-	Proxy      helper
-	Shim       helper
-	Runtime    helper
-}
-
-type asset struct {
-	Path  string
-	Bytes int64
-}
-
-type helper struct{ Path string }
-
-// settings asks kata-runtime how it makes its VMs. The flags go before.
-func settings(ctx context.Context, p *peer.Peer, o *options) (floor.Machine, *kataEnv, error) {
-	var env kataEnv
-	if err := ask(ctx, p, &env, "kata-env", "--json"); err != nil {
-		return floor.Machine{}, nil, err
-	}
-	var keys []struct {
-		Key   string
-		Value any
-	}
-	if err := ask(ctx, p, &keys, "kata-env", "--config-origin", "--json"); err != nil {
-		return floor.Machine{}, nil, err
-	}
-	m := floor.Machine{
-		QEMU: env.Hypervisor.Path, Type: env.Hypervisor.MachineType, Accelerator: env.Hypervisor.Accelerator,
-		Kernel: env.Kernel.Path, Initrd: env.Initrd.Path,
-	}
-	for _, k := range keys {
-		n, isNumber := k.Value.(float64)
-		switch {
-		case !isNumber:
-		case k.Key == "hypervisor.qemu.default_memory":
-			m.MemoryMiB = int(n)
-		case k.Key == "hypervisor.qemu.default_vcpus":
-			m.VCPUs = int(n)
-		}
-	}
-	return m, &env, nil
-}
-
-func ask(ctx context.Context, p *peer.Peer, into any, args ...string) error {
-	r, err := p.Run(ctx, args...)
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(r.Out, into); err != nil {
-		return fmt.Errorf("%s %v: %w", p.Name, args, err)
-	}
-	return nil
-}
 
 // override puts the flags in, and the defaults of what nobody says.
 func (o *options) override(m *floor.Machine) {
@@ -104,7 +43,7 @@ func (o *options) override(m *floor.Machine) {
 }
 
 // sizes lists the files that a sandbox is made of.
-func (e *kataEnv) sizes() []report.Size {
+func sizes(e *settings.Env) []report.Size {
 	var list []report.Size
 	for _, f := range []struct{ name, path string }{
 		{"kata-runtime", e.Runtime.Path}, {"kata-shim", e.Shim.Path}, {"kata-proxy", e.Proxy.Path},
