@@ -31,14 +31,30 @@ func (s *sender) init(port io.Writer, fail func(error)) {
 	s.changed.L = &s.queueMu
 }
 
-// write writes one frame.
+// write writes one frame with data, behind those without that wait.
 func (s *sender) write(frame []byte) error {
 	s.writing.Lock()
-	_, err := s.port.Write(frame)
+	err := s.flush()
+	if err == nil {
+		_, err = s.port.Write(frame)
+	}
 	s.writing.Unlock()
 	if err != nil {
 		s.fail(err)
 	}
+	return err
+}
+
+// flush writes the frames that wait. writing is held.
+func (s *sender) flush() error {
+	s.queueMu.Lock()
+	waiting := s.queue
+	s.queue = nil
+	s.queueMu.Unlock()
+	if len(waiting) == 0 {
+		return nil
+	}
+	_, err := s.port.Write(waiting)
 	return err
 }
 
@@ -56,19 +72,21 @@ func (s *sender) control(h header) error {
 
 func (s *sender) run() {
 	defer close(s.done)
-	var batch []byte
 	for {
 		s.queueMu.Lock()
 		for len(s.queue) == 0 && !s.stopped {
 			s.changed.Wait()
 		}
-		if s.stopped {
-			s.queueMu.Unlock()
+		stopped := s.stopped
+		s.queueMu.Unlock()
+		if stopped {
 			return
 		}
-		batch, s.queue = s.queue, batch[:0]
-		s.queueMu.Unlock()
-		if s.write(batch) != nil {
+		s.writing.Lock()
+		err := s.flush()
+		s.writing.Unlock()
+		if err != nil {
+			s.fail(err)
 			return
 		}
 	}

@@ -1,6 +1,6 @@
 // Package serial is what both ends of a VM's serial port must agree on: many
 // connections over one port, in the format of yamux. It is apart from wire
-// because kata-proxy needs nothing else: a third of the memory.
+// because kata-proxy needs nothing else: no protobuf, a third of the memory.
 //
 // The format is the library's (github.com/hashicorp/yamux, spec.md), the code is
 // not: in the guest each copy, each thread that is woken and each access of the

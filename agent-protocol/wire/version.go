@@ -1,6 +1,5 @@
 // Package wire is what both ends of the agent's channel must agree on: the
-// protocol's version, the codec, the settings of gRPC, and the
-// form of ids.
+// protocol's version and the form of ids.
 package wire
 
 import (
@@ -11,7 +10,7 @@ import (
 // VersionMajor changes when an older peer would misunderstand a newer one,
 // VersionMinor when something was added that an older peer may ignore.
 const (
-	VersionMajor = 1
+	VersionMajor = 2
 	VersionMinor = 0
 )
 
