@@ -118,7 +118,8 @@ func (f *Floor) Serial(ctx context.Context) (Answer, error) {
 }
 
 // port starts a guest with a virtio serial port and answers our end of it.
-func (f *Floor) port(ctx context.Context, params string) (*qemu, *os.File, error) {
+// more change QEMU before it starts.
+func (f *Floor) port(ctx context.Context, params string, more ...func(*qemu)) (*qemu, *os.File, error) {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, nil, fmt.Errorf("bare guest: %w", err)
@@ -131,6 +132,9 @@ func (f *Floor) port(ctx context.Context, params string) (*qemu, *os.File, error
 		"-device", "virtserialport,nr=1,chardev=port,name=floor")
 	q.cmd.ExtraFiles = []*os.File{theirs}
 	q.cmd.Stdout = &q.console
+	for _, change := range more {
+		change(q)
+	}
 	q.start = time.Now()
 	err = q.cmd.Start()
 	theirs.Close()

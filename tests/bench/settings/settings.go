@@ -19,6 +19,8 @@ type Env struct {
 	Proxy      Helper
 	Shim       Helper
 	Runtime    Helper
+	// Keys are the names of all settings.
+	Keys []string `json:"-"`
 }
 
 // Asset is a file that VMs are made of.
@@ -48,6 +50,7 @@ func Read(ctx context.Context, p *peer.Peer) (floor.Machine, *Env, error) {
 		Kernel: env.Kernel.Path, Initrd: env.Initrd.Path,
 	}
 	for _, k := range keys {
+		env.Keys = append(env.Keys, k.Key)
 		n, isNumber := k.Value.(float64)
 		switch {
 		case !isNumber:
