@@ -101,3 +101,22 @@ prints() {
 	grep -q STAGE=startContainer "$TMP/bundle/rootfs/from-hook"
 	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\""
 }
+
+# name_of PATH: the last element of the root of what is mounted there, in mountinfo.
+name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
+
+@test "a volume carries the name of its source: files with virtiofs, folders besides with 9p" {
+	mkdir "$TMP/data of mine"
+	echo x >"$TMP/one.conf"
+	edit "$TMP/bundle" ".mounts += [
+		{destination: \"/mnt/folder\", source: \"$TMP/data of mine\", options: [\"rbind\"]},
+		{destination: \"/mnt/file\", source: \"$TMP/one.conf\", options: [\"rbind\", \"ro\"]}]"
+	run -0 prints 'cat /proc/self/mountinfo'
+	[ "$(name_of /mnt/file <<<"$output")" = one.conf ]
+	configured shared_fs '"virtio-9p"'
+	# A mount's place is there already.
+	run -0 prints 'cat /proc/self/mountinfo; cat /mnt/file'
+	[ "$(name_of /mnt/file <<<"$output")" = one.conf ]
+	# A space, as mountinfo writes it.
+	[ "$(name_of /mnt/folder <<<"$output")" = 'data\040of\040mine' ]
+}
