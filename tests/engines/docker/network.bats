@@ -34,7 +34,7 @@ server() {
 	is "echo again"
 }
 
-@test "two networks: an interface in each; a third that comes while it runs waits for the next start" {
+@test "two networks: an interface in each; a third is connected while it runs, and one disconnected" {
 	local net
 	for net in one two three; do docker network create --label test "$net" >/dev/null; done
 	docker create --runtime kata --label test --name both --network one busybox sh -c 'mkdir /w; echo page >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000' >/dev/null
@@ -49,17 +49,35 @@ server() {
 	is page
 	run -0 vm --rm --network one busybox wget -qO- http://both/
 	is page
-	docker network connect three both
-	[ "$(addresses | wc -l)" = 2 ]
-	docker restart -t 0 both
-	diff <(addresses) <(of)
+	same() { [ "$(addresses)" = "$(of)" ]; }
+	docker network connect --alias third three both
+	await same
 	[ "$(addresses | wc -l)" = 3 ]
+	run -0 vm --rm --network three busybox wget -qO- http://third/
+	is page
 	docker network disconnect two both
-	docker restart -t 0 both
-	diff <(addresses) <(of)
+	await same
 	[ "$(addresses | wc -l)" = 2 ]
+	# The default route moves with its network.
+	docker network disconnect one both
+	await same
+	run -0 docker exec both ip route
+	has "default via $(inspect both '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}')"
+	docker restart -t 0 both
+	same
 	docker rm -f both
 	docker network rm one two three
+}
+
+@test "a container of the default bridge is connected to a network of the user's: it finds names there" {
+	docker network create --label test un >/dev/null
+	vm -d --name late busybox sleep 10000
+	server web --network un
+	docker network connect un late
+	finds() { [[ "$(docker exec late wget -T 5 -qO- http://web/ 2>/dev/null)" == "page of "* ]]; }
+	await finds
+	docker rm -f web late
+	docker network rm un
 }
 
 @test "the network of a container outside of any VM is refused, and stays whole" {
