@@ -63,7 +63,7 @@ containerd-shim-kata-v2: ## build containerd's shim
 
 # No commit in it: the guest's image changes only when the agent does.
 kata-agent: ## build the agent
-	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp runc_nocriu grpcnotrace" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
+	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp runc_nocriu" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
 
 kata-agent-ctl: ## build the tool that drives an agent by hand
 	$(call if-there,agent-ctl,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl)
