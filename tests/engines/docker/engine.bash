@@ -30,9 +30,10 @@ docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix:
 # inside COMMAND...: in the daemon's network namespace, where its bridges are.
 inside() { nsenter --net="$DOCKER_DIR/netns" "$@"; }
 
-# start_docker DIR: DIR must be empty. Exports DOCKER_DIR.
+# start_docker DIR [ARG...]: DIR must be empty; ARG are dockerd's. Exports DOCKER_DIR.
 start_docker() {
 	export DOCKER_DIR=$1
+	shift
 	mkdir -p "$DOCKER_DIR"/{client,data,exec}
 	touch "$DOCKER_DIR/netns"
 	unshare --net="$DOCKER_DIR/netns" sh -c 'ip link set lo up
@@ -47,7 +48,7 @@ start_docker() {
 	inside "$DOCKERD" --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
 		--exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/dockerd.pid" -H "unix://$DOCKER_DIR/docker.sock" \
 		--bridge kata-eng0 --cgroup-parent "$CGROUP_PARENT" \
-		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
+		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} "$@" >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
 	local pid=$!
 	# dockerd has no other sign of being ready than an answer.
 	until docker version >/dev/null 2>&1; do
