@@ -120,3 +120,11 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 	# A space, as mountinfo writes it.
 	[ "$(name_of /mnt/folder <<<"$output")" = 'data\040of\040mine' ]
 }
+
+@test "a block device that no rule lets the container use is a node that cannot be opened" {
+	# The numbers of the guest's first disk, if it has one.
+	edit "$TMP/bundle" '.linux.devices = [{path: "/dev/test", type: "b", major: 254, minor: 0, fileMode: 432, uid: 0, gid: 0}]'
+	run -0 prints 'stat -c "%F %t:%T" /dev/test; cat /dev/test; echo $?'
+	[[ $output == *"block special file fe:0"* ]]
+	[[ $output == *"Operation not permitted"* ]]
+}

@@ -39,7 +39,7 @@ runs() { docker service ps -f desired-state=running --format '{{.CurrentState}}'
 	local lines
 	chmod 711 "$TMP"
 	mkdir "$TMP/remap"
-	run -0 --separate-stderr env -u DOCKER_DIR "$BATS_TEST_DIRNAME/remap.sh" "$TMP/remap"
+	run -0 env -u DOCKER_DIR "$BATS_TEST_DIRNAME/remap.sh" "$TMP/remap"
 	[ "${lines[0]}" = 0 ]
 	[[ ${lines[1]} =~ ^\ *0\ +100000\ +65536$ ]]
 	[ "${lines[*]:2:3}" = "0:0 0:0 0:0" ]

@@ -17,7 +17,13 @@ for file in /etc/subuid /etc/subgid; do
 done
 mkdir -m 711 "$1/engine"
 start_docker "$1/engine" --userns-remap nobody:nogroup
-trap stop_docker EXIT
+finish() {
+	local code=$?
+	set +e
+	stop_docker || code=1
+	exit "$code"
+}
+trap finish EXIT
 docker run --rm --runtime kata -v volume:/v busybox sh -c \
 	'id -u; cat /proc/self/uid_map; touch /made /v/made; stat -c %u:%g /made /v/made /bin; ip -o -4 addr show dev eth0; uname -r'
 # On the host they are the mapped root's.
