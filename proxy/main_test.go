@@ -12,10 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
 
-	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial/peer"
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
 
@@ -85,7 +84,7 @@ func TestWholeLife(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	session, err := yamux.Server(port, serial.Config())
+	session, err := peer.Server(port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -94,6 +93,10 @@ func TestWholeLife(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	// A client speaks first: the guest learns of it by that.
+	if _, err := conn.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
 	stream, err := session.Accept()
 	if err != nil {
 		t.Fatal(err)

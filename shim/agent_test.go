@@ -13,11 +13,10 @@ import (
 	"testing"
 
 	"github.com/containerd/console"
-	"github.com/hashicorp/yamux"
-	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
-	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial/peer"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/mux"
@@ -71,7 +70,7 @@ func newGuest(t *testing.T) *guest {
 		defer close(proxied)
 		mux.Run(ctx, port, listener, slog.New(slog.DiscardHandler))
 	}()
-	session, err := yamux.Server(serial.Coalesce(g.port), serial.Config())
+	session, err := peer.Server(g.port)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,9 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/rand"
-	"encoding/binary"
 	"io"
-	"sync"
 )
 
 // A virtio-serial port is one stream of bytes for the life of the VM, with no
@@ -16,7 +14,7 @@ import (
 //
 // So a proxy that is not the VM's first begins with a call for a new session:
 //
-//	more 0xff bytes than any frame of yamux is long, 0xfe, 16 random bytes
+//	more 0xff bytes than any frame is long, 0xfe, 16 random bytes
 //
 // A frame begins with its version, 0. So however much of an old frame was
 // missing, the guest meets 0xff where a frame should begin; it then ends the
@@ -30,23 +28,19 @@ const (
 	fill   = 0xff
 	marker = 0xfe
 	nonce  = 16
-	// maxFrame is the longest frame of yamux: a header and a full window.
-	maxFrame = yamuxHeader + 256<<10
+	// maxFrame is the longest frame that the guest gets: a header and a full window.
+	maxFrame = HeaderSize + guestWindow
 )
 
 // Resync wraps the host's end of the port, below yamux, and begins a new
 // session whatever was in the port before. The call goes out with the first
 // write.
 func Resync(port io.ReadWriteCloser) io.ReadWriteCloser {
-	r := &resync{ReadWriteCloser: port, reader: bufio.NewReaderSize(port, portBuffer)}
+	r := &resync{ReadWriteCloser: port, reader: bufio.NewReaderSize(port, guestBuffer)}
 	r.token[0] = marker
 	rand.Read(r.token[1:])
 	return r
 }
-
-// portBuffer is the size of reads from a port in bytes: virtio-serial moves 32
-// KiB at a time.
-const portBuffer = 64 << 10
 
 type resync struct {
 	io.ReadWriteCloser
@@ -89,38 +83,43 @@ func (r *resync) Read(p []byte) (int, error) {
 type Port struct {
 	port   io.ReadWriter
 	reader *bufio.Reader
-
-	// Where in yamux's framing the reader is.
-	header [yamuxHeader]byte
-	have   int    // bytes of header that have come
-	body   uint64 // bytes of the frame's body that are still to come
-	// call is set when the host has asked for a new session.
-	call bool
+	last   *Session
 }
 
 // NewPort wraps the guest's end of the port. Its Read answers io.EOF while the
 // host's end is closed, and may give data again afterwards.
 func NewPort(port io.ReadWriter) *Port {
-	return &Port{port: port, reader: bufio.NewReaderSize(port, portBuffer)}
+	return &Port{port: port, reader: bufio.NewReaderSize(port, guestBuffer)}
 }
 
-// Session answers the connection of the next session: after the host's end was
-// closed, or it has asked for one. The last one must not be in use any more.
-// interrupt is what its Close calls, once: it must make a Read or Write of the
-// port that is under way return.
-func (p *Port) Session(interrupt func()) (io.ReadWriteCloser, error) {
-	p.have, p.body = 0, 0
-	if p.call {
+// Session begins the next session: after the host's end was closed, or it has
+// asked for one. The last one must be closed. interrupt must make a Read or
+// Write of the port that is under way return; it is called once, at the
+// session's end.
+func (p *Port) Session(interrupt func()) (*Session, error) {
+	if p.last != nil && p.last.called {
 		token, err := p.readCall()
 		if err != nil {
 			return nil, err
 		}
-		p.call = false
+		p.last = nil
 		if _, err := p.port.Write(token); err != nil {
 			return nil, err
 		}
 	}
-	return &portSession{Port: p, interrupt: interrupt}, nil
+	p.last = server(interruptible{p.port, interrupt}, p.reader)
+	return p.last, nil
+}
+
+// interruptible is the port while a session uses it.
+type interruptible struct {
+	io.ReadWriter
+	interrupt func()
+}
+
+func (i interruptible) Close() error {
+	i.interrupt()
+	return nil
 }
 
 // readCall reads the rest of a call and answers the token.
@@ -144,62 +143,4 @@ func (p *Port) readCall() ([]byte, error) {
 	var token [1 + nonce]byte
 	_, err := io.ReadFull(p.reader, token[:])
 	return token[:], err
-}
-
-type portSession struct {
-	*Port
-	interrupt func()
-	once      sync.Once
-}
-
-func (s *portSession) Close() error {
-	s.once.Do(s.interrupt)
-	return nil
-}
-
-func (s *portSession) Write(b []byte) (int, error) { return s.port.Write(b) }
-
-func (s *portSession) Read(b []byte) (int, error) {
-	if s.call || len(b) == 0 {
-		return 0, io.EOF
-	}
-	if _, err := s.reader.Peek(1); err != nil {
-		return 0, err
-	}
-	piece, _ := s.reader.Peek(min(len(b), s.reader.Buffered()))
-	n := s.follow(piece)
-	if n == 0 {
-		return 0, io.EOF
-	}
-	copy(b, piece[:n])
-	_, err := s.reader.Discard(n)
-	return n, err
-}
-
-// follow keeps track of the frames in what is passed on; it answers how much of
-// it belongs to this session.
-func (p *Port) follow(data []byte) int {
-	const typeData = 0
-	at := 0
-	for at < len(data) {
-		if p.body > 0 {
-			n := int(min(p.body, uint64(len(data)-at)))
-			at += n
-			p.body -= uint64(n)
-			continue
-		}
-		if p.have == 0 && data[at] == fill {
-			p.call = true
-			return at
-		}
-		n := copy(p.header[p.have:], data[at:])
-		at += n
-		if p.have += n; p.have == yamuxHeader {
-			p.have = 0
-			if p.header[1] == typeData {
-				p.body = uint64(binary.BigEndian.Uint32(p.header[8:]))
-			}
-		}
-	}
-	return at
 }

@@ -56,6 +56,7 @@ func (c *Client) Close() { shut(c.conn) }
 func (c *Client) CopyTo(w io.Writer) error {
 	defer c.Close()
 	position := c.welcome.Offset
+	acked := acked{position: position, window: int(c.welcome.Window)}
 	acks := startAcks(c.conn, position)
 	defer acks.stop()
 	r := bufio.NewReaderSize(c.conn, MaxFrame)
@@ -68,6 +69,7 @@ func (c *Client) CopyTo(w io.Writer) error {
 			acks.to(position + 1)
 			return nil
 		}
+		acked.frames++
 		for n > 0 {
 			// Peek waits for one byte, and then there are as many as there are.
 			if _, err := r.Peek(1); err != nil {
@@ -83,7 +85,9 @@ func (c *Client) CopyTo(w io.Writer) error {
 			if _, err := r.Discard(len(piece)); err != nil {
 				return err
 			}
-			acks.to(position)
+			if acked.due(position) {
+				acks.to(position)
+			}
 		}
 	}
 }
@@ -146,14 +150,14 @@ type credit struct {
 	mu         sync.Mutex
 	changed    sync.Cond
 	acked, end uint64
-	window     uint64
+	window     int
 	ended      bool
 	err        error
 	done       chan struct{}
 }
 
 func newCredit(welcome *agentpb.StreamWelcome) *credit {
-	k := &credit{acked: welcome.Offset, end: welcome.Offset, window: uint64(welcome.Window), done: make(chan struct{})}
+	k := &credit{acked: welcome.Offset, end: welcome.Offset, window: int(welcome.Window), done: make(chan struct{})}
 	k.changed.L = &k.mu
 	return k
 }
@@ -191,14 +195,17 @@ func (k *credit) run(c *Client) {
 func (k *credit) wait() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for k.err == nil && k.end-k.acked >= k.window {
+	for k.err == nil && k.end-k.acked >= k.most() {
 		k.changed.Wait()
 	}
 	if k.err != nil {
 		return 0
 	}
-	return int(k.window - (k.end - k.acked))
+	return int(k.most() - (k.end - k.acked))
 }
+
+// most is how much may be on the way. mu is held.
+func (k *credit) most() uint64 { return uint64(windowAt(k.acked, k.window)) }
 
 // sent counts bytes about to be sent; 0 is the end.
 func (k *credit) sent(n int) {

@@ -8,6 +8,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/ring"
 )
 
 // Input is the agent's end of a process's standard input: what the client of
@@ -16,7 +17,7 @@ import (
 // nobody else. All methods may be called by any goroutine.
 type Input struct {
 	sessions
-	ring    ring
+	ring    ring.Ring
 	w       io.WriteCloser
 	pumping bool
 	ended   bool // nothing follows what is kept
@@ -29,7 +30,7 @@ type Input struct {
 // NewInput makes an input that writes to w, and closes it after the stream's
 // end, after an error of it, or by Abort. A Close must unblock a Write.
 func NewInput(w io.WriteCloser) *Input {
-	i := &Input{ring: ring{max: DefaultWindow}, w: w, done: make(chan struct{})}
+	i := &Input{ring: ring.Ring{Max: DefaultWindow}, w: w, done: make(chan struct{})}
 	i.changed.L = &i.mu
 	return i
 }
@@ -61,7 +62,7 @@ func (i *Input) shut() {
 		return
 	}
 	i.closed = true
-	i.ring.drop()
+	i.ring.Drop()
 	// An error has no receiver: the process is gone, or gets its end of input.
 	_ = i.w.Close()
 	close(i.done)
@@ -81,19 +82,18 @@ func (i *Input) run() {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	for {
-		for i.ring.len() == 0 && !i.ended && !i.closed {
+		for i.ring.Len() == 0 && !i.ended && !i.closed {
 			i.changed.Wait()
 		}
 		if i.closed {
 			return
 		}
-		piece := i.ring.at(i.ring.start)
+		piece := i.ring.At(i.ring.Start)
 		if len(piece) == 0 {
 			i.whole = true
 			i.shut()
 			return
 		}
-		piece = piece[:min(len(piece), MaxFrame)]
 		// Nobody but forget, here, lets these bytes be overwritten.
 		i.mu.Unlock()
 		n, err := i.w.Write(piece)
@@ -101,7 +101,7 @@ func (i *Input) run() {
 		if i.closed {
 			return
 		}
-		i.ring.forget(i.ring.start + uint64(n))
+		i.ring.Forget(i.ring.Start + uint64(n))
 		i.changed.Broadcast()
 		if err != nil {
 			i.shut()
@@ -129,8 +129,8 @@ func (i *Input) Serve(ctx context.Context, conn net.Conn) error {
 		i.leave(own)
 		return ErrRefused
 	}
-	in := &inputSession{Input: i, session: own, offset: i.ring.end}
-	window := uint32(i.ring.max)
+	in := &inputSession{Input: i, session: own, offset: i.ring.End}
+	window := uint32(i.ring.Max)
 	i.mu.Unlock()
 	stop := i.watch(ctx, own)
 	defer stop()
@@ -179,16 +179,17 @@ func (s *inputSession) acknowledge() error {
 	s.mu.Unlock()
 	acks := startAcks(s.conn, s.offset)
 	s.mu.Lock()
+	acked := acked{position: s.offset, window: s.ring.Max}
 	last, verdict := uint64(0), error(nil)
 	for s.err == nil && verdict == nil {
 		switch {
 		case s.gone():
 			last, verdict = refused, ErrRefused
 		case s.closed && s.sawEnd:
-			last, verdict = s.ring.end+1, errDone
+			last, verdict = s.ring.End+1, errDone
 		default:
-			if s.ring.start > s.offset {
-				acks.to(s.ring.start)
+			if acked.due(s.ring.Start) {
+				acks.to(acked.position)
 			}
 			s.changed.Wait()
 		}
@@ -232,7 +233,7 @@ func (s *inputSession) receive() error {
 // take receives at most n bytes, once there is room for some.
 func (s *inputSession) take(n int) (int, error) {
 	s.mu.Lock()
-	for s.err == nil && !s.gone() && !s.eof && s.ring.room() == 0 {
+	for s.err == nil && !s.gone() && !s.eof && s.ring.Room() == 0 {
 		s.changed.Wait()
 	}
 	switch {
@@ -248,13 +249,13 @@ func (s *inputSession) take(n int) (int, error) {
 		s.mu.Unlock()
 		return 0, protocolError("%d bytes behind the stream's end", n)
 	}
-	piece := s.ring.free(n)
+	piece := s.ring.Free(n)
 	s.mu.Unlock()
 	got, err := s.conn.Read(piece)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.closed && got > 0 {
-		s.ring.grow(got)
+		s.ring.Grow(got)
 		s.pump()
 		s.changed.Broadcast()
 	}

@@ -79,7 +79,7 @@ func TestSlowProcessHoldsTheClientBack(t *testing.T) {
 		got := newSlowSink()
 		in := NewInput(got)
 		client, served := open(t, tr, hello(agentpb.Stream_STDIN, 0), serveInput(context.Background(), in))
-		source := &counting{Reader: bytes.NewReader(data), read: make(chan int), left: DefaultWindow}
+		source := &counting{Reader: bytes.NewReader(data), read: make(chan int), left: firstWindow}
 		windowRead := source.read
 		sent := make(chan error, 1)
 		go func() { sent <- client.CopyFrom(source) }()
@@ -90,8 +90,8 @@ func TestSlowProcessHoldsTheClientBack(t *testing.T) {
 		default:
 		}
 		in.mu.Lock()
-		if len(in.ring.buf) > DefaultWindow {
-			t.Errorf("%d bytes of memory", len(in.ring.buf))
+		if in.ring.Size() > firstWindow {
+			t.Errorf("%d bytes of memory", in.ring.Size())
 		}
 		in.mu.Unlock()
 		close(got.release)
@@ -197,7 +197,7 @@ func TestEndClosesBehindWhatWasReceived(t *testing.T) {
 		in := NewInput(got)
 		client, served := open(t, tr, hello(agentpb.Stream_STDIN, 0), serveInput(context.Background(), in))
 		in.mu.Lock()
-		in.ring.grow(copy(in.ring.free(5), "hello")) // as if received
+		in.ring.Append([]byte("hello")) // as if received
 		in.pump()
 		in.mu.Unlock()
 		in.End()

@@ -18,7 +18,7 @@ import (
 // and ReadFrom by one at a time.
 type Output struct {
 	sessions
-	ring    ring
+	spool   spool
 	closed  bool // no more bytes follow
 	aborted bool
 	refused bool
@@ -28,7 +28,7 @@ type Output struct {
 
 // NewOutput makes an output that keeps at most window bytes.
 func NewOutput(window int) *Output {
-	o := &Output{ring: ring{max: window}, drained: make(chan struct{})}
+	o := &Output{spool: spool{max: window}, drained: make(chan struct{})}
 	o.changed.L = &o.mu
 	return o
 }
@@ -44,8 +44,11 @@ func (o *Output) Write(p []byte) (int, error) {
 			o.mu.Unlock()
 			return total, err
 		}
-		n := copy(o.ring.free(len(p)), p)
-		o.ring.grow(n)
+		n := 0
+		for _, part := range o.spool.free(len(p)) {
+			n += copy(part, p[n:])
+		}
+		o.spool.grow(n)
 		o.changed.Broadcast()
 		o.mu.Unlock()
 		p = p[n:]
@@ -56,27 +59,41 @@ func (o *Output) Write(p []byte) (int, error) {
 	}
 }
 
+// Vectored is a reader that can fill several pieces of memory at once.
+type Vectored interface {
+	ReadVector(pieces [][]byte) (int, error)
+}
+
 // ReadFrom implements io.ReaderFrom: it reads r to its end, straight into the
-// buffer, and returns as Write does.
+// frames that are sent, and returns as Write does. If r is Vectored it is asked
+// for as much as there may be: who writes to a pipe is woken by each read.
 func (o *Output) ReadFrom(r io.Reader) (int64, error) {
+	vectored, many := r.(Vectored)
 	var total int64
-	// The piece starts small and doubles while reads fill it: an idle stream
-	// holds little memory.
-	want := ringMin
+	// It starts small and grows when a read has brought all that was asked for:
+	// an idle stream holds little memory.
+	want := blockMin - headroom
 	for {
 		o.mu.Lock()
 		if err := o.waitForRoom(); err != nil {
 			o.mu.Unlock()
 			return total, err
 		}
-		piece := o.ring.free(want)
+		pieces := o.spool.free(want)
 		o.mu.Unlock()
-		// The piece is nobody else's until grow adds it, or drop forgets it.
-		n, err := r.Read(piece)
+		// The pieces are nobody else's until grow adds them, or drop forgets them.
+		var n int
+		var err error
+		if many {
+			n, err = vectored.ReadVector(pieces)
+		} else {
+			n, err = r.Read(pieces[0])
+		}
 		total += int64(n)
+		full := n >= len(pieces[0])
 		o.mu.Lock()
 		if !o.aborted && !o.refused && !o.closed {
-			o.ring.grow(n)
+			o.spool.grow(n)
 			o.changed.Broadcast()
 		}
 		o.mu.Unlock()
@@ -86,11 +103,19 @@ func (o *Output) ReadFrom(r io.Reader) (int64, error) {
 		if err != nil {
 			return total, err
 		}
-		if n == want && want < MaxFrame {
-			want *= 2
+		switch {
+		case full && many:
+			want = readMost
+		case full:
+			want = blockMax - headroom
+		case n < blockMin:
+			want = blockMin - headroom
 		}
 	}
 }
+
+// readMost is how much is read at a time, in bytes: what a busy pipe holds.
+const readMost = 512 << 10
 
 // waitForRoom returns when at least one byte fits. mu is held.
 func (o *Output) waitForRoom() error {
@@ -100,7 +125,7 @@ func (o *Output) waitForRoom() error {
 			return ErrClosed
 		case o.refused:
 			return ErrRefused
-		case o.ring.room() > 0:
+		case o.spool.room() > 0:
 			return nil
 		}
 		o.changed.Wait()
@@ -121,7 +146,7 @@ func (o *Output) Abort() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.aborted = true
-	o.ring.drop()
+	o.spool.drop()
 	o.finish()
 	if o.current != nil {
 		o.end(o.current, ErrClosed)
@@ -162,16 +187,15 @@ func (o *Output) Serve(ctx context.Context, conn net.Conn, offset uint64) error 
 		o.leave(own)
 		return err
 	}
-	if offset > o.ring.start {
-		o.ring.forget(offset)
+	if offset > o.spool.start {
+		o.spool.forget(offset)
 		o.changed.Broadcast()
 	}
-	start, window := o.ring.start, uint32(o.ring.max)
+	start, window := o.spool.start, uint32(o.spool.max)
+	out := &outputSession{Output: o, session: own, sent: start, next: o.spool.first}
 	o.mu.Unlock()
 	stop := o.watch(ctx, own)
 	defer stop()
-
-	out := &outputSession{Output: o, session: own, sent: start}
 	acksDone := make(chan struct{})
 	err = WriteWelcome(conn, &agentpb.StreamWelcome{Offset: start, Window: window})
 	if err == nil {
@@ -208,8 +232,8 @@ func (o *Output) admit(offset uint64) error {
 		return ErrClosed
 	case o.refused:
 		return ErrRefused
-	case offset > o.ring.end:
-		return protocolError("offset %d is beyond the stream's %d bytes", offset, o.ring.end)
+	case offset > o.spool.end:
+		return protocolError("offset %d is beyond the stream's %d bytes", offset, o.spool.end)
 	}
 	return nil
 }
@@ -222,6 +246,7 @@ type outputSession struct {
 	*Output
 	*session
 	sent    uint64 // position up to which it is sent
+	next    int    // number of the spool's next piece
 	sentEnd bool
 }
 
@@ -229,25 +254,52 @@ type outputSession struct {
 func (s *outputSession) send() error {
 	for {
 		s.mu.Lock()
-		for s.err == nil && s.sent == s.ring.end && !(s.closed && !s.sentEnd) {
+		for s.err == nil && s.sent == s.spool.end && !(s.closed && !s.sentEnd) {
 			s.changed.Wait()
 		}
 		if s.err != nil {
 			s.mu.Unlock()
 			return nil
 		}
-		frame := frames.Get().(*[frameHeader + MaxFrame]byte)
-		n := s.ring.copy(frame[frameHeader:], s.sent)
-		s.sent += uint64(n)
-		s.sentEnd = n == 0
+		part, more := s.spool.take(s.next)
+		if more {
+			s.next++
+			s.sent += uint64(part.len())
+		}
+		s.sentEnd = !more
 		s.mu.Unlock()
-		binary.BigEndian.PutUint32(frame[:], uint32(n))
-		_, err := s.conn.Write(frame[:frameHeader+n])
-		frames.Put(frame)
+		var err error
+		if more {
+			err = writeFrame(s.conn, part)
+		} else {
+			_, err = s.conn.Write(make([]byte, frameHeader))
+		}
+		if more {
+			s.mu.Lock()
+			s.spool.done(part)
+			s.mu.Unlock()
+		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// behindWriter is serial.Conn: it puts its header before what it sends.
+type behindWriter interface {
+	WriteBehind(p []byte) (int, error)
+}
+
+// writeFrame sends a piece, with its header before it.
+func writeFrame(conn net.Conn, p piece) error {
+	data := p.block.data
+	binary.BigEndian.PutUint32(data[p.from-frameHeader:], uint32(p.len()))
+	if port, ok := conn.(behindWriter); ok {
+		_, err := port.WriteBehind(data[p.from-headroom : p.to])
+		return err
+	}
+	_, err := conn.Write(data[p.from-frameHeader : p.to])
+	return err
 }
 
 // readAcks frees what the client acknowledges, until the session has ended.
@@ -261,7 +313,7 @@ func (s *outputSession) readAcks() {
 		if err != nil {
 			if err == ErrRefused || err == errDone {
 				s.refused = err == ErrRefused
-				s.ring.drop()
+				s.spool.drop()
 				s.finish()
 			}
 			s.end(s.session, err)
@@ -281,13 +333,13 @@ func (s *outputSession) acknowledge(position uint64) error {
 	if s.sentEnd {
 		high++
 	}
-	if err := checkPosition(position, s.ring.start, high); err != nil {
+	if err := checkPosition(position, s.spool.start, high); err != nil {
 		return err
 	}
 	if position > s.sent {
 		return errDone
 	}
-	s.ring.forget(position)
+	s.spool.forget(position)
 	s.changed.Broadcast()
 	return nil
 }

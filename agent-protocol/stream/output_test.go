@@ -77,8 +77,8 @@ func TestSlowReaderBlocksTheWriter(t *testing.T) {
 	// The reader holds its first piece and acknowledges nothing: the writer
 	// cannot have gone further than the window, ever.
 	o.mu.Lock()
-	if o.ring.start != 0 || o.ring.len() != window || len(o.ring.buf) != window {
-		t.Errorf("start %d, %d bytes kept in %d, want 0 and the window %d", o.ring.start, o.ring.len(), len(o.ring.buf), window)
+	if o.spool.start != 0 || o.spool.len() != window {
+		t.Errorf("start %d, %d bytes kept, want 0 and the window %d", o.spool.start, o.spool.len(), window)
 	}
 	o.mu.Unlock()
 	select {

@@ -66,8 +66,7 @@ func (s *sessions) watch(ctx context.Context, own *session) func() bool {
 	})
 }
 
-// shut closes a connection and unblocks who reads from it: closing a yamux
-// stream alone only ends what is sent, as if it were half of a pair.
+// shut closes a connection and unblocks who uses it, whatever its kind.
 func shut(conn net.Conn) {
 	// Errors mean that it is broken already.
 	_ = conn.SetDeadline(time.Unix(1, 0))

@@ -1,5 +1,5 @@
 // Package stream carries a process's standard streams between the guest and
-// the host, each on a connection of its own (vsock, or a yamux stream), with
+// the host, each on a connection of its own (vsock, or one over the serial port), with
 // flow control, and so that a client that vanished can be followed by another
 // that goes on where the first had got to.
 //
@@ -23,7 +23,8 @@
 //	4 bytes   length of what follows, at most 65536; 0 is the stream's end
 //	...       that many bytes of the stream
 //
-// The receiver answers with positions of 8 bytes, whenever it likes:
+// The receiver answers with positions of 8 bytes, when a quarter of the window
+// or 64 frames have come since the last:
 //
 //	n                 all up to the n-th byte of the stream (counted from
 //	                  the process's start) has been passed on for good
@@ -32,7 +33,8 @@
 //
 // Positions never go back and never beyond what was sent; the first is behind
 // the welcome's offset. The sender has at most the welcome's window of bytes
-// on the way that are not acknowledged.
+// on the way that are not acknowledged, and at most 256 KiB as long as less
+// than 1 MiB is acknowledged.
 //
 // So a connection that breaks is never mistaken for the stream's end, at
 // either side: only the frame of length 0 and its acknowledgement are the end.
@@ -44,17 +46,24 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"sync"
 )
 
 const (
 	// Magic is what a stream's connection begins with.
 	Magic = "KST1"
-	// MaxFrame is the greatest length of a frame's data in bytes: virtio-serial
-	// moves 32 KiB at a time, yamux's window is 256 KiB.
+	// MaxFrame is the greatest length of a frame's data in bytes.
 	MaxFrame = 64 << 10
-	// DefaultWindow is a window that keeps a virtio-serial port busy.
-	DefaultWindow = 256 << 10
+	// DefaultWindow is a window that keeps a virtio-serial port busy while the
+	// guest's only CPU is with the process whose output it is.
+	DefaultWindow = 1 << 20
+	// firstWindow is the most that is on the way of a stream that has not moved
+	// busyAfter bytes yet: most never do, and a reader that takes nothing is to
+	// cost little of the guest's memory.
+	firstWindow = 256 << 10
+	busyAfter   = 1 << 20
+	// ackFrames is how many frames the receiver takes at most before it
+	// acknowledges some.
+	ackFrames = 64
 	// MaxWindow is the greatest window that a client accepts.
 	MaxWindow = 16 << 20
 
@@ -81,10 +90,6 @@ var (
 func protocolError(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrProtocol, fmt.Sprintf(format, args...))
 }
-
-// frames are buffers for one frame with its header, held only while there is
-// something to move, so that an idle stream costs none.
-var frames = sync.Pool{New: func() any { return new([frameHeader + MaxFrame]byte) }}
 
 // readFrameHeader answers the length of the next frame's data, 0 for the end.
 func readFrameHeader(r io.Reader) (int, error) {
@@ -126,4 +131,29 @@ func broken(err error) error {
 		return io.ErrUnexpectedEOF
 	}
 	return err
+}
+
+// windowAt is how much may be on the way behind an acknowledged position.
+func windowAt(position uint64, window int) int {
+	if position < busyAfter {
+		return min(window, firstWindow)
+	}
+	return window
+}
+
+// acked counts what has come since the last acknowledgement: each is a message
+// that wakes the guest.
+type acked struct {
+	position uint64
+	window   int
+	frames   int
+}
+
+// due tells whether position is to be acknowledged, and counts on from there then.
+func (a *acked) due(position uint64) bool {
+	if position <= a.position || a.frames < ackFrames && position-a.position < uint64(windowAt(a.position, a.window)/4) {
+		return false
+	}
+	a.position, a.frames = position, 0
+	return true
 }

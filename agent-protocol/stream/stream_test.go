@@ -14,11 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 )
 
 // deadline bounds a test that would hang otherwise.
@@ -52,38 +51,46 @@ func unixSockets(t *testing.T) (net.Conn, net.Conn) {
 	return conns[0], conns[1]
 }
 
-// muxed answers a transport over one yamux session.
+// muxed answers a transport over one session over a port.
 func muxed(t *testing.T) transport {
 	a, b := unixSockets(t)
-	client, err := yamux.Client(wire.Coalesce(a), wire.Yamux())
-	if err != nil {
-		t.Fatal(err)
-	}
-	agent, err := yamux.Server(wire.Coalesce(b), wire.Yamux())
-	if err != nil {
-		t.Fatal(err)
-	}
+	client, agent := serial.Client(a), serial.Server(b)
 	t.Cleanup(func() { client.Close(); agent.Close() })
 	return func(t *testing.T) (net.Conn, net.Conn) {
 		t.Helper()
-		accepted := make(chan net.Conn, 1)
-		go func() {
-			conn, _ := agent.Accept()
-			accepted <- conn
-		}()
-		conn, err := client.Open()
+		conn, err := client.Open(nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return conn, <-accepted
+		return conn, &later{accept: agent.Accept}
 	}
 }
+
+// later is a connection that is accepted when it is used: the other side learns
+// of it by its first byte.
+type later struct {
+	accept func() (net.Conn, error)
+	net.Conn
+}
+
+func (l *later) Read(p []byte) (int, error) {
+	if l.Conn == nil {
+		conn, err := l.accept()
+		if err != nil {
+			return 0, err
+		}
+		l.Conn = conn
+	}
+	return l.Conn.Read(p)
+}
+
+func (l *later) WriteBehind(p []byte) (int, error) { return l.Conn.(*serial.Conn).WriteBehind(p) }
 
 // each runs a test over every transport.
 func each(t *testing.T, test func(*testing.T, transport)) {
 	t.Run("pipe", func(t *testing.T) { test(t, pipes) })
 	t.Run("unix", func(t *testing.T) { test(t, unixSockets) })
-	t.Run("yamux", func(t *testing.T) { test(t, muxed(t)) })
+	t.Run("serial", func(t *testing.T) { test(t, muxed(t)) })
 }
 
 func hello(stream agentpb.Stream, offset uint64) *agentpb.StreamHello {

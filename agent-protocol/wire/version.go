@@ -1,6 +1,5 @@
 // Package wire is what both ends of the agent's channel must agree on: the
-// protocol's version, the settings of yamux, and the
-// form of ids.
+// protocol's version and the form of ids.
 package wire
 
 import (

@@ -11,15 +11,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashicorp/yamux"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 )
 
 // Serial makes connections out of a virtio-serial port.
 type Serial struct {
 	log     *slog.Logger
-	current atomic.Pointer[yamux.Session]
+	current atomic.Pointer[serial.Session]
 }
 
 // NewSerial makes one that is not served yet.
@@ -32,17 +30,10 @@ func (s *Serial) Flush(ctx context.Context) error {
 	if session == nil {
 		return nil
 	}
-	answered := make(chan error, 1)
-	go func() { _, err := session.Ping(); answered <- err }()
-	select {
-	case err := <-answered:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return session.Ping(ctx)
 }
 
-// Serve serves connections over the port of a name, one yamux session after
+// Serve serves connections over the port of a name, one session after
 // the other: when the host's end goes away (kata-proxy was killed) all else
 // goes on, and the next to connect there gets a new session. It returns when
 // ctx ends or the port cannot be used at all.
@@ -74,14 +65,10 @@ func (s *Serial) session(file *os.File, port *serial.Port, serve func(net.Listen
 	if err := waitHost(file); err != nil {
 		return err
 	}
-	conn, err := port.Session(func() { file.SetDeadline(time.Unix(1, 0)) })
+	session, err := port.Session(func() { file.SetDeadline(time.Unix(1, 0)) })
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return nil // it has gone again in the middle of its first words
 	}
-	if err != nil {
-		return err
-	}
-	session, err := yamux.Server(serial.Coalesce(conn), serial.Config())
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ type source struct {
 	raw  syscall.RawConn
 	// left is how much is still read after the process's end; -1 before it.
 	left int
+	flow flow
 }
 
 // ptyRest bounds what is read from a terminal after its process's end: more
@@ -42,9 +43,12 @@ func (s *source) ended() {
 }
 
 // Read implements io.Reader.
-func (s *source) Read(p []byte) (int, error) {
+func (s *source) Read(p []byte) (int, error) { return s.ReadVector([][]byte{p}) }
+
+// ReadVector implements stream.Vectored.
+func (s *source) ReadVector(pieces [][]byte) (int, error) {
 	if s.left < 0 {
-		n, err := s.file.Read(p)
+		n, err := s.read(pieces)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return n, endOfFile(err)
 		}
@@ -55,6 +59,7 @@ func (s *source) Read(p []byte) (int, error) {
 	if s.left == 0 {
 		return 0, io.EOF
 	}
+	p := pieces[0]
 	n, err := 0, error(nil)
 	cerr := s.raw.Control(func(fd uintptr) {
 		for {
@@ -73,6 +78,38 @@ func (s *source) Read(p []byte) (int, error) {
 		return 0, endOfFile(err)
 	}
 	s.left -= n
+	return n, nil
+}
+
+// read reads what there is, and waits for something.
+func (s *source) read(pieces [][]byte) (n int, err error) {
+	yielded := false
+	waitErr := s.raw.Read(func(fd uintptr) bool {
+		for {
+			n, err = unix.Readv(int(fd), pieces)
+			switch {
+			case errors.Is(err, unix.EINTR):
+			case errors.Is(err, unix.EAGAIN) && s.flow.busy && !yielded:
+				yielded = true
+				yield()
+			case errors.Is(err, unix.EAGAIN):
+				return false
+			default:
+				if n > 0 {
+					s.flow.moved(int(fd), n, n >= len(pieces[0]))
+				}
+				return true
+			}
+		}
+	})
+	switch {
+	case waitErr != nil:
+		return 0, waitErr
+	case err != nil:
+		return 0, err
+	case n == 0:
+		return 0, io.EOF
+	}
 	return n, nil
 }
 

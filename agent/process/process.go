@@ -91,8 +91,11 @@ func (p *Process) attach(s *Stdio) error {
 		p.stdout, err = p.output(master)
 		return err
 	}
-	var err error
-	p.stdin = stream.NewInput(s.stdin)
+	in, err := newPipeInput(s.stdin)
+	if err != nil {
+		return err
+	}
+	p.stdin = stream.NewInput(in)
 	if p.stdout, err = p.output(s.stdout); err != nil {
 		return err
 	}

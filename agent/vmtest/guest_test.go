@@ -19,6 +19,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial/peer"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
@@ -128,7 +129,7 @@ func (g *guest) connect() {
 	if g.session != nil {
 		port = serial.Resync(raw)
 	}
-	g.session, err = yamux.Client(serial.Coalesce(port), serial.Config())
+	g.session, err = peer.Client(port)
 	g.must(err)
 	session := g.session
 	g.conn = call.NewClient(nil, func(context.Context) (net.Conn, error) { return session.Open() })

@@ -74,6 +74,47 @@ func TestStreams(t *testing.T) {
 		}
 		g.remove("flood")
 	})
+	// All through one port: each gets its own bytes, whatever the others do.
+	t.Run("several at once, and one that nobody reads", func(t *testing.T) {
+		g := g.in(t)
+		g.must(g.create("deaf", spec("yes")))
+		g.start("deaf")
+		stuck := g.attach("deaf", "", agentpb.Stream_STDOUT, 0)
+		defer stuck.Close()
+		g.must(g.create("many", spec("sleep", "1000")))
+		g.start("many")
+		var group sync.WaitGroup
+		for i := range 3 {
+			id := fmt.Sprintf("cat%d", i)
+			g.must(g.exec("many", id, process("cat")))
+			// Of odd lengths, so that no frame ends where a page does.
+			data := noise(bulk/4 + 4099*i)
+			data[0] = byte(i)
+			in, out := g.attach("many", id, agentpb.Stream_STDIN, 0), g.attach("many", id, agentpb.Stream_STDOUT, 0)
+			group.Go(func() {
+				if err := in.CopyFrom(bytes.NewReader(data)); err != nil {
+					t.Error("stdin: ", err)
+				}
+			})
+			group.Go(func() {
+				sum := sha256.New()
+				if err := out.CopyTo(sum); err != nil {
+					t.Error("stdout: ", err)
+				}
+				if want := sha256.Sum256(data); !bytes.Equal(sum.Sum(nil), want[:]) {
+					t.Errorf("%s: what came back is not what was sent", id)
+				}
+			})
+		}
+		group.Wait()
+		for i := range 3 {
+			if code := g.wait("many", fmt.Sprintf("cat%d", i)).ExitCode; code != 0 {
+				t.Errorf("code %d", code)
+			}
+		}
+		g.remove("many")
+		g.remove("deaf")
+	})
 	t.Run("a reader that has had enough", func(t *testing.T) {
 		g := g.in(t)
 		g.must(g.create("head", spec("yes")))

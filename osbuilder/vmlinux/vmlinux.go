@@ -114,8 +114,19 @@ func inflate(ctx context.Context, payload []byte) ([]byte, error) {
 	return nil, fmt.Errorf("payload in an unknown format (starts with %x)", payload[:min(6, len(payload))])
 }
 
-// Trim cuts an ELF file behind its last part and checks that it can be booted
-// by PVH.
+// Offsets in an ELF file's header and in a program header (elf(5)).
+const (
+	offSections     = 0x28 // e_shoff, u64
+	offSectionCount = 0x3c // e_shnum, u16; then e_shstrndx, u16
+	offPrograms     = 0x20 // e_phoff, u64
+	offProgramSize  = 0x36 // e_phentsize, u16
+	offFileSize     = 0x20 // p_filesz, u64
+)
+
+// Trim cuts from an ELF file what is not loaded, and checks that it can be
+// booted by PVH: the sections' headers, what follows the last segment, and the
+// zeros at the end of a segment, which a loader makes by itself. Debian's kernel
+// has 24 MB of those in place of its variables, for QEMU to read and to keep.
 func Trim(raw []byte) ([]byte, error) {
 	f, err := elf.NewFile(bytes.NewReader(raw))
 	if err != nil {
@@ -127,20 +138,25 @@ func Trim(raw []byte) ([]byte, error) {
 	if !hasPVHEntry(f) {
 		return nil, errors.New("vmlinux: no PVH entry (the kernel lacks CONFIG_PVH)")
 	}
-	// Section headers lie where e_shoff says, 64 bytes each (elf(5)).
-	end := binary.LittleEndian.Uint64(raw[0x28:]) + 64*uint64(len(f.Sections))
-	for _, p := range f.Progs {
-		end = max(end, p.Off+p.Filesz)
-	}
-	for _, s := range f.Sections {
-		if s.Type != elf.SHT_NOBITS {
-			end = max(end, s.Offset+s.FileSize)
+	le := binary.LittleEndian
+	table, entry := le.Uint64(raw[offPrograms:]), uint64(le.Uint16(raw[offProgramSize:]))
+	out := bytes.Clone(raw)
+	le.PutUint64(out[offSections:], 0)
+	le.PutUint32(out[offSectionCount:], 0)
+	end := table + entry*uint64(len(f.Progs))
+	for i, p := range f.Progs {
+		last := p.Off + p.Filesz
+		if last < p.Off || last > uint64(len(raw)) {
+			return nil, fmt.Errorf("vmlinux: %d bytes, but its headers speak of %d", len(raw), last)
 		}
+		size := p.Filesz
+		if p.Type == elf.PT_LOAD {
+			size = uint64(len(bytes.TrimRight(raw[p.Off:last], "\x00")))
+			le.PutUint64(out[table+entry*uint64(i)+offFileSize:], size)
+		}
+		end = max(end, p.Off+size)
 	}
-	if end > uint64(len(raw)) {
-		return nil, fmt.Errorf("vmlinux: %d bytes, but its headers speak of %d", len(raw), end)
-	}
-	return raw[:end], nil
+	return out[:end], nil
 }
 
 // xenPhys32Entry is XEN_ELFNOTE_PHYS32_ENTRY (xen/interface/elfnote.h): the

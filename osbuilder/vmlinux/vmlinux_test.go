@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"debug/elf"
 	"encoding/binary"
 	"os/exec"
 	"strings"
@@ -45,7 +46,7 @@ func bzImage(payload []byte) []byte {
 }
 
 func TestExtract(t *testing.T) {
-	elf := kernel(xenPhys32Entry, "")
+	want := kernel(xenPhys32Entry, "")
 	raw := kernel(xenPhys32Entry, "relocations")
 	sized := func(data []byte) []byte { return binary.LittleEndian.AppendUint32(data, uint32(len(raw))) }
 	pipe := func(t *testing.T, args ...string) []byte {
@@ -79,10 +80,45 @@ func TestExtract(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if !bytes.Equal(got, elf) {
-				t.Errorf("%d bytes, want the %d without what follows", len(got), len(elf))
+			if !bytes.Equal(got, want) {
+				t.Errorf("%d bytes, want the %d without what follows", len(got), len(want))
 			}
 		})
+	}
+}
+
+// A segment loses the zeros at its end, in the file only, and the sections go.
+func TestTrimLeavesZerosToTheLoader(t *testing.T) {
+	le := binary.LittleEndian
+	raw := kernel(xenPhys32Entry, "")
+	// A second program header behind the note, and its segment.
+	header := make([]byte, 56)
+	le.PutUint32(header, 1)                       // PT_LOAD
+	le.PutUint64(header[8:], uint64(len(raw)+56)) // offset
+	le.PutUint64(header[32:], 4+4096)             // size in the file
+	le.PutUint64(header[40:], 3*4096)             // size in memory
+	// Program headers follow each other: the note moves behind the second.
+	raw = append(append(append([]byte(nil), raw[:120]...), header...), raw[120:]...)
+	le.PutUint16(raw[56:], 2)
+	le.PutUint64(raw[72:], 120+56)
+	raw = append(append(append(raw, "co\x00e"...), make([]byte, 4096)...), "sections"...)
+	got, err := Trim(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.HasSuffix(got, []byte("co\x00e")) || len(got) != len(raw)-4096-len("sections") {
+		t.Errorf("%d bytes of %d, the end is %q", len(got), len(raw), got[len(got)-4:])
+	}
+	f, err := elf.NewFile(bytes.NewReader(got))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := f.Progs[1]; p.Filesz != 4 || p.Memsz != 3*4096 {
+		t.Errorf("%+v", p.ProgHeader)
+	}
+	again, err := Trim(got)
+	if err != nil || !bytes.Equal(got, again) {
+		t.Errorf("again: %v", err)
 	}
 }
 

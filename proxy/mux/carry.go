@@ -1,67 +1,97 @@
 package mux
 
 import (
-	"errors"
-	"io"
 	"net"
 	"sync"
-	"time"
+	"syscall"
 
-	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 )
 
 // errReset is what reading from a socket answers if its peer was killed with
 // something unread.
 const errReset = unix.ECONNRESET
 
-// buffers are held only while there is something to move: an idle connection
-// costs its two goroutines.
-var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+// piece is how much is taken from a client at a time, in bytes.
+const piece = 64<<10 - serial.HeaderSize
 
-// carry copies both ways until both have ended, and closes both. The end of
-// one way is passed on while the other goes on.
-func carry(conn *net.UnixConn, stream *yamux.Stream) {
+// buffers are held only while there is something to move: an idle connection
+// costs its two goroutines. They have room for a header, see serial.Conn.
+var buffers = sync.Pool{New: func() any { return new([serial.HeaderSize + piece]byte) }}
+
+// carrier is one client with its connection to the agent.
+type carrier struct {
+	conn  *net.UnixConn
+	raw   syscall.RawConn
+	agent *serial.Conn
+}
+
+// open opens a connection to the agent for a client.
+func open(session *serial.Session, conn *net.UnixConn) (*carrier, error) {
+	c := &carrier{conn: conn}
+	var err error
+	if c.raw, err = conn.SyscallConn(); err != nil {
+		return nil, err
+	}
+	c.agent, err = session.Open(c.sink)
+	return c, err
+}
+
+// run copies both ways until both have ended, and closes both. The end of one
+// way is passed on while the other goes on.
+func (c *carrier) run(session *serial.Session) {
 	up := make(chan struct{})
 	go func() {
 		defer close(up)
-		_ = copyUp(stream, conn) // whatever ended it, this way is over
-		_ = stream.Close()
+		_ = c.copyUp() // whatever ended it, this way is over
+		_ = c.agent.CloseWrite()
 	}()
-	if err := copyDown(conn, stream); err == nil {
-		_ = conn.CloseWrite()
+	if err := c.agent.Drain(c.conn); err == nil {
+		_ = c.conn.CloseWrite()
 	}
 	// After an error the peer reads no more, but what it said last, perhaps that
 	// it refuses the stream, may not have been read yet: the other way goes on to
 	// its end, which has come if the peer has gone.
 	select {
 	case <-up:
-	case <-stream.Session().CloseChan():
+	case <-session.Done():
 		// The other way has ended as well: the VM is gone.
 	}
-	conn.Close()
+	c.conn.Close()
 	<-up
-	// The stream is closed; should the agent go on sending, nobody reads it and
-	// its window stops it.
-	_ = stream.SetDeadline(time.Unix(1, 0))
+	// Should the agent go on sending, nobody reads it and its window stops it.
+	_ = c.agent.Close()
 }
 
-// copyUp copies from the socket to the agent; nil at the socket's end.
-func copyUp(stream *yamux.Stream, conn *net.UnixConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
+// sink gives the client what it takes at once, straight from the buffer that
+// the port was read into.
+func (c *carrier) sink(p []byte) (n int) {
+	_ = c.raw.Write(func(fd uintptr) bool {
+		for {
+			var err error
+			if n, err = unix.Write(int(fd), p); err != unix.EINTR {
+				return true
+			}
+		}
+	})
+	// An error comes again when the rest is written.
+	return max(n, 0)
+}
+
+// copyUp copies from the client to the agent; nil at the client's end.
+func (c *carrier) copyUp() error {
 	for {
-		var buffer *[64 << 10]byte
+		var buffer *[serial.HeaderSize + piece]byte
 		var n int
 		var readErr error
 		// The function runs when there is something to read, so the buffer is
 		// taken no earlier; false waits for more.
-		err := raw.Read(func(fd uintptr) bool {
-			buffer = buffers.Get().(*[64 << 10]byte)
+		err := c.raw.Read(func(fd uintptr) bool {
+			buffer = buffers.Get().(*[serial.HeaderSize + piece]byte)
 			for {
-				n, readErr = unix.Read(int(fd), buffer[:])
+				n, readErr = unix.Read(int(fd), buffer[serial.HeaderSize:])
 				if readErr != unix.EINTR {
 					break
 				}
@@ -76,37 +106,11 @@ func copyUp(stream *yamux.Stream, conn *net.UnixConn) error {
 			return err
 		}
 		if n > 0 {
-			_, readErr = stream.Write(buffer[:n])
+			_, readErr = c.agent.WriteBehind(buffer[:serial.HeaderSize+n])
 		}
 		buffers.Put(buffer)
 		if readErr != nil || n <= 0 {
 			return readErr
 		}
 	}
-}
-
-// copyDown copies from the agent to the socket; nil at the stream's end.
-func copyDown(conn *net.UnixConn, stream *yamux.Stream) error {
-	for {
-		// Reading nothing waits until there is something.
-		if _, err := stream.Read(nil); err != nil {
-			return ignoreEOF(err)
-		}
-		buffer := buffers.Get().(*[64 << 10]byte)
-		n, err := stream.Read(buffer[:])
-		if n > 0 {
-			_, err = conn.Write(buffer[:n])
-		}
-		buffers.Put(buffer)
-		if err != nil {
-			return ignoreEOF(err)
-		}
-	}
-}
-
-func ignoreEOF(err error) error {
-	if errors.Is(err, io.EOF) {
-		return nil
-	}
-	return err
 }

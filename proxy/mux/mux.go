@@ -9,10 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
-	"github.com/hashicorp/yamux"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
@@ -23,30 +21,22 @@ import (
 // protocol (an error), or ctx ends (its error). It closes both and all
 // connections.
 func Run(ctx context.Context, port io.ReadWriteCloser, listener *net.UnixListener, log *slog.Logger) error {
-	cause := &firstError{ReadWriteCloser: port}
-	session, err := yamux.Client(serial.Coalesce(cause), serial.Config())
-	if err != nil {
-		return fmt.Errorf("multiplex the agent's port: %w", err)
-	}
+	session := serial.Client(port)
 	defer session.Close()
-	// The guest is not to open connections: it would fill our memory with them.
-	if err := session.GoAway(); err != nil {
-		return fmt.Errorf("multiplex the agent's port: %w", err)
-	}
-
 	var carried sync.WaitGroup
 	accepting := make(chan error, 1)
 	go func() { accepting <- accept(session, listener, &carried, log) }()
+	var err error
 	select {
 	case <-ctx.Done():
 		err = ctx.Err()
-	case <-session.CloseChan():
-		err = cause.explain()
+	case <-session.Done():
+		err = explain(session.Err())
 	case err = <-accepting:
 		accepting <- err
 		// A session that ends makes it fail, too.
-		if session.IsClosed() {
-			err = cause.explain()
+		if cause := session.Err(); cause != nil {
+			err = explain(cause)
 		}
 	}
 	listener.Close()
@@ -57,14 +47,14 @@ func Run(ctx context.Context, port io.ReadWriteCloser, listener *net.UnixListene
 }
 
 // accept carries connections until the listener or the session is closed.
-func accept(session *yamux.Session, listener *net.UnixListener, carried *sync.WaitGroup, log *slog.Logger) error {
+func accept(session *serial.Session, listener *net.UnixListener, carried *sync.WaitGroup, log *slog.Logger) error {
 	for n := 1; ; n++ {
 		conn, err := listener.AcceptUnix()
 		if starved(err) {
 			// The connections that there are must not suffer from that.
 			log.Warn("cannot accept a connection now: " + err.Error())
 			select {
-			case <-session.CloseChan():
+			case <-session.Done():
 			case <-time.After(100 * time.Millisecond):
 			}
 			continue
@@ -72,7 +62,7 @@ func accept(session *yamux.Session, listener *net.UnixListener, carried *sync.Wa
 		if err != nil {
 			return fmt.Errorf("accept: %w", err)
 		}
-		stream, err := session.OpenStream()
+		c, err := open(session, conn)
 		if err != nil {
 			conn.Close()
 			return fmt.Errorf("open a connection to the agent: %w", err)
@@ -81,7 +71,7 @@ func accept(session *yamux.Session, listener *net.UnixListener, carried *sync.Wa
 		go func() {
 			defer carried.Done()
 			log.Debug("connection opened", "number", n)
-			carry(conn, stream)
+			c.run(session)
 			log.Debug("connection closed", "number", n)
 		}()
 	}
@@ -98,50 +88,14 @@ func starved(err error) bool {
 	return false
 }
 
-// firstError remembers why a connection could not be read any more: yamux
-// does not tell.
-type firstError struct {
-	io.ReadWriteCloser
-	mu  sync.Mutex
-	err error
-}
-
-func (f *firstError) Read(p []byte) (int, error) {
-	n, err := f.ReadWriteCloser.Read(p)
-	f.note(err)
-	return n, err
-}
-
-// Write may be the first to learn that the other end was closed.
-func (f *firstError) Write(p []byte) (int, error) {
-	n, err := f.ReadWriteCloser.Write(p)
-	f.note(err)
-	return n, err
-}
-
-func (f *firstError) note(err error) {
-	if err == nil {
-		return
-	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.err == nil {
-		f.err = err
-	}
-}
-
-// explain answers nil if the VM's end was closed, else what went wrong. The
-// session has ended.
-func (f *firstError) explain() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
+// explain answers nil if the VM's end was closed, else what went wrong.
+func explain(err error) error {
 	switch {
-	case errors.Is(f.err, io.EOF), errors.Is(f.err, errReset), errors.Is(f.err, syscall.EPIPE):
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, errReset), errors.Is(err, unix.EPIPE):
 		return nil
-	case f.err == nil, errors.Is(f.err, net.ErrClosed):
-		// It could still be read: the session ended it.
-		return errors.New("the guest broke the multiplexing protocol")
+	case errors.Is(err, serial.ErrProtocol):
+		return fmt.Errorf("the guest: %w", err)
 	default:
-		return fmt.Errorf("the agent's port: %w", f.err)
+		return fmt.Errorf("the agent's port: %w", err)
 	}
 }

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/agent-protocol/serial/peer"
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
 
@@ -59,7 +59,7 @@ func start(t *testing.T) *vm {
 // boot starts the agent: it gives each connection to handle.
 func (v *vm) boot(t *testing.T, handle func(*yamux.Stream)) {
 	t.Helper()
-	session, err := yamux.Server(serial.Coalesce(v.port), serial.Config())
+	session, err := peer.Server(v.port)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,12 +253,12 @@ func TestGuestThatSpeaksSomethingElse(t *testing.T) {
 
 func TestGuestCannotOpenConnections(t *testing.T) {
 	v := start(t)
-	session, err := yamux.Server(v.port, serial.Config())
+	session, err := peer.Server(v.port)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	v.dial(t)
+	v.dial(t).Write([]byte("x"))
 	// The proxy's refusal comes before its first connection.
 	if _, err := session.AcceptStream(); err != nil {
 		t.Fatal(err)
