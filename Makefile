@@ -135,7 +135,7 @@ define with-engine
 	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1) tap
 endef
 
-test-docker: build image config ## run the tests with Debian's Docker
+test-docker: build image config ## run the tests with Debian's Docker (DOCKER_VERSION=v28.5.2 builds that one)
 	$(call with-engine,docker)
 
 test-podman: build image config ## run the tests with Debian's Podman

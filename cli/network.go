@@ -16,7 +16,7 @@ import (
 )
 
 var networkCommand = cli.Command{
-	Name:      "kata-network",
+	Name:      networkName,
 	Usage:     "manage the network of a running sandbox",
 	ArgsUsage: "<verb> <container-id> [file]",
 	Subcommands: []cli.Command{
@@ -47,14 +47,16 @@ var networkCommand = cli.Command{
 				}
 				return want, host.DropInterface(ctx, id, want.Name)
 			}),
+		networkVerb(networkSync, "bring what has changed in the sandbox's network namespace to the guest", false,
+			func(ctx context.Context, host *sandbox.Host, id string, _ io.Reader) (any, error) {
+				if err := host.SyncNetwork(ctx, id); err != nil {
+					return nil, err
+				}
+				return interfaces(ctx, host, id)
+			}),
 		networkVerb("list-ifaces", "print the guest's interfaces", false,
 			func(ctx context.Context, host *sandbox.Host, id string, _ io.Reader) (any, error) {
-				list, err := host.Interfaces(ctx, id)
-				all := []*netInterface{}
-				for _, i := range list {
-					all = append(all, netInterfaceOf(i))
-				}
-				return all, err
+				return interfaces(ctx, host, id)
 			}),
 		networkVerb("update-routes", "replace the guest's routes", true,
 			func(ctx context.Context, host *sandbox.Host, id string, in io.Reader) (any, error) {
@@ -71,6 +73,21 @@ var networkCommand = cli.Command{
 				return netRoutes(list), err
 			}),
 	},
+}
+
+// By these a process that follows the network calls us.
+const (
+	networkName = "kata-network"
+	networkSync = "sync"
+)
+
+func interfaces(ctx context.Context, host *sandbox.Host, id string) (any, error) {
+	list, err := host.Interfaces(ctx, id)
+	all := []*netInterface{}
+	for _, i := range list {
+		all = append(all, netInterfaceOf(i))
+	}
+	return all, err
 }
 
 // networkVerb makes a verb that prints its answer as JSON. With input it reads

@@ -32,7 +32,7 @@ func envOf(c *cli.Context) *runtimeEnv {
 
 // host is for the verbs that need no settings: those on a container that exists.
 func (e *runtimeEnv) host() (*sandbox.Host, error) {
-	return sandbox.NewHost(e.Root, nil, e.Log)
+	return e.newHost(nil)
 }
 
 // hostWithSettings is for the verbs that start something. annotations are a
@@ -55,7 +55,24 @@ func (e *runtimeEnv) hostWithSettings(annotations map[string]string) (*sandbox.H
 }
 
 func (e *runtimeEnv) hostWith(c *config.Config) (*sandbox.Host, error) {
-	return sandbox.NewHost(e.Root, e.settings(c), e.Log)
+	return e.newHost(e.settings(c))
+}
+
+func (e *runtimeEnv) newHost(s *sandbox.Settings) (*sandbox.Host, error) {
+	host, err := sandbox.NewHost(e.Root, s, e.Log)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	command := []string{self, "--root", e.Root}
+	if target := e.logTarget; target.File != "" {
+		command = append(command, "--log", target.File, "--log-format", target.Format)
+	}
+	host.OnNetworkChange(append(command, networkName, networkSync)...)
+	return host, nil
 }
 
 // settings are those of the configuration, and of the flags.

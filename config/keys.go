@@ -35,6 +35,7 @@ func runtimeKeys() []Key {
 			Old: map[string]string{"bridged": network.ModelTCFilter, "enlightened": network.ModelTCFilter, "": network.ModelTCFilter},
 		},
 		{Name: "disable_new_netns"},
+		{Name: "disable_network_follow"},
 		{Name: "disable_guest_seccomp"},
 		{Name: "sandbox_cgroup_only"},
 		{Name: "static_sandbox_resource_mgmt"},
@@ -44,7 +45,7 @@ func runtimeKeys() []Key {
 // oldKeys are keys of Kata 1.x that have no field: nothing here could use them.
 func oldKeys() []Key {
 	const noTracing = "there is no tracing"
-	const noNetmon = "no monitor is needed: interfaces that come later are found at start"
+	const noNetmon = "changes of the network are followed without; see disable_network_follow of [runtime]"
 	const noLimit = "the rate of the guest's network is not limited; limit it on the host's interface"
 	keys := in("hypervisor.qemu", []Key{
 		{Name: "jailer_path", Default: "", Path: HostPath, NoAnnotation: true, Inert: "QEMU has no jailer"},

@@ -47,11 +47,26 @@ func ruleOf(spec *specs.Spec, d specs.LinuxDevice) (access string, named bool) {
 	return access, named
 }
 
-// guestDevices leaves out the host's disks that were not named: their numbers
-// would be those of the guest's own.
+// guestDevices leaves out the host's disks that were not named but that a rule
+// for many lets the container use: their numbers would be those of the guest's
+// own. Where no rule does, the node is all that there is of a device.
 func guestDevices(spec *specs.Spec) []specs.LinuxDevice {
 	return slices.DeleteFunc(slices.Clone(spec.Linux.Devices), func(d specs.LinuxDevice) bool {
 		_, named := ruleOf(spec, d)
-		return d.Type == "b" && !named
+		return d.Type == "b" && !named && usable(spec, d)
+	})
+}
+
+// usable tells whether some rule lets the container read or write the device,
+// even if a later one does not.
+func usable(spec *specs.Spec, d specs.LinuxDevice) bool {
+	if spec.Linux.Resources == nil {
+		return false
+	}
+	// -1 is for all, as is what is left out (runtime-spec, config-linux.md, "Allowed Device list").
+	fits := func(rule *int64, number int64) bool { return rule == nil || *rule == -1 || *rule == number }
+	return slices.ContainsFunc(spec.Linux.Resources.Devices, func(r specs.LinuxDeviceCgroup) bool {
+		return r.Allow && (r.Type == "" || r.Type == "a" || r.Type == d.Type) && fits(r.Major, d.Major) && fits(r.Minor, d.Minor) &&
+			(r.Access == "" || strings.ContainsAny(r.Access, "rw"))
 	})
 }

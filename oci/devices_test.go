@@ -24,10 +24,15 @@ func TestDisks(t *testing.T) {
 		want  []Disk
 		paths []string
 	}{
-		"named":      {[]specs.LinuxDeviceCgroup{{Access: "rwm"}, rule("rwm")}, []Disk{{"/dev/disk", 7, 1, false}}, []string{"/dev/disk", "/dev/fuse"}},
-		"read-only":  {[]specs.LinuxDeviceCgroup{rule("rm")}, []Disk{{"/dev/disk", 7, 1, true}}, []string{"/dev/disk", "/dev/fuse"}},
+		"named":      {[]specs.LinuxDeviceCgroup{{Access: "rwm"}, rule("rwm")}, []Disk{{"/dev/disk", 7, 1, false}}, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
+		"read-only":  {[]specs.LinuxDeviceCgroup{rule("rm")}, []Disk{{"/dev/disk", 7, 1, true}}, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
 		"privileged": {[]specs.LinuxDeviceCgroup{all}, nil, []string{"/dev/fuse"}},
-		"no rules":   {nil, nil, []string{"/dev/fuse"}},
+		"all disks":  {[]specs.LinuxDeviceCgroup{{Allow: true, Type: "b", Major: n(-1), Minor: n(-1), Access: "r"}}, nil, []string{"/dev/fuse"}},
+		"a major":    {[]specs.LinuxDeviceCgroup{{Allow: true, Type: "b", Major: n(8), Access: "w"}}, nil, []string{"/dev/disk", "/dev/fuse"}},
+		"no access":  {[]specs.LinuxDeviceCgroup{{Allow: true, Type: "a", Access: "m"}}, nil, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
+		"others":     {[]specs.LinuxDeviceCgroup{{Allow: true, Type: "c", Access: "rwm"}}, nil, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
+		"denied":     {[]specs.LinuxDeviceCgroup{{Access: "rwm"}}, nil, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
+		"no rules":   {nil, nil, []string{"/dev/disk", "/dev/other", "/dev/fuse"}},
 	} {
 		spec, err := ParseSpec([]byte(minimal))
 		if err != nil {

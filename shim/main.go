@@ -38,6 +38,9 @@ type options struct {
 	logFile, logFormat     string
 	debug                  bool
 	names, stage           string
+	changesFD, vmFD        int
+	ownLinks               string
+	onChange               []string
 	forward                bool
 	bundle                 string
 }
@@ -82,8 +85,8 @@ func run(args []string, signals <-chan os.Signal) int {
 		}
 		defer restore()
 	}
-	if o.names != "" {
-		return o.lendNames(logger)
+	if o.helps() {
+		return o.help(logger)
 	}
 	if o.startFD >= 0 && !told(o.startFD) {
 		return notStarted
@@ -128,16 +131,23 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.bundle, "bundle", "", "the container's bundle: a `folder` that gets a file \"oom\" if it was killed for want of memory")
 	f.BoolVar(&o.forward, "forward", false, "bring connections to loopback addresses of this network namespace to the guest")
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
+	f.IntVar(&o.changesFD, "changes-fd", -1, "instead of a process: a rtnetlink `socket`; the arguments are a command for each change that it tells of this network namespace")
+	f.IntVar(&o.vmFD, "vm-fd", -1, "pidfd of the VM, with which --changes-fd ends")
+	f.StringVar(&o.ownLinks, "own-links", "", "`beginning` of the names of links that --changes-fd leaves out")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	if f.NArg() > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
+	o.onChange = f.Args()
+	if o.changesFD < 0 && len(o.onChange) > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", o.onChange[0])
+	}
+	if o.changesFD >= 0 && (len(o.onChange) == 0 || o.vmFD < 0 || o.ownLinks == "") {
+		return nil, errors.New("--changes-fd needs --vm-fd, --own-links and a command")
 	}
 	if err := dial.Check(o.agent); err != nil {
 		return nil, fmt.Errorf("--agent: %w", err)
 	}
-	if o.names != "" {
+	if o.helps() {
 		return o, nil
 	}
 	if err := wire.ValidID(o.container); err != nil {

@@ -82,6 +82,16 @@ func (h Handle) open() (int, error) {
 	return fd, nil
 }
 
+// Pidfd answers a pidfd of the process, for one that outlives us; ErrGone if it
+// has ended. The caller closes it.
+func (h Handle) Pidfd() (*os.File, error) {
+	fd, err := h.open()
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
+}
+
 // ended asks the pidfd, which becomes readable when all threads have ended
 // (pidfd_open(2)), whether or not anybody has waited for the process.
 func ended(fd int) bool {

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# Programs that are built from Go modules for tests: CRI-O, crictl, critest.
+# Programs that are built from Go modules for tests: CRI-O, crictl, critest,
+# containerd, Docker.
 # They are kept in KATA_CACHE, under a name with the hash of all they are made
 # of; an empty cache only costs time.
 
@@ -56,6 +57,35 @@ build_crio() {
 
 build_containerd() {
 	"${GO:-go}" build -trimpath -tags "no_btrfs no_zfs no_devmapper" -o "$1" ./cmd/containerd ./cmd/ctr
+}
+
+# Before version 29 Docker has no go.mod of its own, but the same under another name.
+build_dockerd() {
+	[ -e go.mod ] || { cp vendor.mod go.mod && cp vendor.sum go.sum; }
+	rm -rf vendor
+	local name
+	name=$("${GO:-go}" list -mod=mod -m)
+	"${GO:-go}" build -mod=mod -trimpath -tags "exclude_graphdriver_btrfs no_btrfs no_zfs no_devmapper" \
+		-ldflags "-X $name/dockerversion.Version=$DOCKER" -o "$1" ./cmd/dockerd ./cmd/docker-proxy
+}
+
+build_docker_cli() {
+	[ -e go.mod ] || { cp vendor.mod go.mod && cp vendor.sum go.sum; }
+	rm -rf vendor
+	CGO_ENABLED=0 "${GO:-go}" build -mod=mod -trimpath -ldflags "-X github.com/docker/cli/cli/version.Version=$DOCKER" -o "$1/docker" ./cmd/docker
+}
+
+# docker_built VERSION: prints a folder with dockerd and docker-proxy and one
+# with the client, of a version that was tried.
+docker_built() {
+	local DOCKER=${1#v}
+	case $1 in
+	v28.5.2)
+		module github.com/docker/docker "$1+incompatible" h1:DBX0Y0zAjZbSrm1uzOkdr1onVghKaftjlSWt4AFexzM= build_dockerd &&
+			module github.com/docker/cli "$1+incompatible" h1:XmG99IHcBmIAoC1PPg9eLBZPlTrNUAijsHLm8PjhBlg= build_docker_cli
+		;;
+	*) echo "no hash of Docker $1 is pinned in ${BASH_SOURCE[0]}" >&2; return 1 ;;
+	esac
 }
 
 build_gvisor() {

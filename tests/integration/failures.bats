@@ -141,6 +141,20 @@ fails() {
 	[[ $output == *"permission denied"* ]]
 }
 
+@test "a user without privileges, with a root folder of his own: refused, nothing left" {
+	chmod 755 "$TMP"
+	mkdir "$TMP/mine"
+	chown 65534 "$TMP/mine"
+	local user=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+	run -1 "${user[@]}" "$KATA_RUNTIME" --root "$TMP/mine" run --bundle "$TMP/bundle" "$C1"
+	[[ $output == *"kata-runtime needs root"* ]]
+	[ -z "$(find "$TMP/mine" -mindepth 2)" ]
+	# As a rootless engine would call it: root in a user namespace.
+	run -1 "${user[@]}" unshare --user --map-root-user --mount "$KATA_RUNTIME" --root "$TMP/mine" run --bundle "$TMP/bundle" "$C1"
+	[[ $output == *"/dev/net/tun: permission denied"* ]]
+	[ -z "$(find "$TMP/mine" -mindepth 2)" ]
+}
+
 @test "the VM is killed: state says stopped, kill and delete work" {
 	command_is "$TMP/bundle" sleep 1000
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1

@@ -4,47 +4,14 @@
 
 load lib
 
-NS=kata-it-$$
+load netns
 
-# box: the container "box" runs in the network namespace $NS, whose eth0 leads
-# to peer0 in $NS-out.
-box() {
-	ip netns add "$NS"
-	ip netns add "$NS-out"
-	ip -n "$NS-out" link set lo up
-	link eth0 peer0 10.77.0
-	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/$NS\" else . end)
-		| .process.capabilities.bounding += [\"CAP_NET_RAW\"] | .process.capabilities.effective += [\"CAP_NET_RAW\"]
-		| .process.capabilities.permitted += [\"CAP_NET_RAW\"]"
-	ln -sf busybox "$TMP/bundle/rootfs/bin/ping"
-	ln -sf busybox "$TMP/bundle/rootfs/bin/wget"
-	command_is "$TMP/bundle" sleep 1000
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	kata start box
+# Nothing but the verbs changes what the guest has.
+eval "$(declare -f setup | sed '1s/setup/sandbox_setup/')"
+setup() {
+	sandbox_setup
+	configured disable_network_follow true
 }
-
-# link NAME PEER NET: NAME in $NS has NET.2, PEER outside has NET.1.
-link() {
-	ip -n "$NS" link add "$1" type veth peer name "$2" netns "$NS-out"
-	ip -n "$NS" addr add "$3.2/24" dev "$1"
-	ip -n "$NS" link set "$1" up
-	ip -n "$NS-out" addr add "$3.1/24" dev "$2"
-	ip -n "$NS-out" link set "$2" up
-}
-
-eval "$(declare -f teardown | sed '1s/teardown/sandbox_teardown/')"
-teardown() {
-	sandbox_teardown
-	local left=$?
-	ip netns del "$NS" 2>/dev/null || true
-	ip netns del "$NS-out" 2>/dev/null || true
-	return "$left"
-}
-
-net() { kata kata-network "$@"; }
-
-# reaches ADDRESS: from inside the container.
-reaches() { kata exec box ping -c 1 -W 5 "$1"; }
 
 @test "an interface that comes later is plugged, carries traffic, goes, and comes again" {
 	box
@@ -135,6 +102,30 @@ reaches() { kata exec box ping -c 1 -W 5 "$1"; }
 	reaches 10.78.0.1
 	kata kill box KILL
 	wait_stopped box
+}
+
+@test "sync brings all that has changed" {
+	box
+	link eth1 peer1 10.78.0
+	ip -n "$NS" addr add 10.77.0.9/24 dev eth0
+	ip -n "$NS" route add default via 10.77.0.1
+	run -0 net sync box
+	[ "$(jq -c 'map(.name) | sort' <<<"$output")" = '["eth0","eth1"]' ]
+	reaches 10.78.0.1
+	[ "$(jq -c '[.[] | select(.name == "eth0") | .IPAddresses[].address | select(startswith("10."))]' <<<"$output")" = '["10.77.0.2","10.77.0.9"]' ]
+	run -0 net list-routes box
+	[ "$(jq -c '.[] | select(.gateway == "10.77.0.1") | .device' <<<"$output")" = '"eth0"' ]
+	# What was taken by hand stays away.
+	net del-iface box - <<<'{"name": "eth1"}'
+	ip -n "$NS" route del default
+	run -0 net sync box
+	[ "$(jq -c 'map(.name)' <<<"$output")" = '["eth0"]' ]
+	[ "$(net list-routes box)" = '[]' ]
+	ip -n "$NS" link del eth0
+	run -0 net sync box
+	run ! reaches 10.77.0.1
+	run -1 net sync nobody
+	[[ $output == *"container does not exist"* ]]
 }
 
 @test "microvm plugs no NIC: an error that says so" {

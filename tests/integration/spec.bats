@@ -101,3 +101,30 @@ prints() {
 	grep -q STAGE=startContainer "$TMP/bundle/rootfs/from-hook"
 	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\""
 }
+
+# name_of PATH: the last element of the root of what is mounted there, in mountinfo.
+name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
+
+@test "a volume carries the name of its source: files with virtiofs, folders besides with 9p" {
+	mkdir "$TMP/data of mine"
+	echo x >"$TMP/one.conf"
+	edit "$TMP/bundle" ".mounts += [
+		{destination: \"/mnt/folder\", source: \"$TMP/data of mine\", options: [\"rbind\"]},
+		{destination: \"/mnt/file\", source: \"$TMP/one.conf\", options: [\"rbind\", \"ro\"]}]"
+	run -0 prints 'cat /proc/self/mountinfo'
+	[ "$(name_of /mnt/file <<<"$output")" = one.conf ]
+	configured shared_fs '"virtio-9p"'
+	# A mount's place is there already.
+	run -0 prints 'cat /proc/self/mountinfo; cat /mnt/file'
+	[ "$(name_of /mnt/file <<<"$output")" = one.conf ]
+	# A space, as mountinfo writes it.
+	[ "$(name_of /mnt/folder <<<"$output")" = 'data\040of\040mine' ]
+}
+
+@test "a block device that no rule lets the container use is a node that cannot be opened" {
+	# The numbers of the guest's first disk, if it has one.
+	edit "$TMP/bundle" '.linux.devices = [{path: "/dev/test", type: "b", major: 254, minor: 0, fileMode: 432, uid: 0, gid: 0}]'
+	run -0 prints 'stat -c "%F %t:%T" /dev/test; cat /dev/test; echo $?'
+	[[ $output == *"block special file fe:0"* ]]
+	[[ $output == *"Operation not permitted"* ]]
+}

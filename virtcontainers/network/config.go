@@ -26,6 +26,10 @@ type Config struct {
 	// DisableNewNetNS makes no network namespace for a sandbox and runs the VM in
 	// the host's. It needs internetworking_model = "none".
 	DisableNewNetNS bool `toml:"disable_new_netns"`
+	// DisableFollow leaves the guest's network as it was at start, whatever changes
+	// in the network namespace then ("docker network connect"). It saves the
+	// process that follows the changes; kata-network still brings them.
+	DisableFollow bool `toml:"disable_network_follow"`
 }
 
 // Default is the configuration without any file.

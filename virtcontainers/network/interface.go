@@ -74,6 +74,9 @@ type Pair struct {
 	NIC       NIC       `json:"nic"`
 	// GuestName is what the guest calls the interface; empty for its own name.
 	GuestName string `json:"guest_name,omitempty"`
+	// Explicit: the user has given it to the guest, perhaps with values of its
+	// own. It does not change with the interface.
+	Explicit bool `json:"explicit,omitempty"`
 }
 
 // Name is what the guest calls the interface.

@@ -40,6 +40,9 @@ func NewNamespace(path string) (ns *Namespace, err error) {
 	// The thread ends with the function: it is in the new namespace.
 	err = thread.Run(func() (bool, error) {
 		if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+			if errors.Is(err, unix.EPERM) {
+				err = fmt.Errorf("%w: kata-runtime needs root", err)
+			}
 			return false, fmt.Errorf("make network namespace: unshare: %w", err)
 		}
 		if err := unix.Mount(own, path, "", unix.MS_BIND, ""); err != nil {
@@ -146,7 +149,8 @@ func RemoveNamespace(path string) error {
 		if errors.Is(err, unix.ENOENT) {
 			return nil
 		}
-		if errors.Is(err, unix.EINVAL) {
+		// Without the right to unmount, nothing was mounted by us either.
+		if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) && !mounted(path) {
 			break
 		}
 		if err != nil {
@@ -157,6 +161,12 @@ func RemoveNamespace(path string) error {
 		return fmt.Errorf("remove network namespace: %w", err)
 	}
 	return nil
+}
+
+// mounted tells whether a namespace is mounted at path.
+func mounted(path string) bool {
+	var st unix.Statfs_t
+	return unix.Statfs(path, &st) != nil || st.Type == unix.NSFS_MAGIC
 }
 
 // IsHost tells whether the network namespace at path is the host's: the one of

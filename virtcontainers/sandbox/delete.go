@@ -147,7 +147,7 @@ func (h *Host) teardown(ctx context.Context, dir *state.Dir, st *State) error {
 }
 
 func (h *Host) clear(ctx context.Context, dir *state.Dir, st *State) error {
-	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon, st.Names}
+	handles := []proc.Handle{st.VM.Process, st.Proxy, st.ShareDaemon, st.Helper}
 	for _, c := range st.Containers {
 		handles = append(append(handles, values(c.Execs)...), c.Shim)
 	}

@@ -62,6 +62,7 @@ type Host struct {
 	store    *state.Store
 	settings *Settings
 	log      *slog.Logger
+	onChange []string
 }
 
 // NewHost answers the host whose sandboxes lie below root. settings may be nil
@@ -93,8 +94,10 @@ type State struct {
 	Network Network `json:"network"`
 	// ShimPath is kata-shim's, for start, which reads no settings.
 	ShimPath string `json:"shim_path"`
-	// Names is the process that lends the guest the namespace's name servers.
-	Names proc.Handle `json:"names"`
+	// Helper is the process that serves the guest out of its network namespace;
+	// Lent says that it lends the namespace's name servers.
+	Helper proc.Handle `json:"helper"`
+	Lent   bool        `json:"lent,omitempty"`
 	// Sizing is by what the VM gets its size.
 	Sizing Sizing `json:"sizing"`
 	// Cgroups are those that were made for the sandbox.

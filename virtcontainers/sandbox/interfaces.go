@@ -36,7 +36,17 @@ type InterfaceRequest struct {
 
 // withNetwork opens what changes to a running sandbox's network need.
 func (h *Host) withNetwork(ctx context.Context, id string, do func(dir *state.Dir, st *State, ns *network.Namespace, a *agent) error) error {
-	dir, st, _, err := h.load(id)
+	dir, _, _, err := h.load(id)
+	if err != nil {
+		return err
+	}
+	unlock, err := dir.Hold(networkLock)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	// Only now: whoever had the lock has changed it.
+	_, st, _, err := h.load(id)
 	if err != nil {
 		return err
 	}
@@ -64,57 +74,99 @@ func (h *Host) withNetwork(ctx context.Context, id string, do func(dir *state.Di
 // error it is as before.
 func (h *Host) AddInterface(ctx context.Context, id string, want InterfaceRequest) (added *agentpb.Interface, err error) {
 	err = h.withNetwork(ctx, id, func(dir *state.Dir, st *State, ns *network.Namespace, a *agent) (err error) {
-		n := &st.Network
-		i, err := n.find(ns, want)
+		i, followed, err := st.Network.find(ns, want)
 		if err != nil {
 			return err
 		}
-		var done undo.List
-		defer func() {
-			if err != nil {
-				err = errors.Join(err, done.Run())
-			}
-		}()
-		nics := len(n.NICs)
-		pair, err := n.tie(ns, i, hotplug(ctx, &st.VM))
-		if len(n.NICs) > nics {
-			nic := n.NICs[nics]
-			done.Add("unplug the NIC", func() error { return unplugNIC(context.Background(), st, nic) })
+		pair := network.Pair{Interface: i, GuestName: want.Name, Explicit: true}
+		if followed {
+			added, err = replacePair(ctx, dir, st, a, pair)
+		} else {
+			added, err = addPair(ctx, dir, st, ns, a, pair)
 		}
-		if err != nil {
-			return err
-		}
-		done.Add("disconnect", func() error { return network.Disconnect(ns, pair) })
-		pair.GuestName = want.Name
-		n.Pairs[len(n.Pairs)-1] = pair
-		n.Released = slices.DeleteFunc(n.Released, func(index int) bool { return index == i.Index })
-		if added, err = addToGuest(ctx, a, pair); err != nil {
-			return err
-		}
-		disk := new(State)
-		return dir.Update(disk, func() error { disk.Network = *n; return nil })
+		return err
 	})
 	return added, err
 }
 
-// find looks for the interface that a request names, as the guest shall have it.
-func (n *Network) find(ns *network.Namespace, want InterfaceRequest) (network.Interface, error) {
+// addPair gives the guest an interface that it does not have. After an error
+// it is as before.
+func addPair(ctx context.Context, dir *state.Dir, st *State, ns *network.Namespace, a *agent, want network.Pair) (added *agentpb.Interface, err error) {
+	n := &st.Network
+	var done undo.List
+	before := *n
+	before.NICs, before.Pairs, before.Released = slices.Clone(n.NICs), slices.Clone(n.Pairs), slices.Clone(n.Released)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, done.Run())
+			*n = before
+		}
+	}()
+	nics := len(n.NICs)
+	pair, err := n.tie(ns, want.Interface, hotplug(ctx, &st.VM))
+	if len(n.NICs) > nics {
+		nic := n.NICs[nics]
+		done.Add("unplug the NIC", func() error { return unplugNIC(context.Background(), st, nic) })
+	}
+	if err != nil {
+		return nil, err
+	}
+	done.Add("disconnect", func() error { return network.Disconnect(ns, pair) })
+	pair.GuestName, pair.Explicit = want.GuestName, want.Explicit
+	n.Pairs[len(n.Pairs)-1] = pair
+	n.Released = slices.DeleteFunc(n.Released, func(index int) bool { return index == pair.Interface.Index })
+	if added, err = addToGuest(ctx, a, pair, nil); err != nil {
+		return nil, err
+	}
+	return added, st.saveNetwork(dir)
+}
+
+// replacePair changes an interface that the guest has, by its index in the
+// namespace.
+func replacePair(ctx context.Context, dir *state.Dir, st *State, a *agent, want network.Pair) (*agentpb.Interface, error) {
+	n := &st.Network
+	at := slices.IndexFunc(n.Pairs, func(p network.Pair) bool { return p.Interface.Index == want.Interface.Index })
+	old := n.Pairs[at]
+	want.NIC = old.NIC
+	// The guest finds it by the MAC that it has got.
+	inGuest := want
+	inGuest.NIC.MAC, inGuest.NIC.Hotplugged = old.Interface.MAC, false
+	changed, err := addToGuest(ctx, a, inGuest, &old)
+	if err != nil {
+		return nil, err
+	}
+	n.Pairs[at] = want
+	return changed, st.saveNetwork(dir)
+}
+
+// saveNetwork writes the network's state alone.
+func (st *State) saveNetwork(dir *state.Dir) error {
+	disk := new(State)
+	return dir.Update(disk, func() error { disk.Network = st.Network; return nil })
+}
+
+// find looks for the interface that a request names, as the guest shall have
+// it. followed says that the guest has it already, without the user's doing.
+func (n *Network) find(ns *network.Namespace, want InterfaceRequest) (i network.Interface, followed bool, err error) {
 	interfaces, err := network.Scan(ns, n.NICs...)
 	if err != nil {
-		return network.Interface{}, err
+		return i, false, err
 	}
 	at := slices.IndexFunc(interfaces, func(i network.Interface) bool { return i.Name == want.Link })
 	if at < 0 {
-		return network.Interface{}, fmt.Errorf("%w: %s is not in the sandbox's network namespace, or is down and has no address", ErrNoInterface, want.Link)
+		return i, false, fmt.Errorf("%w: %s is not in the sandbox's network namespace, or is down and has no address", ErrNoInterface, want.Link)
 	}
-	i := interfaces[at]
+	i = interfaces[at]
 	name := want.Name
 	if name == "" {
 		name = want.Link
 	}
 	for _, p := range n.Pairs {
-		if p.Interface.Index == i.Index || p.Name() == name {
-			return i, fmt.Errorf("%w: %s", ErrInterfaceExists, name)
+		switch {
+		case p.Interface.Index == i.Index && !p.Explicit && !n.Fixed:
+			followed = true
+		case p.Interface.Index == i.Index || p.Name() == name:
+			return i, false, fmt.Errorf("%w: %s", ErrInterfaceExists, name)
 		}
 	}
 	if len(want.Addresses) > 0 {
@@ -126,12 +178,12 @@ func (n *Network) find(ns *network.Namespace, want InterfaceRequest) (network.In
 	if want.MTU > 0 {
 		i.MTU = want.MTU
 	}
-	return i, nil
+	return i, followed, nil
 }
 
-// addToGuest has the guest set a new interface up. Its routes come to those
-// that the guest has.
-func addToGuest(ctx context.Context, a *agent, pair network.Pair) (added *agentpb.Interface, err error) {
+// addToGuest has the guest set an interface up. Its routes come to those that
+// the guest has; those of old, what the interface was before, go.
+func addToGuest(ctx context.Context, a *agent, pair network.Pair, old *network.Pair) (added *agentpb.Interface, err error) {
 	interfaces, routes, neighbours := network.Guest([]network.Pair{pair})
 	err = a.call(ctx, func(ctx context.Context) error {
 		have, err := a.ListRoutes(ctx, &agentpb.Empty{})
@@ -147,8 +199,13 @@ func addToGuest(ctx context.Context, a *agent, pair network.Pair) (added *agentp
 				added = i
 			}
 		}
-		if len(routes) > 0 {
-			all := append(have.Routes, routes...)
+		kept := have.Routes
+		if old != nil {
+			_, gone, _ := network.Guest([]network.Pair{*old})
+			kept = without(kept, gone)
+		}
+		if len(routes) > 0 || len(kept) < len(have.Routes) {
+			all := append(kept, routes...)
 			if _, err := a.UpdateRoutes(ctx, &agentpb.UpdateRoutesRequest{Routes: all}); err != nil {
 				return err
 			}
@@ -165,6 +222,15 @@ func addToGuest(ctx context.Context, a *agent, pair network.Pair) (added *agentp
 	return added, err
 }
 
+// without answers the routes that are not in gone.
+func without(routes, gone []*agentpb.Route) []*agentpb.Route {
+	return slices.DeleteFunc(slices.Clone(routes), func(r *agentpb.Route) bool {
+		return slices.ContainsFunc(gone, func(g *agentpb.Route) bool {
+			return g.Device == r.Device && g.Destination == r.Destination && g.Gateway == r.Gateway && g.Family == r.Family
+		})
+	})
+}
+
 // DropInterface takes an interface from a running VM, by its name in the guest.
 // In the namespace it stays, and is the host's again. Start does not give it
 // back; AddInterface does.
@@ -175,31 +241,38 @@ func (h *Host) DropInterface(ctx context.Context, id, name string) error {
 		if at < 0 {
 			return fmt.Errorf("%w: the guest has no %s of the sandbox's network namespace", ErrNoInterface, name)
 		}
-		pair := n.Pairs[at]
-		if pair.NIC.Model == network.ModelMacvtap {
-			return fmt.Errorf("%s is tied to its NIC while the VM runs: only internetworking_model = %q can take it away", name, network.ModelTCFilter)
-		}
-		if err := dropInGuest(ctx, a, pair); err != nil {
+		released := n.Pairs[at].Interface.Index
+		if err := dropPair(ctx, st, ns, a, n.Pairs[at]); err != nil {
 			return err
 		}
-		if pair.NIC.Hotplugged {
-			if err := unplugNIC(ctx, st, pair.NIC); err != nil {
-				return err
-			}
-		}
-		if err := network.Disconnect(ns, pair); err != nil {
-			return err
-		}
-		return dir.Update(st, func() error {
-			n := &st.Network
-			n.Pairs = slices.DeleteFunc(n.Pairs, func(p network.Pair) bool { return p.NIC.Name == pair.NIC.Name })
-			if pair.NIC.Hotplugged {
-				n.NICs = slices.DeleteFunc(n.NICs, func(nic network.NIC) bool { return nic.Name == pair.NIC.Name })
-			}
-			n.Released = append(n.Released, pair.Interface.Index)
-			return nil
-		})
+		n.Released = append(n.Released, released)
+		return st.saveNetwork(dir)
 	})
+}
+
+// dropPair takes an interface from the guest, and its NIC if it was plugged
+// for it.
+func dropPair(ctx context.Context, st *State, ns *network.Namespace, a *agent, pair network.Pair) error {
+	if pair.NIC.Model == network.ModelMacvtap {
+		return fmt.Errorf("%s is tied to its NIC while the VM runs: only internetworking_model = %q can take it away", pair.Name(), network.ModelTCFilter)
+	}
+	if err := dropInGuest(ctx, a, pair); err != nil {
+		return err
+	}
+	if pair.NIC.Hotplugged {
+		if err := unplugNIC(ctx, st, pair.NIC); err != nil {
+			return err
+		}
+	}
+	if err := network.Disconnect(ns, pair); err != nil {
+		return err
+	}
+	n := &st.Network
+	n.Pairs = slices.DeleteFunc(n.Pairs, func(p network.Pair) bool { return p.NIC.Name == pair.NIC.Name })
+	if pair.NIC.Hotplugged {
+		n.NICs = slices.DeleteFunc(n.NICs, func(nic network.NIC) bool { return nic.Name == pair.NIC.Name })
+	}
+	return nil
 }
 
 // dropInGuest brings an interface down in the guest. A NIC that stays plugged

@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -15,8 +14,6 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/oci"
-	"github.com/kata-go/kata-runtime/virtcontainers/container"
-	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // resolvConf answers the host's file that becomes a container's resolv.conf.
@@ -52,34 +49,23 @@ func loopbackServers(file io.Reader) ([]string, error) {
 	return servers, lines.Err()
 }
 
-// lendNames starts the process that answers the guest's lookups by the name
-// servers of its network namespace, if there are any. Engines write the file
-// as late as between create and start.
-func (h *Host) lendNames(ctx context.Context, dir *state.Dir, st *State, c *Container) error {
-	if c.ResolvConf == "" || st.Network.Namespace == "" || st.Names.Alive() {
-		return nil
+// nameServers answers the name servers of a container that the guest is to be
+// lent. Engines write the file as late as between create and start.
+func (c *Container) nameServers() ([]string, error) {
+	if c.ResolvConf == "" {
+		return nil, nil
 	}
 	file, err := os.Open(c.ResolvConf)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil
+		return nil, nil
 	}
 	if err != nil {
-		return fmt.Errorf("name servers: %w", err)
+		return nil, fmt.Errorf("name servers: %w", err)
 	}
 	defer file.Close()
 	servers, err := loopbackServers(file)
 	if err != nil {
-		return fmt.Errorf("name servers in %s: %w", c.ResolvConf, err)
+		return nil, fmt.Errorf("name servers in %s: %w", c.ResolvConf, err)
 	}
-	if len(servers) == 0 {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, callTimeout)
-	defer cancel()
-	handle, err := container.StartNames(ctx, st.ShimPath, st.Agent, servers, dir.Path, st.Network.start)
-	if err != nil {
-		return fmt.Errorf("name servers %q: %w", servers, err)
-	}
-	disk := new(State)
-	return dir.Update(disk, func() error { disk.Names = handle; return nil })
+	return servers, nil
 }

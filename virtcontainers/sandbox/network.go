@@ -18,7 +18,12 @@ import (
 // nicName is the name of the sandbox's n-th NIC in its network namespace.
 func nicName(n int) string { return fmt.Sprintf(nicFormat, n) }
 
-const nicFormat = "kata%d"
+const (
+	nicPrefix = "kata"
+	nicFormat = nicPrefix + "%d"
+	// networkLock is held while a sandbox's network is changed.
+	networkLock = "network.lock"
+)
 
 // Network is what is kept of a sandbox's network.
 type Network struct {
@@ -33,6 +38,9 @@ type Network struct {
 	// Released are the indices of interfaces that the user took from the guest:
 	// it gets them again only when the user says so.
 	Released []int `json:"released,omitempty"`
+	// Fixed: what changes in the namespace while a container runs is not
+	// followed (disable_network_follow).
+	Fixed bool `json:"fixed,omitempty"`
 }
 
 // open finds the namespace of a new sandbox: the engine's, or one of our own.
@@ -40,6 +48,7 @@ func (n *Network) open(dir *state.Dir, netns string, config *network.Config) err
 	if config.DisableNewNetNS {
 		return nil
 	}
+	n.Fixed = config.DisableFollow
 	if netns != "" {
 		n.Namespace = netns
 		return nil

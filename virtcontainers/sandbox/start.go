@@ -25,10 +25,7 @@ func (h *Host) Start(ctx context.Context, id string) error {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
 	defer agent.Close()
-	if err := h.updateNetwork(ctx, dir, st, agent); err != nil {
-		return fmt.Errorf("start container %s: %w", id, err)
-	}
-	if err := h.lendNames(ctx, dir, st, c); err != nil {
+	if err := h.enterNetwork(ctx, dir, st, c, agent); err != nil {
 		return fmt.Errorf("start container %s: %w", id, err)
 	}
 	if err := agent.call(ctx, func(ctx context.Context) error {

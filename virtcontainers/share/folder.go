@@ -100,13 +100,23 @@ func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPa
 }
 
 // AddMount binds a folder or regular file as the container's n-th mount (n is
-// the caller's to choose) and answers its path in the guest. A link in hostPath
-// is followed, once. After an error nothing is left.
+// the caller's to choose) and answers its path in the guest, whose last element
+// is that of hostPath: programs look at it in mountinfo. A link in hostPath is
+// followed, once. After an error nothing is left.
 func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
 	if n < 0 {
 		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
 	}
-	return f.add(containerID, "mounts/"+strconv.Itoa(n), hostPath, o, false)
+	return f.add(containerID, "mounts/"+strconv.Itoa(n)+"/"+lastElement(hostPath), hostPath, o, false)
+}
+
+// lastElement answers the last element of an absolute path as one name for a
+// place in the folder: "root" for the root, which has none.
+func lastElement(path string) string {
+	if name := filepath.Base(filepath.Clean("/" + path)); name != "/" {
+		return name
+	}
+	return "root"
 }
 
 func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly bool) (string, error) {

@@ -2,6 +2,7 @@ package share
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -126,7 +127,7 @@ func TestFolderItselfIsReadOnly(t *testing.T) {
 	if _, err := f.AddMount("c1", 0, source, MountOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"x", "c1/x", "c1/mounts/x"} {
+	for _, name := range []string{"x", "c1/x", "c1/mounts/x", "c1/mounts/0/x"} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), nil, 0o600); !errors.Is(err, unix.EROFS) {
 			t.Errorf("writing %s: %v", name, err)
 		}
@@ -149,7 +150,7 @@ func TestMounts(t *testing.T) {
 			t.Errorf("%s is not what %s is: %v", guest, path, err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(f.dir, "c1/mounts/1"), nil, 0); !errors.Is(err, unix.EROFS) {
+	if err := os.WriteFile(filepath.Join(f.dir, "c1/mounts/1/a"), nil, 0); !errors.Is(err, unix.EROFS) {
 		t.Errorf("writing a read-only file: %v", err)
 	}
 	guest, err := f.AddMount("c1", 7, source, MountOptions{NonRecursive: true})
@@ -158,6 +159,42 @@ func TestMounts(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(host(f, guest), "sub", "b")); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("the mount below came along: %v", err)
+	}
+}
+
+// The last element of a mount's source is in the guest what it is on the host,
+// whatever name that is, and never leads out of the mount's own place.
+func TestMountKeepsItsName(t *testing.T) {
+	f, source := folder(t), t.TempDir()
+	names := []string{"data", "..x", "...", "a b", "two\nlines", "tab\t\\040", "-rf", "ü", "x//deleted", strings.Repeat("l", 255)}
+	for n, name := range names {
+		path := source + "/" + name
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		// A slash at the end names nothing of its own.
+		guest, err := f.AddMount("c1", n, path+strings.Repeat("/", n%3), MountOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%s/c1/mounts/%d/%s", GuestDir, n, filepath.Base(path)); guest != want {
+			t.Errorf("%q became %q, want %q", path, guest, want)
+		}
+	}
+	for n, path := range []string{"/", source + "/data/..", source + "/data/."} {
+		guest, err := f.AddMount("c2", n, path, MountOptions{NonRecursive: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := fmt.Sprintf("%s/c2/mounts/%d/%s", GuestDir, n, []string{"root", filepath.Base(source), "data"}[n]); guest != want {
+			t.Errorf("%q became %q, want %q", path, guest, want)
+		}
+	}
+	if err := errors.Join(f.RemoveContainer("c1"), f.RemoveContainer("c2")); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) > 0 {
+		t.Errorf("left %v, %v", entries, err)
 	}
 }
 

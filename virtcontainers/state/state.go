@@ -239,9 +239,15 @@ func (d *Dir) Exclusive(f func() error) error {
 // errRemoved: the sandbox was there when the lock was asked for, and is not now.
 var errRemoved = fmt.Errorf("%w any more", ErrNotExist)
 
+// Hold takes a further lock of the sandbox, by its file's name: of what takes
+// long, so that the sandbox's own lock stays free for those who end it.
+func (d *Dir) Hold(name string) (release func(), err error) { return d.lockFile(name) }
+
 // lock takes the sandbox's lock, or ErrNotExist if the sandbox was removed meanwhile.
-func (d *Dir) lock() (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(d.Path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+func (d *Dir) lock() (unlock func(), err error) { return d.lockFile("lock") }
+
+func (d *Dir) lockFile(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(filepath.Join(d.Path, name), os.O_CREATE|os.O_RDWR, 0o600)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, ErrNotExist
 	}

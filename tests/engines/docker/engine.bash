@@ -7,9 +7,21 @@ ENGINES=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tests/engines/lib.bash
 . "$ENGINES/lib.bash"
 
-# Debian's client, even if there is another one in the path.
-DOCKER=/usr/bin/docker
-[ -x "$DOCKER" ] || DOCKER=docker
+# shellcheck source=tests/engines/module.bash
+. "$ENGINES/module.bash"
+
+# The programs of Debian, even if there are others in the path; or those of
+# DOCKER_VERSION, built from their Go modules.
+find_docker() {
+	DOCKER=/usr/bin/docker DOCKERD=dockerd PROXY=
+	[ -x "$DOCKER" ] || DOCKER=docker
+	[ -n "${DOCKER_VERSION:-}" ] || return 0
+	local built
+	built=$(docker_built "$DOCKER_VERSION") || return 1
+	{ read -r DOCKERD; read -r DOCKER; } <<<"$built"
+	PROXY=$DOCKERD/docker-proxy DOCKERD=$DOCKERD/dockerd DOCKER=$DOCKER/docker
+}
+find_docker || exit 1
 
 CGROUP_PARENT=/kata-engines-docker
 
@@ -18,9 +30,10 @@ docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix:
 # inside COMMAND...: in the daemon's network namespace, where its bridges are.
 inside() { nsenter --net="$DOCKER_DIR/netns" "$@"; }
 
-# start_docker DIR: DIR must be empty. Exports DOCKER_DIR.
+# start_docker DIR [ARG...]: DIR must be empty; ARG are dockerd's. Exports DOCKER_DIR.
 start_docker() {
 	export DOCKER_DIR=$1
+	shift
 	mkdir -p "$DOCKER_DIR"/{client,data,exec}
 	touch "$DOCKER_DIR/netns"
 	unshare --net="$DOCKER_DIR/netns" sh -c 'ip link set lo up
@@ -28,12 +41,14 @@ start_docker() {
 		ip addr add 10.231.17.1/24 dev kata-eng0
 		ip link set kata-eng0 up
 		echo 1 >/proc/sys/net/ipv4/ip_forward'
-	jq -n --arg runtime "$KATA_RUNTIME" --arg config "$KATA_CONF_FILE" \
-		'{runtimes: {kata: {path: $runtime, runtimeArgs: ["--kata-config", $config]}}}' >"$DOCKER_DIR/daemon.json"
-	inside dockerd --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
+	sed -E 's|^#? *shared_fs *=.*|shared_fs = "virtio-9p"|' "$KATA_CONF_FILE" >"$DOCKER_DIR/9p.toml"
+	jq -n --arg runtime "$KATA_RUNTIME" --arg config "$KATA_CONF_FILE" --arg nine "$DOCKER_DIR/9p.toml" \
+		'{runtimes: {kata: {path: $runtime, runtimeArgs: ["--kata-config", $config]},
+			"kata-9p": {path: $runtime, runtimeArgs: ["--kata-config", $nine]}}}' >"$DOCKER_DIR/daemon.json"
+	inside "$DOCKERD" --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
 		--exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/dockerd.pid" -H "unix://$DOCKER_DIR/docker.sock" \
 		--bridge kata-eng0 --cgroup-parent "$CGROUP_PARENT" \
-		--default-address-pool base=10.232.0.0/16,size=24 >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
+		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} "$@" >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
 	local pid=$!
 	# dockerd has no other sign of being ready than an answer.
 	until docker version >/dev/null 2>&1; do

@@ -19,7 +19,7 @@ teardown() {
 clean() { [ "$(traces "$DOCKER_DIR")" = "$BEFORE" ]; }
 
 # vm ARG...: docker run in a VM, labelled so that teardown finds it.
-vm() { docker run --runtime kata --label test "$@"; }
+vm() { docker run --runtime "${RUNTIME:-kata}" --label test "$@"; }
 
 # inspect CONTAINER FORMAT
 inspect() { docker inspect -f "$2" "$1"; }

@@ -101,3 +101,37 @@ load lib
 	await is_healthy c1 healthy
 	[ "$(inspect c1 '{{.RestartCount}}')" = 1 ]
 }
+
+@test "every signal reaches the process" {
+	local all="1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 18 20 21 22 23 24 25 26 27 28 29 30 31 34 64" n
+	vm -d --name c1 busybox sh -c "for s in $all; do trap \"echo got-\$s-\" \$s; done; echo ready; while :; do sleep 1; done"
+	await logs_have c1 ready
+	for n in $all; do docker kill -s "$n" c1; done
+	for n in $all; do await logs_have c1 "got-$n-"; done
+	[ "$(docker logs c1 | grep -c got-)" = "$(wc -w <<<"$all")" ]
+	is_state c1 running
+	docker kill -s 9 c1
+	[ "$(docker wait c1)" = 137 ]
+}
+
+@test "restart policies: always, unless-stopped, and no" {
+	vm -d --name always --restart always busybox sh -c 'echo begin; exit 1'
+	more() { [ "$(inspect always '{{.RestartCount}}')" -ge 2 ]; }
+	await more
+	docker stop -t 0 always
+	vm -d --name never busybox false
+	[ "$(docker wait never)" = 1 ]
+	[ "$(inspect never '{{.RestartCount}} {{.State.Status}}')" = "0 exited" ]
+	is_state always exited
+}
+
+@test "health: one that fails, one that hangs" {
+	vm -d --name c1 --health-cmd 'exit 3' --health-interval 1s --health-retries 2 busybox sleep 10000
+	vm -d --name c2 --health-cmd 'sleep 1000' --health-interval 1s --health-timeout 1s --health-retries 1 busybox sleep 10000
+	await is_healthy c1 unhealthy
+	[ "$(inspect c1 '{{(index .State.Health.Log 0).ExitCode}}')" = 3 ]
+	await is_healthy c2 unhealthy
+	# What timed out is not left in the guest.
+	gone() { [ "$(docker exec c2 sh -c 'ps | grep -c "[s]leep 1000$"')" -le 1 ]; }
+	await gone
+}

@@ -34,7 +34,7 @@ server() {
 	is "echo again"
 }
 
-@test "two networks: an interface in each; a third that comes while it runs waits for the next start" {
+@test "two networks: an interface in each; a third is connected while it runs, and one disconnected" {
 	local net
 	for net in one two three; do docker network create --label test "$net" >/dev/null; done
 	docker create --runtime kata --label test --name both --network one busybox sh -c 'mkdir /w; echo page >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000' >/dev/null
@@ -49,17 +49,35 @@ server() {
 	is page
 	run -0 vm --rm --network one busybox wget -qO- http://both/
 	is page
-	docker network connect three both
-	[ "$(addresses | wc -l)" = 2 ]
-	docker restart -t 0 both
-	diff <(addresses) <(of)
+	same() { [ "$(addresses)" = "$(of)" ]; }
+	docker network connect --alias third three both
+	await same
 	[ "$(addresses | wc -l)" = 3 ]
+	run -0 vm --rm --network three busybox wget -qO- http://third/
+	is page
 	docker network disconnect two both
-	docker restart -t 0 both
-	diff <(addresses) <(of)
+	await same
 	[ "$(addresses | wc -l)" = 2 ]
+	# The default route moves with its network.
+	docker network disconnect one both
+	await same
+	run -0 docker exec both ip route
+	has "default via $(inspect both '{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}')"
+	docker restart -t 0 both
+	same
 	docker rm -f both
 	docker network rm one two three
+}
+
+@test "a container of the default bridge is connected to a network of the user's: it finds names there" {
+	docker network create --label test un >/dev/null
+	vm -d --name late busybox sleep 10000
+	server web --network un
+	docker network connect un late
+	finds() { [[ "$(docker exec late timeout 20 wget -qO- http://web/ 2>/dev/null)" == "page of "* ]]; }
+	await finds
+	docker rm -f web late
+	docker network rm un
 }
 
 @test "the network of a container outside of any VM is refused, and stays whole" {
@@ -88,4 +106,44 @@ server() {
 	has unknown
 	docker rm -f web
 	docker network rm un
+}
+
+@test "macvlan: the interface of the parent's network, a neighbour there, and another VM" {
+	inside ip link add kata-mv0 type veth peer name kata-mv1
+	inside ip link set kata-mv0 up
+	inside ip addr add 10.235.0.1/24 dev kata-mv1
+	inside ip link set kata-mv1 up
+	docker network create -d macvlan --label test --subnet 10.235.0.0/24 --gateway 10.235.0.1 -o parent=kata-mv0 mv >/dev/null
+	server web --network mv --ip 10.235.0.10
+	run -0 inside curl -sf http://10.235.0.10/
+	has "page of"
+	[ "$(inside curl -sf http://10.235.0.10/big | sha256sum)" = "$(docker exec web sh -c 'sha256sum </w/big')" ]
+	run -0 vm --rm --network mv busybox sh -c 'wget -qO- http://web/; ping -c 1 10.235.0.1 >/dev/null && echo gateway; ip route'
+	has "page of"
+	has gateway
+	has "default via 10.235.0.1"
+	docker rm -f web
+	docker network rm mv
+	inside ip link del kata-mv0
+}
+
+@test "MTU and IPv6 of a network; a large transfer into the container" {
+	docker network create --ipv6 --subnet fd00:e8::/64 --label test -o com.docker.network.driver.mtu=1400 small >/dev/null
+	head -c 30000000 /dev/urandom >"$TMP/big"
+	vm -d --name sink --network small busybox sh -c 'echo ready; nc -l -p 9 >/big; sha256sum </big; exec sleep 10000'
+	await logs_have sink ready
+	local v4 v6
+	v4=$(inspect sink '{{.NetworkSettings.Networks.small.IPAddress}}')
+	v6=$(inspect sink '{{.NetworkSettings.Networks.small.GlobalIPv6Address}}')
+	run -0 docker exec sink sh -c 'cat /sys/class/net/eth0/mtu; ip -6 addr show dev eth0 scope global'
+	has 1400
+	has "$v6/64"
+	# As large as fits, larger, and over both protocols.
+	inside busybox ping -c 1 -s 1372 -W 20 "$v4" >/dev/null
+	inside busybox ping -c 1 -s 3000 -W 20 "$v4" >/dev/null
+	inside busybox ping -6 -c 1 -W 20 "$v6" >/dev/null
+	inside busybox nc "$v4" 9 <"$TMP/big"
+	await logs_have sink "$(sha256sum <"$TMP/big")"
+	docker rm -f sink
+	docker network rm small
 }

@@ -89,3 +89,21 @@ load lib
 	[ "$(head -n 1 "$TMP/a")" = written ]
 	[ "$(head -n 1 "$TMP/b")" = second ]
 }
+
+@test "--security-opt seccomp=FILE: the profile's own answer" {
+	echo '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 78}]}' >"$TMP/profile"
+	run -1 vm --rm --security-opt seccomp="$TMP/profile" busybox mkdir /x
+	# ENOSYS is 38; 78 is EREMCHG, which nothing else answers.
+	has "Remote address changed"
+}
+
+@test "what needs the host's own kernel or devices is refused by name" {
+	run -125 vm --rm --gpus all busybox true
+	has "could not select device driver"
+	run -125 vm --rm --device /dev/does-not-exist busybox true
+	has "/dev/does-not-exist"
+	run -125 vm --rm --pid container:none busybox true
+	docker run -d --label test --name runc busybox sleep 10000
+	run vm --rm --pid container:runc --network none busybox sh -c 'ps | grep -c "sleep 10000"'
+	has 0
+}

@@ -57,6 +57,15 @@ load lib
 	run -0 vm --rm busybox sh -c 'kill -9 $$; kill -15 $$; exit 0'
 }
 
+@test "every exit code from 0 to 255" {
+	full
+	vm -d --name codes busybox sleep 10000
+	local code
+	for code in $(seq 0 255); do
+		run "-$code" docker exec codes sh -c "exit $code"
+	done
+}
+
 @test "run -d, logs: a hundred thousand lines in their order; wait answers the code" {
 	vm -d --name logs busybox sh -c 'seq 100000; exit 7'
 	[ "$(docker wait logs)" = 7 ]

@@ -1,10 +1,10 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016
+# shellcheck disable=SC2034,SC2154,SC2016
 # Volumes: the host's files as the container sees them, and the other way.
 
 load lib
 
-@test "a folder, a file, read-only, a named volume: what is written is there on both sides" {
+kinds() {
 	mkdir "$TMP/rw" "$TMP/ro"
 	echo host >"$TMP/rw/f"
 	echo read >"$TMP/ro/f"
@@ -33,7 +33,7 @@ load lib
 	has "files 300"
 	hasnt BAD
 	[ "$(cat "$TMP/single")" = two ]
-	cd "$TMP/rw"
+	cd "$TMP/rw" || return
 	[ "$(stat -c '%u %g %a %h %s' f)" = "5 6 4755 2 2" ]
 	[ "$(date -u -d "@$(stat -c %Y renamed)" +%FT%T)" = 2001-02-03T04:05:06 ]
 	[ -p fifo ]
@@ -46,7 +46,11 @@ load lib
 	docker volume rm named
 }
 
-@test "a file that changes on the host while the container reads it; a socket is refused" {
+@test "a folder, a file, read-only, a named volume: what is written is there on both sides" { kinds; }
+
+@test "the same with 9p: a folder, a file, read-only, a named volume" { RUNTIME=kata-9p; kinds; }
+
+changes() {
 	mkdir "$TMP/v"
 	echo before >"$TMP/v/f"
 	vm -d --name c1 -v "$TMP/v:/v" busybox sleep 10000
@@ -59,7 +63,11 @@ load lib
 	has "cannot be shared with a VM"
 }
 
-@test "locks, extended attributes: with the host's own programs" {
+@test "a file that changes on the host while the container reads it; a socket is refused" { changes; }
+
+@test "the same with 9p: a file that changes on the host" { RUNTIME=kata-9p; changes; }
+
+locks() {
 	full
 	command -v setfattr >/dev/null || skip "the package attr is not installed"
 	mkdir "$TMP/v"
@@ -77,7 +85,11 @@ load lib
 	[ "$(getfattr -n user.key --only-values "$TMP/v/f")" = value ]
 }
 
-@test "a shared memory map: reads what the host wrote, and what it writes is on the host" {
+@test "locks, extended attributes: with the host's own programs" { locks; }
+
+@test "the same with 9p: locks, extended attributes" { RUNTIME=kata-9p; locks; }
+
+maps() {
 	mkdir "$TMP/v"
 	head -c 1M /dev/urandom >"$TMP/v/f"
 	run -0 vm --rm -v "$TMP/v:/v" busybox probe mmap /v/f through-the-map
@@ -87,9 +99,17 @@ load lib
 	is in-the-root
 }
 
-@test "ten thousand small files" {
+@test "a shared memory map: reads what the host wrote, and what it writes is on the host" { maps; }
+
+@test "the same with 9p: a shared memory map" { RUNTIME=kata-9p; maps; }
+
+many() {
 	full
 	mkdir "$TMP/v"
 	vm --rm -v "$TMP/v:/v" busybox sh -c 'cd /v; for i in $(seq 10000); do echo $i >$i; done'
 	[ "$(cat "$TMP"/v/* | sort -n | cmp - <(seq 10000) && echo same)" = same ]
 }
+
+@test "ten thousand small files" { many; }
+
+@test "the same with 9p: ten thousand small files" { RUNTIME=kata-9p; many; }

@@ -67,3 +67,27 @@ load lib
 	printf '1 44 132\n' >"$(podman inspect -f '{{.StaticDir}}' size)/ctl"
 	await logs_have size "44 132"
 }
+
+@test "macvlan; a network is connected and disconnected while the container runs" {
+	inside ip link add kata-mv0 type veth peer name kata-mv1
+	inside ip link set kata-mv0 up
+	inside ip addr add 10.236.0.1/24 dev kata-mv1
+	inside ip link set kata-mv1 up
+	podman network create -d macvlan --subnet 10.236.0.0/24 --gateway 10.236.0.1 -o parent=kata-mv0 mv >/dev/null
+	podman network create three >/dev/null
+	podman run -d --name web --network mv busybox sh -c 'mkdir /w; echo page >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000'
+	await logs_have web ready
+	address() { podman inspect -f "{{(index .NetworkSettings.Networks \"$1\").IPAddress}}" web; }
+	run -0 inside curl -sf "http://$(address mv)/"
+	is page
+	podman network connect three web
+	reached() { [ "$(inside curl -sf -m 10 "http://$(address three)/")" = page ]; }
+	await reached
+	podman network disconnect three web
+	interfaces() { podman exec web ip -o -4 addr show scope global | wc -l; }
+	one() { [ "$(interfaces)" = 1 ]; }
+	await one
+	podman rm -f -t 0 web
+	podman network rm mv three
+	inside ip link del kata-mv0
+}
