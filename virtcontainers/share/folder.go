@@ -31,12 +31,11 @@ type Folder struct {
 
 // MountOptions say how AddMount binds.
 type MountOptions struct {
-	// ReadOnly is enforced on the host, for the mounts below it too.
+	// ReadOnly is enforced on the host.
 	ReadOnly bool
-	// NonRecursive binds the one mount without those below it ("bind" instead of "rbind").
-	NonRecursive bool
 	// Slave lets mounts that the host makes below the source later appear in the
-	// guest. Nothing that is mounted in the guest ever comes back to the host, so
+	// guest, and binds those that are there along, read-only if this one is.
+	// Nothing that is mounted in the guest ever comes back to the host, so
 	// "shared" is not to be had.
 	Slave bool
 }
@@ -96,20 +95,21 @@ func (f *Folder) Dir() string { return f.dir }
 // AddRootfs binds the root file system at hostPath, with all that is mounted
 // below it, and answers its path in the guest. After an error nothing is left.
 func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPath string, err error) {
-	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true)
+	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true, true)
 }
 
 // AddMount binds a folder or regular file as the container's n-th mount (n is
-// the caller's to choose) and answers its path in the guest. A link in hostPath
-// is followed, once. After an error nothing is left.
+// the caller's to choose) and answers its path in the guest. What is mounted
+// below it does not come along (AddBelow), unless it is a slave. A link in
+// hostPath is followed, once. After an error nothing is left.
 func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
 	if n < 0 {
 		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
 	}
-	return f.add(containerID, "mounts/"+strconv.Itoa(n), hostPath, o, false)
+	return f.add(containerID, "mounts/"+strconv.Itoa(n), hostPath, o, o.Slave, false)
 }
 
-func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly bool) (string, error) {
+func (f *Folder) add(containerID, name, hostPath string, o MountOptions, recursive, dirOnly bool) (string, error) {
 	if err := checkID(containerID); err != nil {
 		return "", err
 	}
@@ -124,7 +124,7 @@ func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly
 	at := containerID + "/" + name
 	made, err := f.makeTarget(at, isDir)
 	if err == nil {
-		err = f.bind(source, at, o)
+		err = f.bind(source, at, o, recursive)
 	}
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("share %s as %s: %w", hostPath, at, err), f.removeTargets(made))
@@ -164,7 +164,7 @@ func openSource(path string) (f *os.File, isDir bool, err error) {
 
 // bind mounts source at the place at in the folder. The mount gets its flags
 // and propagation before anyone sees it.
-func (f *Folder) bind(source *os.File, at string, o MountOptions) error {
+func (f *Folder) bind(source *os.File, at string, o MountOptions, recursive bool) error {
 	target, err := f.open(at, unix.RESOLVE_NO_XDEV)
 	if errors.Is(err, unix.EXDEV) {
 		return ErrExist
@@ -180,9 +180,9 @@ func (f *Folder) bind(source *os.File, at string, o MountOptions) error {
 	if o.ReadOnly {
 		attr.Attr_set = unix.MOUNT_ATTR_RDONLY
 	}
-	flags := uint(unix.AT_RECURSIVE)
-	if o.NonRecursive {
-		flags = 0
+	flags := uint(0)
+	if recursive {
+		flags = unix.AT_RECURSIVE
 	}
 	tree, err := openTree(int(source.Fd()), "", flags, attr)
 	if err != nil {

@@ -152,7 +152,7 @@ func TestMounts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.dir, "c1/mounts/1"), nil, 0); !errors.Is(err, unix.EROFS) {
 		t.Errorf("writing a read-only file: %v", err)
 	}
-	guest, err := f.AddMount("c1", 7, source, MountOptions{NonRecursive: true})
+	guest, err := f.AddMount("c1", 7, source, MountOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
