@@ -229,10 +229,13 @@ func (f *Folder) open(at string, resolve uint64) (*os.File, error) {
 	return os.NewFile(uintptr(fd), at), nil
 }
 
-var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]{1,128}$`)
+var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]+$`)
+
+// maxID bounds an id in bytes.
+const maxID = 128
 
 func checkID(id string) error {
-	if !validID.MatchString(id) || id == "." || id == ".." {
+	if len(id) > maxID || !validID.MatchString(id) || id == "." || id == ".." {
 		return fmt.Errorf("container id %q: letters, digits and _.+- only", id)
 	}
 	return nil
