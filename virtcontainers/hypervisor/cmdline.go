@@ -18,6 +18,8 @@ type cmdline struct {
 	args []string
 	// files are what QEMU inherits: files[i] as descriptor firstFD+i.
 	files []*os.File
+	// shared is where memory that others map lies; nil: in a memfd of QEMU's own.
+	shared *os.File
 
 	hasSCSI, hasIOThread bool
 }
@@ -137,7 +139,11 @@ func (c *cmdline) memory() {
 		c.addf("-object", "memory-backend-file,id=mem,size=%dM,share=%s,mem-path=/proc/self/fd/%d", c.spec.MemoryMiB, share, c.fd(f.File))
 		return
 	}
-	if backend := c.memoryBackend(); backend != "" {
+	backend := c.memoryBackend()
+	if backend == memfd && c.shared != nil {
+		backend = fmt.Sprintf("memory-backend-file,share=on,align=%d,mem-path=/proc/self/fd/%d", hugePage, c.fd(c.shared))
+	}
+	if backend != "" {
 		c.addf("-object", "%s,id=mem,size=%dM", backend, c.spec.MemoryMiB)
 	}
 }
@@ -150,6 +156,9 @@ func (c *cmdline) mostMemory() uint64 {
 	}
 	return most
 }
+
+// memfd is the -object for memory that a vhost-user daemon maps as well.
+const memfd = "memory-backend-memfd,share=on"
 
 // memoryBackend answers the -object for the guest's memory without id and
 // size; empty for QEMU's own anonymous memory, the cheapest. A vhost-user
@@ -168,9 +177,9 @@ func (c *Config) memoryBackend(shared bool) string {
 	case c.FileMemBackend != "":
 		b = "memory-backend-file,share=on,mem-path=" + esc(c.FileMemBackend)
 	case c.EnableHugePages:
-		b = "memory-backend-memfd,share=on,hugetlb=on"
+		b = memfd + ",hugetlb=on"
 	case shared:
-		b = "memory-backend-memfd,share=on"
+		b = memfd
 	case c.EnableMemPrealloc:
 		b = "memory-backend-ram"
 	default:

@@ -76,6 +76,11 @@ func (c *cmdline) start() (*VM, error) {
 		return nil, err
 	}
 	defer qmp.Close()
+	if c.spec.Memory == nil && c.memoryBackend() == memfd {
+		if c.shared, vm.SmallPages = sharedMemory(int64(c.spec.MemoryMiB) << 20); c.shared != nil {
+			defer c.shared.Close()
+		}
+	}
 	c.build(qmp)
 	if err := c.run(path, vm); err != nil {
 		os.Remove(vm.QMP)

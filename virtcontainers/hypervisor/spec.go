@@ -99,6 +99,10 @@ type VM struct {
 	Accelerator string `json:"accelerator"`
 	Arch        string `json:"arch"`
 
+	// SmallPages is why memory that is shared with a daemon does not lie in huge
+	// pages; set by Launch only.
+	SmallPages error `json:"-"`
+
 	// child is set in the process that launched the VM.
 	child *child
 }

@@ -130,6 +130,9 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 	if b.vm, err = factory.Boot(ctx, b.config.Hypervisor, &vm); err != nil {
 		return err
 	}
+	if b.vm.SmallPages != nil {
+		b.log.Debug("the guest's memory is in small pages", "sandbox", st.ID, "error", b.vm.SmallPages)
+	}
 	st.VM = *b.vm
 	return b.startProxy(st, channel)
 }
