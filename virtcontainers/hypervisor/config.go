@@ -32,7 +32,8 @@ type Config struct {
 	// host, is several times slower). New.
 	Accelerator string `toml:"accelerator"`
 	// BootTimeout is how long the guest's agent may take to answer its first
-	// call, in seconds. 0 means 60. New.
+	// call, in seconds. 0 means 60. Time for which the host had no CPU for the VM
+	// does not count, up to ten times as much. New.
 	BootTimeout uint32 `toml:"boot_timeout"`
 
 	// KernelParams are added to the guest's kernel command line, blanks between
