@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
@@ -29,9 +30,9 @@ var usages = map[shape]string{
 	nothing: " ", container: "CONTAINER", process: "CONTAINER [EXEC]", document: "FILE|-",
 }
 
-// call makes a command of one of the agent's calls. fill, if given, completes
+// command makes a command of one of the agent's calls. fill, if given, completes
 // the request from the command's flags.
-func call[Request, Reply any](name, usage string, shape shape, do func(*dial.Agent, context.Context, *Request) (*Reply, error), fill func(*cli.Context, *Request), flags ...cli.Flag) cli.Command {
+func command[Request, Reply any](name, usage string, shape shape, do func(*dial.Agent, context.Context, *Request) (*Reply, error), fill func(*cli.Context, *Request), flags ...cli.Flag) cli.Command {
 	return cli.Command{
 		Name: name, Usage: usage, ArgsUsage: usages[shape], Flags: flags,
 		Action: func(c *cli.Context) error {
@@ -97,7 +98,7 @@ func arguments(c *cli.Context, shape shape, request any) error {
 
 func read(name string) ([]byte, error) {
 	if name == "-" {
-		return io.ReadAll(io.LimitReader(os.Stdin, wire.MaxMessage))
+		return io.ReadAll(io.LimitReader(os.Stdin, call.MaxMessage))
 	}
 	return os.ReadFile(name)
 }
@@ -120,5 +121,5 @@ func show(w io.Writer, reply any) error {
 
 // empty is for calls whose request says nothing.
 func empty[Reply any](name, usage string, do func(*dial.Agent, context.Context, *agentpb.Empty) (*Reply, error)) cli.Command {
-	return call(name, usage, nothing, do, nil)
+	return command(name, usage, nothing, do, nil)
 }

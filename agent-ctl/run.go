@@ -10,10 +10,9 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/shim/relay"
@@ -134,7 +133,7 @@ var eventsCommand = cli.Command{
 	},
 }
 
-func exists(err error) bool { return status.Code(err) == codes.AlreadyExists }
+func exists(err error) bool { return call.CodeOf(err) == call.AlreadyExists }
 
 // bundle reads a config.json, or that of a folder.
 func bundle(path string) (*specs.Spec, []byte, error) {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -15,8 +14,8 @@ import (
 	"github.com/mdlayher/vsock"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent/boot"
 	"github.com/kata-go/kata-runtime/agent/channel"
@@ -65,16 +64,16 @@ func run(s settings) error {
 	ready := make(chan struct{})
 	config := service.Config{Log: log, Release: version, IsInit: isInit, Ready: ready,
 		Guest: container.Guest{CgroupRoot: boot.CgroupRoot, CgroupParent: cgroupParent}}
-	var server *grpc.Server
+	var server *call.Server
 	serial := channel.NewSerial(log)
 	if isInit {
 		config.PowerOff = func() { go powerOff(log, server, serial) }
 	}
 	agent := service.New(config)
-	server = agent.GRPC()
+	server = agent.Calls()
 	// Each listener has connections of both kinds: calls and streams.
 	listener := func(l net.Listener) error {
-		return server.Serve(channel.Lasting(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) })))
+		return server.Serve(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) }))
 	}
 	go func() {
 		if isInit {
@@ -84,9 +83,6 @@ func run(s settings) error {
 		close(ready)
 	}()
 	err := serve(ctx, s, options, serial, listener)
-	if isInit && (err == nil || errors.Is(err, grpc.ErrServerStopped)) {
-		select {} // powerOff is at work
-	}
 	return err
 }
 
@@ -181,14 +177,11 @@ func serve(ctx context.Context, s settings, o boot.Options, serial *channel.Seri
 }
 
 // powerOff ends the guest when the answers that are under way are on the host.
-func powerOff(log *slog.Logger, server *grpc.Server, serial *channel.Serial) {
+func powerOff(log *slog.Logger, server *call.Server, serial *channel.Serial) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastWords)
 	defer cancel()
-	done := make(chan struct{})
-	go func() { server.GracefulStop(); close(done) }()
-	select {
-	case <-done:
-	case <-ctx.Done():
+	if err := server.Drain(ctx); err != nil {
+		log.Debug("some calls were not answered", "cause", err)
 	}
 	if err := serial.Flush(ctx); err != nil {
 		log.Debug("the host may lack the last answers", "cause", err)

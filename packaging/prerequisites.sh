@@ -24,7 +24,7 @@ packages() {
 		[ "$VERSION_ID" = 12 ] || echo virtiofsd
 		;;
 	test) echo bats shellcheck jq iproute2 procps busybox-static ;;
-	bench) echo runc crun ;;
+	bench) echo runc crun gcc libc6-dev e2fsprogs util-linux iproute2 jq ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl ;;
 	debian13) echo mmdebstrap util-linux ;;

@@ -14,14 +14,11 @@ import (
 
 	"github.com/containerd/console"
 	"github.com/hashicorp/yamux"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/mux"
 )
@@ -78,13 +75,11 @@ func newGuest(t *testing.T) *guest {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(wire.ServerOptions()...)
-	agentpb.RegisterAgentServer(server, g)
+	server := call.NewServer(agentpb.AgentHandler(g))
 	go server.Serve(stream.Split(session, g.stream))
 	t.Cleanup(func() {
 		stop()
 		session.Close()
-		server.Stop()
 		<-proxied
 		for _, p := range g.processes {
 			p.cmd.Process.Kill()
@@ -173,7 +168,7 @@ func (g *guest) find(container, id string) (*process, error) {
 	if p := g.processes[id]; p != nil && container == "c1" {
 		return p, nil
 	}
-	return nil, status.Errorf(codes.NotFound, "no process %q in container %q", id, container)
+	return nil, call.Errorf(call.NotFound, "no process %q in container %q", id, container)
 }
 
 func (g *guest) stream(conn net.Conn) {
@@ -217,7 +212,7 @@ func (g *guest) SignalProcess(_ context.Context, r *agentpb.SignalProcessRequest
 	}
 	err = p.cmd.Process.Signal(syscall.Signal(r.Signal))
 	if errors.Is(err, os.ErrProcessDone) {
-		return nil, status.Error(codes.FailedPrecondition, "process has ended")
+		return nil, call.Errorf(call.FailedPrecondition, "process has ended")
 	}
 	return &agentpb.Empty{}, err
 }

@@ -7,9 +7,7 @@ import (
 	context "context"
 	fmt "fmt"
 	proto "github.com/gogo/protobuf/proto"
-	grpc "google.golang.org/grpc"
-	codes "google.golang.org/grpc/codes"
-	status "google.golang.org/grpc/status"
+	call "github.com/kata-go/kata-runtime/agent-protocol/call"
 	io "io"
 	math "math"
 	math_bits "math/bits"
@@ -1727,7 +1725,7 @@ func (m *StreamHello) GetOffset() uint64 {
 }
 
 type StreamWelcome struct {
-	// A gRPC status code; 0 is success.
+	// A code as calls have; 0 is success.
 	Code uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	// One line; empty on success.
 	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
@@ -4083,1518 +4081,874 @@ var fileDescriptor_56ede974c0020f77 = []byte{
 	0xf3, 0xab, 0xff, 0x0f, 0x00, 0x00, 0xff, 0xff, 0x98, 0xbb, 0xa3, 0xf4, 0xb1, 0x26, 0x00, 0x00,
 }
 
-// Reference imports to suppress errors if they are not otherwise used.
-var _ context.Context
-var _ grpc.ClientConn
-
-// This is a compile-time assertion to ensure that this generated file
-// is compatible with the grpc package it is being compiled against.
-const _ = grpc.SupportPackageIsVersion4
-
-// AgentClient is the client API for Agent service.
-//
-// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://godoc.org/google.golang.org/grpc#ClientConn.NewStream.
+// AgentClient makes the calls of Agent.
 type AgentClient interface {
 	// Hello is the first call of every client: it exchanges versions and features.
-	Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloReply, error)
+	Hello(ctx context.Context, in *HelloRequest) (*HelloReply, error)
 	// CreateSandbox prepares the guest for containers: clock, entropy, hostname,
 	// interfaces, storages, shared namespaces; and, to save a round trip, may
 	// create the first container. At most one sandbox per guest. If a part
 	// fails, what was done before it is undone.
-	CreateSandbox(ctx context.Context, in *CreateSandboxRequest, opts ...grpc.CallOption) (*CreateSandboxReply, error)
+	CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error)
 	// DestroySandbox kills every container, unmounts every storage, syncs the
 	// disks and, when asked, powers the guest off.
-	DestroySandbox(ctx context.Context, in *DestroySandboxRequest, opts ...grpc.CallOption) (*Empty, error)
+	DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error)
 	// CreateContainer sets a container up as far as its init process, which
 	// waits. Its streams can be opened from then on.
-	CreateContainer(ctx context.Context, in *CreateContainerRequest, opts ...grpc.CallOption) (*CreateContainerReply, error)
+	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
 	// StartContainer lets the waiting init process run the user's command.
-	StartContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error)
+	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.
-	RemoveContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error)
-	PauseContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error)
-	ResumeContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error)
-	StatsContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*StatsReply, error)
+	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error)
 	// UpdateContainer changes the limits of a created, running or paused container.
-	UpdateContainer(ctx context.Context, in *UpdateContainerRequest, opts ...grpc.CallOption) (*Empty, error)
+	UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error)
 	// ResolveNames lends the guest name servers that are on a loopback address of
 	// the network namespace on the host, where the guest cannot reach them
 	// (Docker's 127.0.0.11). The client's first message names them; the agent
 	// listens on the same addresses, answers with an empty query when it does,
 	// and sends what is asked there. It stops with the call.
-	ResolveNames(ctx context.Context, opts ...grpc.CallOption) (Agent_ResolveNamesClient, error)
+	ResolveNames(ctx context.Context) (Agent_ResolveNamesClient, error)
 	// ForwardPort is a TCP connection to a server on a loopback address of the
 	// guest. The client's first message names it, and no data; the agent answers
 	// with an empty message when it is connected. Then both send data. The
 	// client ends its side by closing its side of the call, the agent by a
 	// message with end; the call ends when both have.
-	ForwardPort(ctx context.Context, opts ...grpc.CallOption) (Agent_ForwardPortClient, error)
+	ForwardPort(ctx context.Context) (Agent_ForwardPortClient, error)
 	// ExecProcess starts a further process in a created or running container.
-	ExecProcess(ctx context.Context, in *ExecProcessRequest, opts ...grpc.CallOption) (*ExecProcessReply, error)
-	SignalProcess(ctx context.Context, in *SignalProcessRequest, opts ...grpc.CallOption) (*Empty, error)
+	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
+	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.
-	WaitProcess(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*WaitProcessReply, error)
+	WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error)
 	// RemoveProcess forgets an ended exec process (not a container's init).
-	RemoveProcess(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*Empty, error)
-	ListProcesses(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*ListProcessesReply, error)
-	ResizeTTY(ctx context.Context, in *ResizeTTYRequest, opts ...grpc.CallOption) (*Empty, error)
+	RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error)
+	ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error)
+	ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error)
 	// CloseStdin closes the process's standard input once what was sent before is written.
-	CloseStdin(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*Empty, error)
+	CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error)
 	// AddStorages mounts storages that containers name by their mount point.
-	AddStorages(ctx context.Context, in *AddStoragesRequest, opts ...grpc.CallOption) (*Empty, error)
+	AddStorages(ctx context.Context, in *AddStoragesRequest) (*Empty, error)
 	// RemoveStorage unmounts a storage that no container uses.
-	RemoveStorage(ctx context.Context, in *RemoveStorageRequest, opts ...grpc.CallOption) (*Empty, error)
+	RemoveStorage(ctx context.Context, in *RemoveStorageRequest) (*Empty, error)
 	// CopyFile writes a part of a file in the guest, below /run/kata-containers only.
-	CopyFile(ctx context.Context, in *CopyFileRequest, opts ...grpc.CallOption) (*Empty, error)
+	CopyFile(ctx context.Context, in *CopyFileRequest) (*Empty, error)
 	// StatVolume answers the space and inodes of a mounted storage.
-	StatVolume(ctx context.Context, in *VolumeRequest, opts ...grpc.CallOption) (*StatVolumeReply, error)
+	StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error)
 	// ResizeVolume grows the file system on a storage to its device's size.
-	ResizeVolume(ctx context.Context, in *VolumeRequest, opts ...grpc.CallOption) (*Empty, error)
+	ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error)
 	// UpdateInterfaces configures interfaces: it answers when they are up.
-	UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest, opts ...grpc.CallOption) (*ListInterfacesReply, error)
-	RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest, opts ...grpc.CallOption) (*Empty, error)
-	ListInterfaces(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*ListInterfacesReply, error)
+	UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error)
+	RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error)
+	ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error)
 	// UpdateRoutes replaces the guest's routes (of the main table, not the
 	// kernel's own) by those given.
-	UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest, opts ...grpc.CallOption) (*ListRoutesReply, error)
-	ListRoutes(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*ListRoutesReply, error)
-	AddNeighbours(ctx context.Context, in *AddNeighboursRequest, opts ...grpc.CallOption) (*Empty, error)
+	UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error)
+	ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error)
+	AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error)
 	// OnlineResources brings hot-plugged CPUs and memory into use.
-	OnlineResources(ctx context.Context, in *OnlineResourcesRequest, opts ...grpc.CallOption) (*OnlineResourcesReply, error)
-	SetClock(ctx context.Context, in *SetClockRequest, opts ...grpc.CallOption) (*Empty, error)
+	OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error)
+	SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error)
 	// AddEntropy stirs and credits the guest's random pool; a clone of a saved
 	// VM must get some before anything in it asks for random numbers.
-	AddEntropy(ctx context.Context, in *AddEntropyRequest, opts ...grpc.CallOption) (*Empty, error)
-	GuestDetails(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*GuestDetailsReply, error)
+	AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error)
+	GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error)
 	// Metrics answers in the Prometheus text format.
-	Metrics(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*MetricsReply, error)
+	Metrics(ctx context.Context, in *Empty) (*MetricsReply, error)
 	// Events streams what happens in the guest from the call on: OOM kills and ends of processes.
-	Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (Agent_EventsClient, error)
+	Events(ctx context.Context, in *EventsRequest) (Agent_EventsClient, error)
 }
 
-type agentClient struct {
-	cc *grpc.ClientConn
+// NewAgentClient makes one of a connection.
+func NewAgentClient(c *call.Client) AgentClient { return agentClient{c} }
+
+type agentClient struct{ c *call.Client }
+
+func (c agentClient) Hello(ctx context.Context, in *HelloRequest) (*HelloReply, error) {
+	reply := new(HelloReply)
+	if err := c.c.Call(ctx, "Hello", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
 }
 
-func NewAgentClient(cc *grpc.ClientConn) AgentClient {
-	return &agentClient{cc}
+func (c agentClient) CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error) {
+	reply := new(CreateSandboxReply)
+	if err := c.c.Call(ctx, "CreateSandbox", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
 }
 
-func (c *agentClient) Hello(ctx context.Context, in *HelloRequest, opts ...grpc.CallOption) (*HelloReply, error) {
-	out := new(HelloReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/Hello", in, out, opts...)
+func (c agentClient) DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "DestroySandbox", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error) {
+	reply := new(CreateContainerReply)
+	if err := c.c.Call(ctx, "CreateContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "StartContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "RemoveContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "PauseContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "ResumeContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error) {
+	reply := new(StatsReply)
+	if err := c.c.Call(ctx, "StatsContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "UpdateContainer", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ResolveNames(ctx context.Context) (Agent_ResolveNamesClient, error) {
+	s, err := c.c.Open(ctx, "ResolveNames", nil)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return call.TypedClient[NameAnswer, NameQuery](s), nil
 }
 
-func (c *agentClient) CreateSandbox(ctx context.Context, in *CreateSandboxRequest, opts ...grpc.CallOption) (*CreateSandboxReply, error) {
-	out := new(CreateSandboxReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/CreateSandbox", in, out, opts...)
+func (c agentClient) ForwardPort(ctx context.Context) (Agent_ForwardPortClient, error) {
+	s, err := c.c.Open(ctx, "ForwardPort", nil)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return call.TypedClient[PortData, PortData](s), nil
 }
 
-func (c *agentClient) DestroySandbox(ctx context.Context, in *DestroySandboxRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/DestroySandbox", in, out, opts...)
+func (c agentClient) ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error) {
+	reply := new(ExecProcessReply)
+	if err := c.c.Call(ctx, "ExecProcess", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "SignalProcess", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error) {
+	reply := new(WaitProcessReply)
+	if err := c.c.Call(ctx, "WaitProcess", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "RemoveProcess", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error) {
+	reply := new(ListProcessesReply)
+	if err := c.c.Call(ctx, "ListProcesses", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "ResizeTTY", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "CloseStdin", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) AddStorages(ctx context.Context, in *AddStoragesRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "AddStorages", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) RemoveStorage(ctx context.Context, in *RemoveStorageRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "RemoveStorage", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) CopyFile(ctx context.Context, in *CopyFileRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "CopyFile", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error) {
+	reply := new(StatVolumeReply)
+	if err := c.c.Call(ctx, "StatVolume", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "ResizeVolume", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error) {
+	reply := new(ListInterfacesReply)
+	if err := c.c.Call(ctx, "UpdateInterfaces", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "RemoveInterface", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error) {
+	reply := new(ListInterfacesReply)
+	if err := c.c.Call(ctx, "ListInterfaces", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error) {
+	reply := new(ListRoutesReply)
+	if err := c.c.Call(ctx, "UpdateRoutes", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error) {
+	reply := new(ListRoutesReply)
+	if err := c.c.Call(ctx, "ListRoutes", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "AddNeighbours", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error) {
+	reply := new(OnlineResourcesReply)
+	if err := c.c.Call(ctx, "OnlineResources", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "SetClock", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error) {
+	reply := new(Empty)
+	if err := c.c.Call(ctx, "AddEntropy", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error) {
+	reply := new(GuestDetailsReply)
+	if err := c.c.Call(ctx, "GuestDetails", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) Metrics(ctx context.Context, in *Empty) (*MetricsReply, error) {
+	reply := new(MetricsReply)
+	if err := c.c.Call(ctx, "Metrics", in, reply); err != nil {
+		return nil, err
+	}
+	return reply, nil
+}
+
+func (c agentClient) Events(ctx context.Context, in *EventsRequest) (Agent_EventsClient, error) {
+	s, err := c.c.Open(ctx, "Events", in)
 	if err != nil {
 		return nil, err
 	}
-	return out, nil
+	return call.TypedClient[EventsRequest, Event](s), nil
 }
 
-func (c *agentClient) CreateContainer(ctx context.Context, in *CreateContainerRequest, opts ...grpc.CallOption) (*CreateContainerReply, error) {
-	out := new(CreateContainerReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/CreateContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_ResolveNamesClient is the caller's end of ResolveNames.
+type Agent_ResolveNamesClient = call.ClientSide[NameAnswer, NameQuery]
 
-func (c *agentClient) StartContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/StartContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_ResolveNamesServer is the agent's end of ResolveNames.
+type Agent_ResolveNamesServer = call.Stream[NameQuery, NameAnswer]
 
-func (c *agentClient) RemoveContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/RemoveContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_ForwardPortClient is the caller's end of ForwardPort.
+type Agent_ForwardPortClient = call.ClientSide[PortData, PortData]
 
-func (c *agentClient) PauseContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/PauseContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_ForwardPortServer is the agent's end of ForwardPort.
+type Agent_ForwardPortServer = call.Stream[PortData, PortData]
 
-func (c *agentClient) ResumeContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ResumeContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_EventsClient is the caller's end of Events.
+type Agent_EventsClient = call.ClientSide[EventsRequest, Event]
 
-func (c *agentClient) StatsContainer(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*StatsReply, error) {
-	out := new(StatsReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/StatsContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
+// Agent_EventsServer is the agent's end of Events.
+type Agent_EventsServer = call.Stream[Event, EventsRequest]
 
-func (c *agentClient) UpdateContainer(ctx context.Context, in *UpdateContainerRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/UpdateContainer", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ResolveNames(ctx context.Context, opts ...grpc.CallOption) (Agent_ResolveNamesClient, error) {
-	stream, err := c.cc.NewStream(ctx, &_Agent_serviceDesc.Streams[0], "/kata.agent.Agent/ResolveNames", opts...)
-	if err != nil {
-		return nil, err
-	}
-	x := &agentResolveNamesClient{stream}
-	return x, nil
-}
-
-type Agent_ResolveNamesClient interface {
-	Send(*NameAnswer) error
-	Recv() (*NameQuery, error)
-	grpc.ClientStream
-}
-
-type agentResolveNamesClient struct {
-	grpc.ClientStream
-}
-
-func (x *agentResolveNamesClient) Send(m *NameAnswer) error {
-	return x.ClientStream.SendMsg(m)
-}
-
-func (x *agentResolveNamesClient) Recv() (*NameQuery, error) {
-	m := new(NameQuery)
-	if err := x.ClientStream.RecvMsg(m); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-func (c *agentClient) ForwardPort(ctx context.Context, opts ...grpc.CallOption) (Agent_ForwardPortClient, error) {
-	stream, err := c.cc.NewStream(ctx, &_Agent_serviceDesc.Streams[1], "/kata.agent.Agent/ForwardPort", opts...)
-	if err != nil {
-		return nil, err
-	}
-	x := &agentForwardPortClient{stream}
-	return x, nil
-}
-
-type Agent_ForwardPortClient interface {
-	Send(*PortData) error
-	Recv() (*PortData, error)
-	grpc.ClientStream
-}
-
-type agentForwardPortClient struct {
-	grpc.ClientStream
-}
-
-func (x *agentForwardPortClient) Send(m *PortData) error {
-	return x.ClientStream.SendMsg(m)
-}
-
-func (x *agentForwardPortClient) Recv() (*PortData, error) {
-	m := new(PortData)
-	if err := x.ClientStream.RecvMsg(m); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-func (c *agentClient) ExecProcess(ctx context.Context, in *ExecProcessRequest, opts ...grpc.CallOption) (*ExecProcessReply, error) {
-	out := new(ExecProcessReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ExecProcess", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) SignalProcess(ctx context.Context, in *SignalProcessRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/SignalProcess", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) WaitProcess(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*WaitProcessReply, error) {
-	out := new(WaitProcessReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/WaitProcess", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) RemoveProcess(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/RemoveProcess", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ListProcesses(ctx context.Context, in *ContainerRequest, opts ...grpc.CallOption) (*ListProcessesReply, error) {
-	out := new(ListProcessesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ListProcesses", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ResizeTTY(ctx context.Context, in *ResizeTTYRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ResizeTTY", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) CloseStdin(ctx context.Context, in *ProcessRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/CloseStdin", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) AddStorages(ctx context.Context, in *AddStoragesRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/AddStorages", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) RemoveStorage(ctx context.Context, in *RemoveStorageRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/RemoveStorage", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) CopyFile(ctx context.Context, in *CopyFileRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/CopyFile", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) StatVolume(ctx context.Context, in *VolumeRequest, opts ...grpc.CallOption) (*StatVolumeReply, error) {
-	out := new(StatVolumeReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/StatVolume", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ResizeVolume(ctx context.Context, in *VolumeRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ResizeVolume", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest, opts ...grpc.CallOption) (*ListInterfacesReply, error) {
-	out := new(ListInterfacesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/UpdateInterfaces", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/RemoveInterface", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ListInterfaces(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*ListInterfacesReply, error) {
-	out := new(ListInterfacesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ListInterfaces", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest, opts ...grpc.CallOption) (*ListRoutesReply, error) {
-	out := new(ListRoutesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/UpdateRoutes", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) ListRoutes(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*ListRoutesReply, error) {
-	out := new(ListRoutesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/ListRoutes", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) AddNeighbours(ctx context.Context, in *AddNeighboursRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/AddNeighbours", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) OnlineResources(ctx context.Context, in *OnlineResourcesRequest, opts ...grpc.CallOption) (*OnlineResourcesReply, error) {
-	out := new(OnlineResourcesReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/OnlineResources", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) SetClock(ctx context.Context, in *SetClockRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/SetClock", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) AddEntropy(ctx context.Context, in *AddEntropyRequest, opts ...grpc.CallOption) (*Empty, error) {
-	out := new(Empty)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/AddEntropy", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) GuestDetails(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*GuestDetailsReply, error) {
-	out := new(GuestDetailsReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/GuestDetails", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) Metrics(ctx context.Context, in *Empty, opts ...grpc.CallOption) (*MetricsReply, error) {
-	out := new(MetricsReply)
-	err := c.cc.Invoke(ctx, "/kata.agent.Agent/Metrics", in, out, opts...)
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
-func (c *agentClient) Events(ctx context.Context, in *EventsRequest, opts ...grpc.CallOption) (Agent_EventsClient, error) {
-	stream, err := c.cc.NewStream(ctx, &_Agent_serviceDesc.Streams[2], "/kata.agent.Agent/Events", opts...)
-	if err != nil {
-		return nil, err
-	}
-	x := &agentEventsClient{stream}
-	if err := x.ClientStream.SendMsg(in); err != nil {
-		return nil, err
-	}
-	if err := x.ClientStream.CloseSend(); err != nil {
-		return nil, err
-	}
-	return x, nil
-}
-
-type Agent_EventsClient interface {
-	Recv() (*Event, error)
-	grpc.ClientStream
-}
-
-type agentEventsClient struct {
-	grpc.ClientStream
-}
-
-func (x *agentEventsClient) Recv() (*Event, error) {
-	m := new(Event)
-	if err := x.ClientStream.RecvMsg(m); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// AgentServer is the server API for Agent service.
+// AgentServer answers the calls of Agent.
 type AgentServer interface {
 	// Hello is the first call of every client: it exchanges versions and features.
-	Hello(context.Context, *HelloRequest) (*HelloReply, error)
+	Hello(ctx context.Context, in *HelloRequest) (*HelloReply, error)
 	// CreateSandbox prepares the guest for containers: clock, entropy, hostname,
 	// interfaces, storages, shared namespaces; and, to save a round trip, may
 	// create the first container. At most one sandbox per guest. If a part
 	// fails, what was done before it is undone.
-	CreateSandbox(context.Context, *CreateSandboxRequest) (*CreateSandboxReply, error)
+	CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error)
 	// DestroySandbox kills every container, unmounts every storage, syncs the
 	// disks and, when asked, powers the guest off.
-	DestroySandbox(context.Context, *DestroySandboxRequest) (*Empty, error)
+	DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error)
 	// CreateContainer sets a container up as far as its init process, which
 	// waits. Its streams can be opened from then on.
-	CreateContainer(context.Context, *CreateContainerRequest) (*CreateContainerReply, error)
+	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
 	// StartContainer lets the waiting init process run the user's command.
-	StartContainer(context.Context, *ContainerRequest) (*Empty, error)
+	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.
-	RemoveContainer(context.Context, *ContainerRequest) (*Empty, error)
-	PauseContainer(context.Context, *ContainerRequest) (*Empty, error)
-	ResumeContainer(context.Context, *ContainerRequest) (*Empty, error)
-	StatsContainer(context.Context, *ContainerRequest) (*StatsReply, error)
+	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error)
 	// UpdateContainer changes the limits of a created, running or paused container.
-	UpdateContainer(context.Context, *UpdateContainerRequest) (*Empty, error)
+	UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error)
 	// ResolveNames lends the guest name servers that are on a loopback address of
 	// the network namespace on the host, where the guest cannot reach them
 	// (Docker's 127.0.0.11). The client's first message names them; the agent
 	// listens on the same addresses, answers with an empty query when it does,
 	// and sends what is asked there. It stops with the call.
-	ResolveNames(Agent_ResolveNamesServer) error
+	ResolveNames(stream Agent_ResolveNamesServer) error
 	// ForwardPort is a TCP connection to a server on a loopback address of the
 	// guest. The client's first message names it, and no data; the agent answers
 	// with an empty message when it is connected. Then both send data. The
 	// client ends its side by closing its side of the call, the agent by a
 	// message with end; the call ends when both have.
-	ForwardPort(Agent_ForwardPortServer) error
+	ForwardPort(stream Agent_ForwardPortServer) error
 	// ExecProcess starts a further process in a created or running container.
-	ExecProcess(context.Context, *ExecProcessRequest) (*ExecProcessReply, error)
-	SignalProcess(context.Context, *SignalProcessRequest) (*Empty, error)
+	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
+	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.
-	WaitProcess(context.Context, *ProcessRequest) (*WaitProcessReply, error)
+	WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error)
 	// RemoveProcess forgets an ended exec process (not a container's init).
-	RemoveProcess(context.Context, *ProcessRequest) (*Empty, error)
-	ListProcesses(context.Context, *ContainerRequest) (*ListProcessesReply, error)
-	ResizeTTY(context.Context, *ResizeTTYRequest) (*Empty, error)
+	RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error)
+	ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error)
+	ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error)
 	// CloseStdin closes the process's standard input once what was sent before is written.
-	CloseStdin(context.Context, *ProcessRequest) (*Empty, error)
+	CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error)
 	// AddStorages mounts storages that containers name by their mount point.
-	AddStorages(context.Context, *AddStoragesRequest) (*Empty, error)
+	AddStorages(ctx context.Context, in *AddStoragesRequest) (*Empty, error)
 	// RemoveStorage unmounts a storage that no container uses.
-	RemoveStorage(context.Context, *RemoveStorageRequest) (*Empty, error)
+	RemoveStorage(ctx context.Context, in *RemoveStorageRequest) (*Empty, error)
 	// CopyFile writes a part of a file in the guest, below /run/kata-containers only.
-	CopyFile(context.Context, *CopyFileRequest) (*Empty, error)
+	CopyFile(ctx context.Context, in *CopyFileRequest) (*Empty, error)
 	// StatVolume answers the space and inodes of a mounted storage.
-	StatVolume(context.Context, *VolumeRequest) (*StatVolumeReply, error)
+	StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error)
 	// ResizeVolume grows the file system on a storage to its device's size.
-	ResizeVolume(context.Context, *VolumeRequest) (*Empty, error)
+	ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error)
 	// UpdateInterfaces configures interfaces: it answers when they are up.
-	UpdateInterfaces(context.Context, *UpdateInterfacesRequest) (*ListInterfacesReply, error)
-	RemoveInterface(context.Context, *RemoveInterfaceRequest) (*Empty, error)
-	ListInterfaces(context.Context, *Empty) (*ListInterfacesReply, error)
+	UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error)
+	RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error)
+	ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error)
 	// UpdateRoutes replaces the guest's routes (of the main table, not the
 	// kernel's own) by those given.
-	UpdateRoutes(context.Context, *UpdateRoutesRequest) (*ListRoutesReply, error)
-	ListRoutes(context.Context, *Empty) (*ListRoutesReply, error)
-	AddNeighbours(context.Context, *AddNeighboursRequest) (*Empty, error)
+	UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error)
+	ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error)
+	AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error)
 	// OnlineResources brings hot-plugged CPUs and memory into use.
-	OnlineResources(context.Context, *OnlineResourcesRequest) (*OnlineResourcesReply, error)
-	SetClock(context.Context, *SetClockRequest) (*Empty, error)
+	OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error)
+	SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error)
 	// AddEntropy stirs and credits the guest's random pool; a clone of a saved
 	// VM must get some before anything in it asks for random numbers.
-	AddEntropy(context.Context, *AddEntropyRequest) (*Empty, error)
-	GuestDetails(context.Context, *Empty) (*GuestDetailsReply, error)
+	AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error)
+	GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error)
 	// Metrics answers in the Prometheus text format.
-	Metrics(context.Context, *Empty) (*MetricsReply, error)
+	Metrics(ctx context.Context, in *Empty) (*MetricsReply, error)
 	// Events streams what happens in the guest from the call on: OOM kills and ends of processes.
-	Events(*EventsRequest, Agent_EventsServer) error
+	Events(in *EventsRequest, stream Agent_EventsServer) error
 }
 
-// UnimplementedAgentServer can be embedded to have forward compatible implementations.
-type UnimplementedAgentServer struct {
+// AgentHandler leads calls to s.
+func AgentHandler(s AgentServer) call.Handler {
+	return func(c *call.ServerCall) error {
+		switch c.Method {
+		case "Hello":
+			in := new(HelloRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.Hello(c.Context(), in)
+			return c.Reply(reply, err)
+		case "CreateSandbox":
+			in := new(CreateSandboxRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.CreateSandbox(c.Context(), in)
+			return c.Reply(reply, err)
+		case "DestroySandbox":
+			in := new(DestroySandboxRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.DestroySandbox(c.Context(), in)
+			return c.Reply(reply, err)
+		case "CreateContainer":
+			in := new(CreateContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.CreateContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "StartContainer":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.StartContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "RemoveContainer":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.RemoveContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "PauseContainer":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.PauseContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ResumeContainer":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ResumeContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "StatsContainer":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.StatsContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "UpdateContainer":
+			in := new(UpdateContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.UpdateContainer(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ResolveNames":
+			return s.ResolveNames(call.Typed[NameQuery, NameAnswer](c.Stream()))
+		case "ForwardPort":
+			return s.ForwardPort(call.Typed[PortData, PortData](c.Stream()))
+		case "ExecProcess":
+			in := new(ExecProcessRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ExecProcess(c.Context(), in)
+			return c.Reply(reply, err)
+		case "SignalProcess":
+			in := new(SignalProcessRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.SignalProcess(c.Context(), in)
+			return c.Reply(reply, err)
+		case "WaitProcess":
+			in := new(ProcessRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.WaitProcess(c.Context(), in)
+			return c.Reply(reply, err)
+		case "RemoveProcess":
+			in := new(ProcessRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.RemoveProcess(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ListProcesses":
+			in := new(ContainerRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ListProcesses(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ResizeTTY":
+			in := new(ResizeTTYRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ResizeTTY(c.Context(), in)
+			return c.Reply(reply, err)
+		case "CloseStdin":
+			in := new(ProcessRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.CloseStdin(c.Context(), in)
+			return c.Reply(reply, err)
+		case "AddStorages":
+			in := new(AddStoragesRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.AddStorages(c.Context(), in)
+			return c.Reply(reply, err)
+		case "RemoveStorage":
+			in := new(RemoveStorageRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.RemoveStorage(c.Context(), in)
+			return c.Reply(reply, err)
+		case "CopyFile":
+			in := new(CopyFileRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.CopyFile(c.Context(), in)
+			return c.Reply(reply, err)
+		case "StatVolume":
+			in := new(VolumeRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.StatVolume(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ResizeVolume":
+			in := new(VolumeRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ResizeVolume(c.Context(), in)
+			return c.Reply(reply, err)
+		case "UpdateInterfaces":
+			in := new(UpdateInterfacesRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.UpdateInterfaces(c.Context(), in)
+			return c.Reply(reply, err)
+		case "RemoveInterface":
+			in := new(RemoveInterfaceRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.RemoveInterface(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ListInterfaces":
+			in := new(Empty)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ListInterfaces(c.Context(), in)
+			return c.Reply(reply, err)
+		case "UpdateRoutes":
+			in := new(UpdateRoutesRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.UpdateRoutes(c.Context(), in)
+			return c.Reply(reply, err)
+		case "ListRoutes":
+			in := new(Empty)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.ListRoutes(c.Context(), in)
+			return c.Reply(reply, err)
+		case "AddNeighbours":
+			in := new(AddNeighboursRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.AddNeighbours(c.Context(), in)
+			return c.Reply(reply, err)
+		case "OnlineResources":
+			in := new(OnlineResourcesRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.OnlineResources(c.Context(), in)
+			return c.Reply(reply, err)
+		case "SetClock":
+			in := new(SetClockRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.SetClock(c.Context(), in)
+			return c.Reply(reply, err)
+		case "AddEntropy":
+			in := new(AddEntropyRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.AddEntropy(c.Context(), in)
+			return c.Reply(reply, err)
+		case "GuestDetails":
+			in := new(Empty)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.GuestDetails(c.Context(), in)
+			return c.Reply(reply, err)
+		case "Metrics":
+			in := new(Empty)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			reply, err := s.Metrics(c.Context(), in)
+			return c.Reply(reply, err)
+		case "Events":
+			in := new(EventsRequest)
+			if err := c.Request(in); err != nil {
+				return err
+			}
+			return s.Events(in, call.Typed[Event, EventsRequest](c.Stream()))
+		}
+		return c.Unknown()
+	}
 }
 
-func (*UnimplementedAgentServer) Hello(ctx context.Context, req *HelloRequest) (*HelloReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method Hello not implemented")
-}
-func (*UnimplementedAgentServer) CreateSandbox(ctx context.Context, req *CreateSandboxRequest) (*CreateSandboxReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method CreateSandbox not implemented")
-}
-func (*UnimplementedAgentServer) DestroySandbox(ctx context.Context, req *DestroySandboxRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method DestroySandbox not implemented")
-}
-func (*UnimplementedAgentServer) CreateContainer(ctx context.Context, req *CreateContainerRequest) (*CreateContainerReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method CreateContainer not implemented")
-}
-func (*UnimplementedAgentServer) StartContainer(ctx context.Context, req *ContainerRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method StartContainer not implemented")
-}
-func (*UnimplementedAgentServer) RemoveContainer(ctx context.Context, req *ContainerRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method RemoveContainer not implemented")
-}
-func (*UnimplementedAgentServer) PauseContainer(ctx context.Context, req *ContainerRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method PauseContainer not implemented")
-}
-func (*UnimplementedAgentServer) ResumeContainer(ctx context.Context, req *ContainerRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ResumeContainer not implemented")
-}
-func (*UnimplementedAgentServer) StatsContainer(ctx context.Context, req *ContainerRequest) (*StatsReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method StatsContainer not implemented")
-}
-func (*UnimplementedAgentServer) UpdateContainer(ctx context.Context, req *UpdateContainerRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method UpdateContainer not implemented")
-}
-func (*UnimplementedAgentServer) ResolveNames(srv Agent_ResolveNamesServer) error {
-	return status.Errorf(codes.Unimplemented, "method ResolveNames not implemented")
-}
-func (*UnimplementedAgentServer) ForwardPort(srv Agent_ForwardPortServer) error {
-	return status.Errorf(codes.Unimplemented, "method ForwardPort not implemented")
-}
-func (*UnimplementedAgentServer) ExecProcess(ctx context.Context, req *ExecProcessRequest) (*ExecProcessReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ExecProcess not implemented")
-}
-func (*UnimplementedAgentServer) SignalProcess(ctx context.Context, req *SignalProcessRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method SignalProcess not implemented")
-}
-func (*UnimplementedAgentServer) WaitProcess(ctx context.Context, req *ProcessRequest) (*WaitProcessReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method WaitProcess not implemented")
-}
-func (*UnimplementedAgentServer) RemoveProcess(ctx context.Context, req *ProcessRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method RemoveProcess not implemented")
-}
-func (*UnimplementedAgentServer) ListProcesses(ctx context.Context, req *ContainerRequest) (*ListProcessesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ListProcesses not implemented")
-}
-func (*UnimplementedAgentServer) ResizeTTY(ctx context.Context, req *ResizeTTYRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ResizeTTY not implemented")
-}
-func (*UnimplementedAgentServer) CloseStdin(ctx context.Context, req *ProcessRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method CloseStdin not implemented")
-}
-func (*UnimplementedAgentServer) AddStorages(ctx context.Context, req *AddStoragesRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method AddStorages not implemented")
-}
-func (*UnimplementedAgentServer) RemoveStorage(ctx context.Context, req *RemoveStorageRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method RemoveStorage not implemented")
-}
-func (*UnimplementedAgentServer) CopyFile(ctx context.Context, req *CopyFileRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method CopyFile not implemented")
-}
-func (*UnimplementedAgentServer) StatVolume(ctx context.Context, req *VolumeRequest) (*StatVolumeReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method StatVolume not implemented")
-}
-func (*UnimplementedAgentServer) ResizeVolume(ctx context.Context, req *VolumeRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ResizeVolume not implemented")
-}
-func (*UnimplementedAgentServer) UpdateInterfaces(ctx context.Context, req *UpdateInterfacesRequest) (*ListInterfacesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method UpdateInterfaces not implemented")
-}
-func (*UnimplementedAgentServer) RemoveInterface(ctx context.Context, req *RemoveInterfaceRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method RemoveInterface not implemented")
-}
-func (*UnimplementedAgentServer) ListInterfaces(ctx context.Context, req *Empty) (*ListInterfacesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ListInterfaces not implemented")
-}
-func (*UnimplementedAgentServer) UpdateRoutes(ctx context.Context, req *UpdateRoutesRequest) (*ListRoutesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method UpdateRoutes not implemented")
-}
-func (*UnimplementedAgentServer) ListRoutes(ctx context.Context, req *Empty) (*ListRoutesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method ListRoutes not implemented")
-}
-func (*UnimplementedAgentServer) AddNeighbours(ctx context.Context, req *AddNeighboursRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method AddNeighbours not implemented")
-}
-func (*UnimplementedAgentServer) OnlineResources(ctx context.Context, req *OnlineResourcesRequest) (*OnlineResourcesReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method OnlineResources not implemented")
-}
-func (*UnimplementedAgentServer) SetClock(ctx context.Context, req *SetClockRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method SetClock not implemented")
-}
-func (*UnimplementedAgentServer) AddEntropy(ctx context.Context, req *AddEntropyRequest) (*Empty, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method AddEntropy not implemented")
-}
-func (*UnimplementedAgentServer) GuestDetails(ctx context.Context, req *Empty) (*GuestDetailsReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method GuestDetails not implemented")
-}
-func (*UnimplementedAgentServer) Metrics(ctx context.Context, req *Empty) (*MetricsReply, error) {
-	return nil, status.Errorf(codes.Unimplemented, "method Metrics not implemented")
-}
-func (*UnimplementedAgentServer) Events(req *EventsRequest, srv Agent_EventsServer) error {
-	return status.Errorf(codes.Unimplemented, "method Events not implemented")
+// UnimplementedAgentServer answers Unimplemented to every call; embed it in servers of a few.
+type UnimplementedAgentServer struct{}
+
+func (UnimplementedAgentServer) Hello(ctx context.Context, in *HelloRequest) (*HelloReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "Hello is not implemented")
 }
 
-func RegisterAgentServer(s *grpc.Server, srv AgentServer) {
-	s.RegisterService(&_Agent_serviceDesc, srv)
+func (UnimplementedAgentServer) CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "CreateSandbox is not implemented")
 }
 
-func _Agent_Hello_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(HelloRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).Hello(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/Hello",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).Hello(ctx, req.(*HelloRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "DestroySandbox is not implemented")
 }
 
-func _Agent_CreateSandbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateSandboxRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).CreateSandbox(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/CreateSandbox",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).CreateSandbox(ctx, req.(*CreateSandboxRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "CreateContainer is not implemented")
 }
 
-func _Agent_DestroySandbox_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(DestroySandboxRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).DestroySandbox(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/DestroySandbox",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).DestroySandbox(ctx, req.(*DestroySandboxRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "StartContainer is not implemented")
 }
 
-func _Agent_CreateContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CreateContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).CreateContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/CreateContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).CreateContainer(ctx, req.(*CreateContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "RemoveContainer is not implemented")
 }
 
-func _Agent_StartContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).StartContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/StartContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).StartContainer(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "PauseContainer is not implemented")
 }
 
-func _Agent_RemoveContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).RemoveContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/RemoveContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).RemoveContainer(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "ResumeContainer is not implemented")
 }
 
-func _Agent_PauseContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).PauseContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/PauseContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).PauseContainer(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "StatsContainer is not implemented")
 }
 
-func _Agent_ResumeContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ResumeContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ResumeContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ResumeContainer(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "UpdateContainer is not implemented")
 }
 
-func _Agent_StatsContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).StatsContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/StatsContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).StatsContainer(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ResolveNames(stream Agent_ResolveNamesServer) error {
+	return call.Errorf(call.Unimplemented, "ResolveNames is not implemented")
 }
 
-func _Agent_UpdateContainer_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UpdateContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).UpdateContainer(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/UpdateContainer",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).UpdateContainer(ctx, req.(*UpdateContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ForwardPort(stream Agent_ForwardPortServer) error {
+	return call.Errorf(call.Unimplemented, "ForwardPort is not implemented")
 }
 
-func _Agent_ResolveNames_Handler(srv interface{}, stream grpc.ServerStream) error {
-	return srv.(AgentServer).ResolveNames(&agentResolveNamesServer{stream})
+func (UnimplementedAgentServer) ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "ExecProcess is not implemented")
 }
 
-type Agent_ResolveNamesServer interface {
-	Send(*NameQuery) error
-	Recv() (*NameAnswer, error)
-	grpc.ServerStream
+func (UnimplementedAgentServer) SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "SignalProcess is not implemented")
 }
 
-type agentResolveNamesServer struct {
-	grpc.ServerStream
+func (UnimplementedAgentServer) WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "WaitProcess is not implemented")
 }
 
-func (x *agentResolveNamesServer) Send(m *NameQuery) error {
-	return x.ServerStream.SendMsg(m)
+func (UnimplementedAgentServer) RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "RemoveProcess is not implemented")
 }
 
-func (x *agentResolveNamesServer) Recv() (*NameAnswer, error) {
-	m := new(NameAnswer)
-	if err := x.ServerStream.RecvMsg(m); err != nil {
-		return nil, err
-	}
-	return m, nil
+func (UnimplementedAgentServer) ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "ListProcesses is not implemented")
 }
 
-func _Agent_ForwardPort_Handler(srv interface{}, stream grpc.ServerStream) error {
-	return srv.(AgentServer).ForwardPort(&agentForwardPortServer{stream})
+func (UnimplementedAgentServer) ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "ResizeTTY is not implemented")
 }
 
-type Agent_ForwardPortServer interface {
-	Send(*PortData) error
-	Recv() (*PortData, error)
-	grpc.ServerStream
+func (UnimplementedAgentServer) CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "CloseStdin is not implemented")
 }
 
-type agentForwardPortServer struct {
-	grpc.ServerStream
+func (UnimplementedAgentServer) AddStorages(ctx context.Context, in *AddStoragesRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "AddStorages is not implemented")
 }
 
-func (x *agentForwardPortServer) Send(m *PortData) error {
-	return x.ServerStream.SendMsg(m)
+func (UnimplementedAgentServer) RemoveStorage(ctx context.Context, in *RemoveStorageRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "RemoveStorage is not implemented")
 }
 
-func (x *agentForwardPortServer) Recv() (*PortData, error) {
-	m := new(PortData)
-	if err := x.ServerStream.RecvMsg(m); err != nil {
-		return nil, err
-	}
-	return m, nil
+func (UnimplementedAgentServer) CopyFile(ctx context.Context, in *CopyFileRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "CopyFile is not implemented")
 }
 
-func _Agent_ExecProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ExecProcessRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ExecProcess(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ExecProcess",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ExecProcess(ctx, req.(*ExecProcessRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "StatVolume is not implemented")
 }
 
-func _Agent_SignalProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SignalProcessRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).SignalProcess(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/SignalProcess",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).SignalProcess(ctx, req.(*SignalProcessRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "ResizeVolume is not implemented")
 }
 
-func _Agent_WaitProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ProcessRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).WaitProcess(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/WaitProcess",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).WaitProcess(ctx, req.(*ProcessRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "UpdateInterfaces is not implemented")
 }
 
-func _Agent_RemoveProcess_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ProcessRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).RemoveProcess(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/RemoveProcess",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).RemoveProcess(ctx, req.(*ProcessRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "RemoveInterface is not implemented")
 }
 
-func _Agent_ListProcesses_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ContainerRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ListProcesses(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ListProcesses",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ListProcesses(ctx, req.(*ContainerRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "ListInterfaces is not implemented")
 }
 
-func _Agent_ResizeTTY_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ResizeTTYRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ResizeTTY(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ResizeTTY",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ResizeTTY(ctx, req.(*ResizeTTYRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "UpdateRoutes is not implemented")
 }
 
-func _Agent_CloseStdin_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(ProcessRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).CloseStdin(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/CloseStdin",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).CloseStdin(ctx, req.(*ProcessRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "ListRoutes is not implemented")
 }
 
-func _Agent_AddStorages_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AddStoragesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).AddStorages(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/AddStorages",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).AddStorages(ctx, req.(*AddStoragesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "AddNeighbours is not implemented")
 }
 
-func _Agent_RemoveStorage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RemoveStorageRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).RemoveStorage(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/RemoveStorage",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).RemoveStorage(ctx, req.(*RemoveStorageRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "OnlineResources is not implemented")
 }
 
-func _Agent_CopyFile_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(CopyFileRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).CopyFile(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/CopyFile",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).CopyFile(ctx, req.(*CopyFileRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "SetClock is not implemented")
 }
 
-func _Agent_StatVolume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(VolumeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).StatVolume(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/StatVolume",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).StatVolume(ctx, req.(*VolumeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error) {
+	return nil, call.Errorf(call.Unimplemented, "AddEntropy is not implemented")
 }
 
-func _Agent_ResizeVolume_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(VolumeRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ResizeVolume(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ResizeVolume",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ResizeVolume(ctx, req.(*VolumeRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "GuestDetails is not implemented")
 }
 
-func _Agent_UpdateInterfaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UpdateInterfacesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).UpdateInterfaces(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/UpdateInterfaces",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).UpdateInterfaces(ctx, req.(*UpdateInterfacesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
+func (UnimplementedAgentServer) Metrics(ctx context.Context, in *Empty) (*MetricsReply, error) {
+	return nil, call.Errorf(call.Unimplemented, "Metrics is not implemented")
 }
 
-func _Agent_RemoveInterface_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(RemoveInterfaceRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).RemoveInterface(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/RemoveInterface",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).RemoveInterface(ctx, req.(*RemoveInterfaceRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_ListInterfaces_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Empty)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ListInterfaces(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ListInterfaces",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ListInterfaces(ctx, req.(*Empty))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_UpdateRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(UpdateRoutesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).UpdateRoutes(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/UpdateRoutes",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).UpdateRoutes(ctx, req.(*UpdateRoutesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_ListRoutes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Empty)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).ListRoutes(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/ListRoutes",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).ListRoutes(ctx, req.(*Empty))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_AddNeighbours_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AddNeighboursRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).AddNeighbours(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/AddNeighbours",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).AddNeighbours(ctx, req.(*AddNeighboursRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_OnlineResources_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(OnlineResourcesRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).OnlineResources(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/OnlineResources",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).OnlineResources(ctx, req.(*OnlineResourcesRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_SetClock_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(SetClockRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).SetClock(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/SetClock",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).SetClock(ctx, req.(*SetClockRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_AddEntropy_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(AddEntropyRequest)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).AddEntropy(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/AddEntropy",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).AddEntropy(ctx, req.(*AddEntropyRequest))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_GuestDetails_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Empty)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).GuestDetails(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/GuestDetails",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).GuestDetails(ctx, req.(*Empty))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_Metrics_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(Empty)
-	if err := dec(in); err != nil {
-		return nil, err
-	}
-	if interceptor == nil {
-		return srv.(AgentServer).Metrics(ctx, in)
-	}
-	info := &grpc.UnaryServerInfo{
-		Server:     srv,
-		FullMethod: "/kata.agent.Agent/Metrics",
-	}
-	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(AgentServer).Metrics(ctx, req.(*Empty))
-	}
-	return interceptor(ctx, in, info, handler)
-}
-
-func _Agent_Events_Handler(srv interface{}, stream grpc.ServerStream) error {
-	m := new(EventsRequest)
-	if err := stream.RecvMsg(m); err != nil {
-		return err
-	}
-	return srv.(AgentServer).Events(m, &agentEventsServer{stream})
-}
-
-type Agent_EventsServer interface {
-	Send(*Event) error
-	grpc.ServerStream
-}
-
-type agentEventsServer struct {
-	grpc.ServerStream
-}
-
-func (x *agentEventsServer) Send(m *Event) error {
-	return x.ServerStream.SendMsg(m)
-}
-
-var _Agent_serviceDesc = grpc.ServiceDesc{
-	ServiceName: "kata.agent.Agent",
-	HandlerType: (*AgentServer)(nil),
-	Methods: []grpc.MethodDesc{
-		{
-			MethodName: "Hello",
-			Handler:    _Agent_Hello_Handler,
-		},
-		{
-			MethodName: "CreateSandbox",
-			Handler:    _Agent_CreateSandbox_Handler,
-		},
-		{
-			MethodName: "DestroySandbox",
-			Handler:    _Agent_DestroySandbox_Handler,
-		},
-		{
-			MethodName: "CreateContainer",
-			Handler:    _Agent_CreateContainer_Handler,
-		},
-		{
-			MethodName: "StartContainer",
-			Handler:    _Agent_StartContainer_Handler,
-		},
-		{
-			MethodName: "RemoveContainer",
-			Handler:    _Agent_RemoveContainer_Handler,
-		},
-		{
-			MethodName: "PauseContainer",
-			Handler:    _Agent_PauseContainer_Handler,
-		},
-		{
-			MethodName: "ResumeContainer",
-			Handler:    _Agent_ResumeContainer_Handler,
-		},
-		{
-			MethodName: "StatsContainer",
-			Handler:    _Agent_StatsContainer_Handler,
-		},
-		{
-			MethodName: "UpdateContainer",
-			Handler:    _Agent_UpdateContainer_Handler,
-		},
-		{
-			MethodName: "ExecProcess",
-			Handler:    _Agent_ExecProcess_Handler,
-		},
-		{
-			MethodName: "SignalProcess",
-			Handler:    _Agent_SignalProcess_Handler,
-		},
-		{
-			MethodName: "WaitProcess",
-			Handler:    _Agent_WaitProcess_Handler,
-		},
-		{
-			MethodName: "RemoveProcess",
-			Handler:    _Agent_RemoveProcess_Handler,
-		},
-		{
-			MethodName: "ListProcesses",
-			Handler:    _Agent_ListProcesses_Handler,
-		},
-		{
-			MethodName: "ResizeTTY",
-			Handler:    _Agent_ResizeTTY_Handler,
-		},
-		{
-			MethodName: "CloseStdin",
-			Handler:    _Agent_CloseStdin_Handler,
-		},
-		{
-			MethodName: "AddStorages",
-			Handler:    _Agent_AddStorages_Handler,
-		},
-		{
-			MethodName: "RemoveStorage",
-			Handler:    _Agent_RemoveStorage_Handler,
-		},
-		{
-			MethodName: "CopyFile",
-			Handler:    _Agent_CopyFile_Handler,
-		},
-		{
-			MethodName: "StatVolume",
-			Handler:    _Agent_StatVolume_Handler,
-		},
-		{
-			MethodName: "ResizeVolume",
-			Handler:    _Agent_ResizeVolume_Handler,
-		},
-		{
-			MethodName: "UpdateInterfaces",
-			Handler:    _Agent_UpdateInterfaces_Handler,
-		},
-		{
-			MethodName: "RemoveInterface",
-			Handler:    _Agent_RemoveInterface_Handler,
-		},
-		{
-			MethodName: "ListInterfaces",
-			Handler:    _Agent_ListInterfaces_Handler,
-		},
-		{
-			MethodName: "UpdateRoutes",
-			Handler:    _Agent_UpdateRoutes_Handler,
-		},
-		{
-			MethodName: "ListRoutes",
-			Handler:    _Agent_ListRoutes_Handler,
-		},
-		{
-			MethodName: "AddNeighbours",
-			Handler:    _Agent_AddNeighbours_Handler,
-		},
-		{
-			MethodName: "OnlineResources",
-			Handler:    _Agent_OnlineResources_Handler,
-		},
-		{
-			MethodName: "SetClock",
-			Handler:    _Agent_SetClock_Handler,
-		},
-		{
-			MethodName: "AddEntropy",
-			Handler:    _Agent_AddEntropy_Handler,
-		},
-		{
-			MethodName: "GuestDetails",
-			Handler:    _Agent_GuestDetails_Handler,
-		},
-		{
-			MethodName: "Metrics",
-			Handler:    _Agent_Metrics_Handler,
-		},
-	},
-	Streams: []grpc.StreamDesc{
-		{
-			StreamName:    "ResolveNames",
-			Handler:       _Agent_ResolveNames_Handler,
-			ServerStreams: true,
-			ClientStreams: true,
-		},
-		{
-			StreamName:    "ForwardPort",
-			Handler:       _Agent_ForwardPort_Handler,
-			ServerStreams: true,
-			ClientStreams: true,
-		},
-		{
-			StreamName:    "Events",
-			Handler:       _Agent_Events_Handler,
-			ServerStreams: true,
-		},
-	},
-	Metadata: "agent.proto",
+func (UnimplementedAgentServer) Events(in *EventsRequest, stream Agent_EventsServer) error {
+	return call.Errorf(call.Unimplemented, "Events is not implemented")
 }
 
 func (m *Empty) Marshal() (dAtA []byte, err error) {

@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"sync"
-
-	"google.golang.org/grpc"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
@@ -23,37 +21,20 @@ type Agent struct {
 	// greeted, and then it has no features either.
 	Release  string
 	features []string
-	conn     *grpc.ClientConn
+	calls    *call.Client
 }
 
 // Client makes a client of the agent at addr without a greeting: for what is
 // sent to an agent that another has greeted before. The first connection is
-// made here, within ctx, so that its error is this call's; should it break, a
-// later call makes another.
+// made here, within ctx, so that its error is this call's; calls at the same
+// time, and those after it broke, make others.
 func Client(ctx context.Context, addr string) (*Agent, error) {
 	first, err := Dial(ctx, addr)
 	if err != nil {
 		return nil, err
 	}
-	var mu sync.Mutex
-	dialer := func(ctx context.Context) (net.Conn, error) {
-		mu.Lock()
-		conn := first
-		first = nil
-		mu.Unlock()
-		if conn != nil {
-			return conn, nil
-		}
-		return Dial(ctx, addr)
-	}
-	conn, err := grpc.NewClient(wire.Target, wire.DialOptions(dialer)...)
-	if err != nil {
-		first.Close()
-		return nil, fmt.Errorf("agent at %s: %w", addr, err)
-	}
-	// The dialer owns the connection from here on: let it take it.
-	conn.Connect()
-	return &Agent{AgentClient: agentpb.NewAgentClient(conn), Addr: addr, conn: conn}, nil
+	calls := call.NewClient(first, func(ctx context.Context) (net.Conn, error) { return Dial(ctx, addr) })
+	return &Agent{AgentClient: agentpb.NewAgentClient(calls), Addr: addr, calls: calls}, nil
 }
 
 // Connect makes a client and greets the agent. name is the client's name and
@@ -96,5 +77,5 @@ func Attach(ctx context.Context, addr string, hello *agentpb.StreamHello) (*stre
 	return stream.Attach(ctx, conn, hello)
 }
 
-// Close closes the connection for calls; streams live on.
-func (a *Agent) Close() error { return a.conn.Close() }
+// Close closes the connections for calls; streams live on.
+func (a *Agent) Close() error { return a.calls.Close() }

@@ -3,7 +3,7 @@
 //	unix:///path/of/a.sock   kata-proxy's socket, or an agent's own
 //	vsock://CID:PORT         a guest with a vsock device
 //
-// A connection carries gRPC calls or one stream (agent-protocol/stream).
+// A connection carries calls (agent-protocol/call) or one stream (agent-protocol/stream).
 package dial
 
 import (

@@ -10,9 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -67,7 +65,7 @@ type agent struct {
 func (a *agent) Hello(_ context.Context, r *agentpb.HelloRequest) (*agentpb.HelloReply, error) {
 	a.client <- r.Client
 	if err := wire.CheckVersion(r.Version, a.version); err != nil {
-		return nil, status.Error(codes.FailedPrecondition, err.Error())
+		return nil, call.Errorf(call.FailedPrecondition, "%s", err.Error())
 	}
 	return &agentpb.HelloReply{Version: a.version, Release: "9.9", Features: []string{wire.FeatureEvents}}, nil
 }
@@ -83,10 +81,8 @@ func serve(t *testing.T, a *agent) (addr string, l net.Listener) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(wire.ServerOptions()...)
-	agentpb.RegisterAgentServer(server, a)
-	go server.Serve(l)
-	t.Cleanup(server.Stop)
+	go call.NewServer(agentpb.AgentHandler(a)).Serve(l)
+	t.Cleanup(func() { l.Close() })
 	return "unix://" + path, l
 }
 
@@ -104,7 +100,7 @@ func TestConnect(t *testing.T) {
 	if a.Release != "9.9" || !a.Has(wire.FeatureEvents) || a.Has(wire.FeatureHotplug) {
 		t.Errorf("release %q, features %q", a.Release, a.Features())
 	}
-	if _, err := a.GuestDetails(context10s(t), &agentpb.Empty{}); status.Code(err) != codes.Unimplemented {
+	if _, err := a.GuestDetails(context10s(t), &agentpb.Empty{}); call.CodeOf(err) != call.Unimplemented {
 		t.Errorf("GuestDetails = %v", err)
 	}
 }
@@ -141,5 +137,5 @@ func TestAgentThatNeverAnswers(t *testing.T) {
 }
 
 func errorsIsDeadline(err error) bool {
-	return errors.Is(err, context.DeadlineExceeded) || status.Code(errors.Unwrap(err)) == codes.DeadlineExceeded
+	return errors.Is(err, context.DeadlineExceeded) || call.CodeOf(errors.Unwrap(err)) == call.DeadlineExceeded
 }

@@ -1,6 +1,6 @@
 // Command generate turns proto/agent.proto into agentpb/agent.pb.go, within
 // one Go program so that go.mod pins every tool: the parser is protocompile,
-// the generator gogo/protobuf's, with its gRPC plugin. Run it by "make
+// the generator gogo/protobuf's, with the plugin calls. Run it by "make
 // generate", from the repository's root.
 package main
 
@@ -15,7 +15,6 @@ import (
 	gogo "github.com/gogo/protobuf/proto"
 	descriptor "github.com/gogo/protobuf/protoc-gen-gogo/descriptor"
 	"github.com/gogo/protobuf/protoc-gen-gogo/generator"
-	_ "github.com/gogo/protobuf/protoc-gen-gogo/grpc"
 	plugin "github.com/gogo/protobuf/protoc-gen-gogo/plugin"
 	"github.com/gogo/protobuf/vanity"
 	"github.com/gogo/protobuf/vanity/command"
@@ -48,7 +47,7 @@ func generate() error {
 	} {
 		turn(file)
 	}
-	parameter := "plugins=grpc,paths=source_relative"
+	parameter := "plugins=calls,paths=source_relative"
 	reply := command.Generate(&plugin.CodeGeneratorRequest{
 		FileToGenerate: []string{protoFile},
 		Parameter:      &parameter,
@@ -84,4 +83,4 @@ func parse() (*descriptor.FileDescriptorProto, error) {
 	return file, gogo.Unmarshal(raw, file)
 }
 
-var _ = generator.New // the plugin registers itself with this package
+func init() { generator.RegisterPlugin(new(calls)) }

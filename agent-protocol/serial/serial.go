@@ -1,6 +1,6 @@
 // Package serial is what both ends of a VM's serial port must agree on, over
 // which yamux carries many connections. It is apart from wire because
-// kata-proxy needs nothing else: no gRPC, a third of the memory.
+// kata-proxy needs nothing else: no protobuf, a third of the memory.
 package serial
 
 import (

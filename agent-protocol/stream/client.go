@@ -21,7 +21,7 @@ type Client struct {
 
 // Attach opens a stream on conn, a fresh connection to the agent. It waits for
 // the answer until ctx ends; afterwards ctx has no influence. The agent's
-// refusal is a gRPC status. On an error conn is closed.
+// refusal is a call.Error. On an error conn is closed.
 func Attach(ctx context.Context, conn net.Conn, hello *agentpb.StreamHello) (*Client, error) {
 	stop := context.AfterFunc(ctx, func() { shut(conn) })
 	welcome, err := func() (*agentpb.StreamWelcome, error) {

@@ -6,15 +6,14 @@ import (
 	"io"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 // ReadHello reads what follows the magic, which the caller has read to tell
-// the connection from gRPC's, and checks it. It sets no deadline.
+// the connection from one of calls, and checks it. It sets no deadline.
 func ReadHello(r io.Reader) (*agentpb.StreamHello, error) {
 	data, err := readMessage(r)
 	if err != nil {
@@ -47,17 +46,15 @@ func checkHello(hello *agentpb.StreamHello) error {
 	}
 }
 
-// Refuse answers a hello with an error, whose gRPC status code and message go
-// to the client. The caller closes the connection.
+// Refuse answers a hello with an error, whose code and text go to the client. The caller closes the connection.
 func Refuse(w io.Writer, err error) error {
-	s := status.Convert(err)
-	text := strings.ToValidUTF8(s.Message(), "?")
+	text := strings.ToValidUTF8(err.Error(), "?")
 	if len(text) > maxHello/2 {
 		text = strings.ToValidUTF8(text[:maxHello/2], "")
 	}
-	code := s.Code()
-	if code == codes.OK {
-		code = codes.Unknown
+	code := call.CodeOf(err)
+	if code == call.OK {
+		code = call.Unknown
 	}
 	return WriteWelcome(w, &agentpb.StreamWelcome{Code: uint32(code), Error: text})
 }
@@ -89,8 +86,8 @@ func readWelcome(r io.Reader, hello *agentpb.StreamHello) (*agentpb.StreamWelcom
 	if err := welcome.Unmarshal(data); err != nil {
 		return nil, err
 	}
-	if welcome.Code != uint32(codes.OK) {
-		return nil, status.Error(codes.Code(welcome.Code), oneLine(welcome.Error))
+	if welcome.Code != uint32(call.OK) {
+		return nil, &call.Error{Code: call.Code(welcome.Code), Text: oneLine(welcome.Error)}
 	}
 	if welcome.Window == 0 || welcome.Window > MaxWindow {
 		return nil, protocolError("window of %d bytes", welcome.Window)

@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -34,18 +33,18 @@ func TestHelloThatIsRefused(t *testing.T) {
 
 func TestRefuseCarriesCodeAndMessage(t *testing.T) {
 	var sent bytes.Buffer
-	if err := Refuse(&sent, status.Error(codes.NotFound, "no\ncontainer\xff x")); err != nil {
+	if err := Refuse(&sent, call.Errorf(call.NotFound, "no\ncontainer\xff x")); err != nil {
 		t.Fatal(err)
 	}
 	_, err := readWelcome(&sent, hello(agentpb.Stream_STDIN, 0))
-	if status.Code(err) != codes.NotFound || status.Convert(err).Message() != "no container? x" {
+	if call.CodeOf(err) != call.NotFound || err.Error() != "no container? x" {
 		t.Errorf("got %v", err)
 	}
 	if err := Refuse(&sent, errors.New(strings.Repeat("ä", 10000))); err != nil {
 		t.Fatal(err)
 	}
 	_, err = readWelcome(&sent, hello(agentpb.Stream_STDIN, 0))
-	if status.Code(err) != codes.Unknown || len(err.Error()) < 1000 {
+	if call.CodeOf(err) != call.Unknown || len(err.Error()) < 1000 {
 		t.Errorf("got %v", err)
 	}
 }

@@ -5,8 +5,7 @@ import (
 	"io"
 	"net"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -125,7 +124,7 @@ func (i *Input) Serve(ctx context.Context, conn net.Conn) error {
 	own := i.enter(conn)
 	if i.gone() {
 		i.mu.Unlock()
-		_ = Refuse(conn, status.Error(codes.FailedPrecondition, ErrRefused.Error())) // the caller gets the cause
+		_ = Refuse(conn, call.Errorf(call.FailedPrecondition, "%w", ErrRefused)) // the caller gets the cause
 		i.mu.Lock()
 		i.leave(own)
 		return ErrRefused

@@ -8,8 +8,7 @@ import (
 	"math/rand"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -171,7 +170,7 @@ func TestInputRefusedWhenTheProcessEnds(t *testing.T) {
 			t.Errorf("Serve = %v", err)
 		}
 		_, _, err := tryOpen(t, tr, hello(agentpb.Stream_STDIN, 0), serveInput(context.Background(), in))
-		if status.Code(err) != codes.FailedPrecondition {
+		if call.CodeOf(err) != call.FailedPrecondition {
 			t.Errorf("a closed input can be opened: %v", err)
 		}
 	})

@@ -7,8 +7,7 @@ import (
 	"io"
 	"net"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -158,7 +157,7 @@ func (o *Output) Serve(ctx context.Context, conn net.Conn, offset uint64) error 
 	err := o.admit(offset)
 	if err != nil {
 		o.mu.Unlock()
-		_ = Refuse(conn, status.Error(codes.FailedPrecondition, err.Error())) // the caller gets the cause
+		_ = Refuse(conn, call.Errorf(call.FailedPrecondition, "%s", err.Error())) // the caller gets the cause
 		o.mu.Lock()
 		o.leave(own)
 		return err

@@ -9,8 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -192,7 +191,7 @@ func TestOutputRefused(t *testing.T) {
 		}
 		wait(t, o.Drained())
 		_, _, err := tryOpen(t, tr, hello(agentpb.Stream_STDOUT, 0), serveOutput(context.Background(), o))
-		if status.Code(err) != codes.FailedPrecondition {
+		if call.CodeOf(err) != call.FailedPrecondition {
 			t.Errorf("a refused stream can be opened: %v", err)
 		}
 	})
@@ -243,7 +242,7 @@ func TestOutputOffsetBeyondTheStream(t *testing.T) {
 	o := NewOutput(DefaultWindow)
 	o.Write([]byte("abc"))
 	_, served, err := tryOpen(t, unixSockets, hello(agentpb.Stream_STDOUT, 4), serveOutput(context.Background(), o))
-	if status.Code(err) != codes.FailedPrecondition {
+	if call.CodeOf(err) != call.FailedPrecondition {
 		t.Errorf("Attach = %v", err)
 	}
 	if err := wait(t, served); !errors.Is(err, ErrProtocol) {

@@ -11,7 +11,7 @@ import (
 // it is. A client on the host writes at once; only a paused VM takes long.
 const magicTimeout = 10 * time.Minute
 
-// Split tells the connections of l apart. It answers a listener for gRPC's;
+// Split tells the connections of l apart. It answers a listener for those of calls;
 // those of streams go to handle, with the magic read, each in a goroutine of
 // its own, which handle keeps and whose connection it closes. Closing the
 // answer closes l.
@@ -57,7 +57,7 @@ func (s *splitter) sort(conn net.Conn, handle func(net.Conn)) {
 		handle(conn)
 		return
 	}
-	// gRPC's server judges what is neither.
+	// The calls' server judges what is neither.
 	select {
 	case s.calls <- &begun{Conn: conn, magic: magic}:
 	case <-s.closed:

@@ -2,14 +2,13 @@ package stream
 
 import (
 	"context"
+	"errors"
 	"net"
 	"path/filepath"
 	"testing"
 
-	"google.golang.org/grpc"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 )
 
 type agent struct {
@@ -40,8 +39,7 @@ func TestSplit(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	server := grpc.NewServer(wire.ServerOptions()...)
-	agentpb.RegisterAgentServer(server, &agent{})
+	server := call.NewServer(agentpb.AgentHandler(&agent{}))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(split) }()
 
@@ -65,17 +63,14 @@ func TestSplit(t *testing.T) {
 	}
 	got.same(t, []byte("text"))
 
-	calls, err := grpc.NewClient(wire.Target, wire.DialOptions(dial)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	calls := call.NewClient(nil, dial)
 	defer calls.Close()
 	reply, err := agentpb.NewAgentClient(calls).Hello(deadline(t), &agentpb.HelloRequest{})
 	if err != nil || reply.Release != "test" {
 		t.Errorf("Hello = %v, %v", reply, err)
 	}
-	server.Stop()
-	if err := wait(t, served); err != nil {
+	split.Close()
+	if err := wait(t, served); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Serve = %v", err)
 	}
 	if _, err := split.Accept(); err == nil {

@@ -7,7 +7,7 @@
 //
 // Numbers are big-endian. The client speaks first:
 //
-//	4 bytes   "KST1" (tells the connection from gRPC's "PRI ")
+//	4 bytes   "KST1" (tells the connection from one of calls, "KCL1")
 //	4 bytes   length of what follows, at most 4096
 //	...       StreamHello, protobuf
 //

@@ -1,5 +1,5 @@
 // Package wire is what both ends of the agent's channel must agree on: the
-// protocol's version, the codec, the settings of gRPC and of yamux, and the
+// protocol's version, the settings of yamux, and the
 // form of ids.
 package wire
 
@@ -11,7 +11,7 @@ import (
 // VersionMajor changes when an older peer would misunderstand a newer one,
 // VersionMinor when something was added that an older peer may ignore.
 const (
-	VersionMajor = 1
+	VersionMajor = 2
 	VersionMinor = 0
 )
 

@@ -2,11 +2,8 @@ package wire
 
 import (
 	"errors"
-	"reflect"
 	"strings"
 	"testing"
-
-	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
 
 func TestCheckVersion(t *testing.T) {
@@ -44,24 +41,5 @@ func TestValidID(t *testing.T) {
 		if ValidID(id) == nil {
 			t.Errorf("%q is taken", id)
 		}
-	}
-}
-
-func TestCodec(t *testing.T) {
-	in := &agentpb.StreamHello{ContainerId: "c", Stream: agentpb.Stream_STDERR, Offset: 1 << 40}
-	data, err := Codec{}.Marshal(in)
-	if err != nil {
-		t.Fatal(err)
-	}
-	// What is there before must not shine through.
-	out := &agentpb.StreamHello{ExecId: "old"}
-	if err := (Codec{}).Unmarshal(data, out); err != nil || !reflect.DeepEqual(in, out) {
-		t.Errorf("got %v, %v, want %v", out, err, in)
-	}
-	if _, err := (Codec{}).Marshal("text"); err == nil {
-		t.Error("a string is taken for a message")
-	}
-	if err := (Codec{}).Unmarshal(data, new(int)); err == nil {
-		t.Error("an int is taken for a message")
 	}
 }

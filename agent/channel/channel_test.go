@@ -1,54 +1,6 @@
 package channel
 
-import (
-	"errors"
-	"net"
-	"testing"
-
-	"github.com/hashicorp/yamux"
-
-	"github.com/kata-go/kata-runtime/agent-protocol/serial"
-)
-
-// Connections outlive the listener that they came from.
-func TestLasting(t *testing.T) {
-	a, b := net.Pipe()
-	server, err := yamux.Server(a, serial.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := yamux.Client(b, serial.Config())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	l := Lasting(server)
-	theirs, err := client.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := theirs.Write([]byte("x")); err != nil {
-		t.Fatal(err)
-	}
-	ours, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept = %v", err)
-	}
-	go ours.Write([]byte("answer"))
-	got := make([]byte, 6)
-	if n, err := theirs.Read(got); err != nil || string(got[:n]) != "answer" {
-		t.Errorf("%q, %v", got, err)
-	}
-	again := Lasting(server)
-	server.Close()
-	if _, err := again.Accept(); err == nil {
-		t.Error("Accept of a session that has ended")
-	}
-}
+import "testing"
 
 func TestLookPortWithoutPorts(t *testing.T) {
 	if dev, err := lookPort("no such port"); dev != "" || err != nil {

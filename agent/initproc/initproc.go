@@ -4,7 +4,7 @@
 //
 // It must know nothing but libcontainer: Go initialises a package as soon as
 // those that it imports are, so this one comes before what the agent itself is
-// made of, and libcontainer.Init never returns. Some of gRPC and protobuf comes
+// made of, and libcontainer.Init never returns. Some of protobuf comes
 // first all the same, because among packages that are ready the path decides.
 // Build with the tag runc_nocriu: without it libcontainer imports protobuf's
 // descriptors, too (GODEBUG=inittrace=1 shows the order and the cost).

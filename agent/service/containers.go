@@ -4,9 +4,8 @@ import (
 	"context"
 	"encoding/json"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/container"
@@ -150,7 +149,7 @@ func (s *Server) UpdateContainer(_ context.Context, req *agentpb.UpdateContainer
 	}
 	r := &specs.LinuxResources{}
 	if err := json.Unmarshal(req.Resources, r); err != nil {
-		return nil, status.Errorf(codes.InvalidArgument, "resources: %v", err)
+		return nil, call.Errorf(call.InvalidArgument, "resources: %v", err)
 	}
 	return &agentpb.Empty{}, c.Update(r)
 }

@@ -5,8 +5,7 @@ import (
 	"errors"
 	"strings"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/agent/container"
@@ -17,55 +16,56 @@ import (
 	"github.com/kata-go/kata-runtime/agent/storage"
 )
 
-// statusOf gives an error its gRPC code, and makes one line of it.
-func statusOf(err error) error {
+// coded gives an error its code, and makes one line of it.
+func coded(err error) error {
 	if err == nil {
 		return nil
 	}
-	if s, ok := status.FromError(err); ok {
-		return s.Err()
+	code := call.CodeOf(err)
+	if code == call.Unknown {
+		code = codeOf(err)
 	}
-	return status.Error(codeOf(err), strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
+	return &call.Error{Code: code, Text: strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool {
 		return r == '\n' || r == '\r'
-	}), "; "))
+	}), "; ")}
 }
 
-func codeOf(err error) codes.Code {
+func codeOf(err error) call.Code {
 	for _, known := range []struct {
 		err  error
-		code codes.Code
+		code call.Code
 	}{
-		{container.ErrInvalid, codes.InvalidArgument},
-		{container.ErrState, codes.FailedPrecondition},
-		{container.ErrNotFound, codes.NotFound},
-		{container.ErrExists, codes.AlreadyExists},
-		{process.ErrEnded, codes.NotFound},
-		{process.ErrNoTerminal, codes.FailedPrecondition},
-		{process.ErrNoStream, codes.FailedPrecondition},
-		{wire.ErrVersion, codes.FailedPrecondition},
-		{storage.ErrInvalid, codes.InvalidArgument},
-		{storage.ErrNotFound, codes.NotFound},
-		{storage.ErrExists, codes.AlreadyExists},
-		{storage.ErrInUse, codes.FailedPrecondition},
-		{network.ErrInvalid, codes.InvalidArgument},
-		{network.ErrNotFound, codes.NotFound},
-		{machine.ErrInvalid, codes.InvalidArgument},
-		{copyfile.ErrInvalid, codes.InvalidArgument},
-		{errors.ErrUnsupported, codes.Unimplemented},
-		{context.Canceled, codes.Canceled},
-		{context.DeadlineExceeded, codes.DeadlineExceeded},
+		{container.ErrInvalid, call.InvalidArgument},
+		{container.ErrState, call.FailedPrecondition},
+		{container.ErrNotFound, call.NotFound},
+		{container.ErrExists, call.AlreadyExists},
+		{process.ErrEnded, call.NotFound},
+		{process.ErrNoTerminal, call.FailedPrecondition},
+		{process.ErrNoStream, call.FailedPrecondition},
+		{wire.ErrVersion, call.FailedPrecondition},
+		{storage.ErrInvalid, call.InvalidArgument},
+		{storage.ErrNotFound, call.NotFound},
+		{storage.ErrExists, call.AlreadyExists},
+		{storage.ErrInUse, call.FailedPrecondition},
+		{network.ErrInvalid, call.InvalidArgument},
+		{network.ErrNotFound, call.NotFound},
+		{machine.ErrInvalid, call.InvalidArgument},
+		{copyfile.ErrInvalid, call.InvalidArgument},
+		{errors.ErrUnsupported, call.Unimplemented},
+		{context.Canceled, call.Canceled},
+		{context.DeadlineExceeded, call.DeadlineExceeded},
 	} {
 		if errors.Is(err, known.err) {
 			return known.code
 		}
 	}
-	return codes.Internal
+	return call.Internal
 }
 
 // checkID answers InvalidArgument with the name of the field.
 func checkID(field, id string) error {
 	if err := wire.ValidID(id); err != nil {
-		return status.Errorf(codes.InvalidArgument, "%s: %v", field, err)
+		return call.Errorf(call.InvalidArgument, "%s: %v", field, err)
 	}
 	return nil
 }

@@ -4,8 +4,7 @@ import (
 	"sync"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/container"
@@ -81,10 +80,10 @@ func (s *Server) Events(_ *agentpb.EventsRequest, out agentpb.Agent_EventsServer
 		select {
 		case e, ok := <-l:
 			if !ok && s.events.over() {
-				return status.Error(codes.Unavailable, "the guest ends")
+				return call.Errorf(call.Unavailable, "the guest ends")
 			}
 			if !ok {
-				return status.Errorf(codes.ResourceExhausted, "more than %d events were not taken in time", backlog)
+				return call.Errorf(call.ResourceExhausted, "more than %d events were not taken in time", backlog)
 			}
 			if err := out.Send(e); err != nil {
 				return err

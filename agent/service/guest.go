@@ -3,8 +3,7 @@ package service
 import (
 	"context"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/copyfile"
@@ -105,7 +104,7 @@ const maxCPUs = 8192
 // OnlineResources implements the call.
 func (s *Server) OnlineResources(ctx context.Context, req *agentpb.OnlineResourcesRequest) (*agentpb.OnlineResourcesReply, error) {
 	if req.Cpus > maxCPUs {
-		return nil, status.Errorf(codes.InvalidArgument, "%d CPUs, at most %d can be", req.Cpus, maxCPUs)
+		return nil, call.Errorf(call.InvalidArgument, "%d CPUs, at most %d can be", req.Cpus, maxCPUs)
 	}
 	if err := s.ready(ctx); err != nil {
 		return nil, err

@@ -1,8 +1,7 @@
 package service
 
 import (
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/names"
@@ -18,11 +17,11 @@ func (s *Server) ResolveNames(calls agentpb.Agent_ResolveNamesServer) error {
 		return err
 	}
 	if len(first.Servers) == 0 || len(first.Servers) > maxServers {
-		return status.Errorf(codes.InvalidArgument, "%d name servers: 1 to %d are possible", len(first.Servers), maxServers)
+		return call.Errorf(call.InvalidArgument, "%d name servers: 1 to %d are possible", len(first.Servers), maxServers)
 	}
 	server, err := names.Listen(first.Servers)
 	if err != nil {
-		return status.Error(codes.FailedPrecondition, err.Error())
+		return call.Errorf(call.FailedPrecondition, "%s", err.Error())
 	}
 	defer server.Close()
 	if err := calls.Send(&agentpb.NameQuery{}); err != nil {

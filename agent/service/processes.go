@@ -5,9 +5,8 @@ import (
 	"math"
 	"net"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
@@ -44,7 +43,7 @@ type signaller interface {
 // SignalProcess implements the call.
 func (s *Server) SignalProcess(ctx context.Context, req *agentpb.SignalProcessRequest) (*agentpb.Empty, error) {
 	if req.Signal > 64 {
-		return nil, status.Errorf(codes.InvalidArgument, "signal %d is not in 0 to 64", req.Signal)
+		return nil, call.Errorf(call.InvalidArgument, "signal %d is not in 0 to 64", req.Signal)
 	}
 	m, err := s.member(req.ContainerId)
 	if err != nil {
@@ -139,7 +138,7 @@ func (s *Server) ListProcesses(_ context.Context, req *agentpb.ContainerRequest)
 // ResizeTTY implements the call.
 func (s *Server) ResizeTTY(_ context.Context, req *agentpb.ResizeTTYRequest) (*agentpb.Empty, error) {
 	if req.Rows == 0 || req.Columns == 0 || req.Rows > math.MaxUint16 || req.Columns > math.MaxUint16 {
-		return nil, status.Errorf(codes.InvalidArgument, "terminal of %d rows and %d columns: both must be 1 to 65535", req.Rows, req.Columns)
+		return nil, call.Errorf(call.InvalidArgument, "terminal of %d rows and %d columns: both must be 1 to 65535", req.Rows, req.Columns)
 	}
 	p, err := s.process(req.ContainerId, req.ExecId)
 	if err != nil {
@@ -178,7 +177,7 @@ func (s *Server) ServeStream(ctx context.Context, conn net.Conn) {
 func (s *Server) serveStream(ctx context.Context, conn net.Conn, hello *agentpb.StreamHello) error {
 	p, err := s.process(hello.ContainerId, hello.ExecId)
 	if err != nil {
-		return stream.Refuse(conn, statusOf(err))
+		return stream.Refuse(conn, coded(err))
 	}
 	switch hello.Stream {
 	case agentpb.Stream_STDIN:
@@ -188,7 +187,7 @@ func (s *Server) serveStream(ctx context.Context, conn net.Conn, hello *agentpb.
 	default:
 		out, err := p.Stderr()
 		if err != nil {
-			return stream.Refuse(conn, statusOf(err))
+			return stream.Refuse(conn, coded(err))
 		}
 		return out.Serve(ctx, conn, hello.Offset)
 	}

@@ -8,9 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/container"
@@ -42,7 +41,7 @@ func (s *Server) box() (*sandbox, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.sandbox == nil || !s.sandbox.ready {
-		return nil, status.Error(codes.FailedPrecondition, "the guest has no sandbox: CreateSandbox comes first")
+		return nil, call.Errorf(call.FailedPrecondition, "the guest has no sandbox: CreateSandbox comes first")
 	}
 	return s.sandbox, nil
 }
@@ -53,7 +52,7 @@ func (s *Server) CreateSandbox(ctx context.Context, req *agentpb.CreateSandboxRe
 		return nil, err
 	}
 	if req.GuestHookPath != "" && !filepath.IsAbs(req.GuestHookPath) {
-		return nil, status.Errorf(codes.InvalidArgument, "guest_hook_path %q is not absolute", req.GuestHookPath)
+		return nil, call.Errorf(call.InvalidArgument, "guest_hook_path %q is not absolute", req.GuestHookPath)
 	}
 	if err := s.ready(ctx); err != nil {
 		return nil, err
@@ -62,7 +61,7 @@ func (s *Server) CreateSandbox(ctx context.Context, req *agentpb.CreateSandboxRe
 	s.mu.Lock()
 	if s.sandbox != nil {
 		defer s.mu.Unlock()
-		return nil, status.Errorf(codes.AlreadyExists, "the guest belongs to sandbox %s", s.sandbox.id)
+		return nil, call.Errorf(call.AlreadyExists, "the guest belongs to sandbox %s", s.sandbox.id)
 	}
 	s.sandbox = box
 	s.mu.Unlock()
@@ -155,7 +154,7 @@ func (s *Server) prepare(ctx context.Context, box *sandbox, req *agentpb.CreateS
 // setHostname: a name of the length that the kernel takes (__NEW_UTS_LEN).
 func setHostname(name string) error {
 	if len(name) > 64 || strings.ContainsAny(name, "/\x00\n") {
-		return status.Errorf(codes.InvalidArgument, "hostname %q", name)
+		return call.Errorf(call.InvalidArgument, "hostname %q", name)
 	}
 	if err := unix.Sethostname([]byte(name)); err != nil {
 		return fmt.Errorf("set host name %q: %w", name, err)
@@ -169,7 +168,7 @@ func writeResolv(lines []string) error {
 	}
 	for _, line := range lines {
 		if strings.ContainsAny(line, "\n\x00") {
-			return status.Errorf(codes.InvalidArgument, "dns line %q", line)
+			return call.Errorf(call.InvalidArgument, "dns line %q", line)
 		}
 	}
 	if err := os.MkdirAll("/etc", 0o755); err != nil {
@@ -204,7 +203,7 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 	}
 	s.mu.Unlock()
 	if box == nil && !req.PowerOff {
-		return nil, status.Error(codes.NotFound, "the guest has no sandbox")
+		return nil, call.Errorf(call.NotFound, "the guest has no sandbox")
 	}
 	var first error
 	keep := func(err error) {
@@ -234,7 +233,7 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 	}
 	if req.PowerOff {
 		if s.PowerOff == nil {
-			return nil, status.Error(codes.FailedPrecondition, "power_off: the agent is not the guest's init")
+			return nil, call.Errorf(call.FailedPrecondition, "power_off: the agent is not the guest's init")
 		}
 		// A guest that shall end ends, whatever could not be undone in it.
 		s.events.end()

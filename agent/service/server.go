@@ -10,9 +10,7 @@ import (
 	"runtime/debug"
 	"sync"
 
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -61,31 +59,21 @@ func New(c Config) *Server {
 	return &Server{Config: c, containers: map[string]member{}}
 }
 
-// GRPC makes the gRPC server that answers by s.
-func (s *Server) GRPC() *grpc.Server {
-	g := grpc.NewServer(append(wire.ServerOptions(),
-		grpc.UnaryInterceptor(s.unary), grpc.StreamInterceptor(s.stream))...)
-	agentpb.RegisterAgentServer(g, s)
-	return g
-}
-
-// unary gives errors their codes, and keeps a panic within its call: a fault in
-// one must not end the guest's other containers.
-func (s *Server) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (reply any, err error) {
-	defer s.caught(info.FullMethod, &err)
-	reply, err = handle(ctx, req)
-	return reply, statusOf(err)
-}
-
-func (s *Server) stream(srv any, ss grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
-	defer s.caught(info.FullMethod, &err)
-	return statusOf(handle(srv, ss))
+// Calls makes the server that answers by s. It gives errors their codes, and
+// keeps a panic within its call: a fault in one must not end the guest's other
+// containers.
+func (s *Server) Calls() *call.Server {
+	handle := agentpb.AgentHandler(s)
+	return call.NewServer(func(c *call.ServerCall) (err error) {
+		defer s.caught(c.Method, &err)
+		return coded(handle(c))
+	})
 }
 
 func (s *Server) caught(method string, err *error) {
 	if r := recover(); r != nil {
 		s.Log.Error("panic in a call", "method", method, "panic", r, "stack", string(debug.Stack()))
-		*err = status.Errorf(codes.Internal, "%s: the agent failed: %v", method, r)
+		*err = call.Errorf(call.Internal, "%s: the agent failed: %v", method, r)
 	}
 	if *err != nil {
 		s.Log.Debug("call failed", "method", method, "error", *err)
@@ -121,7 +109,7 @@ func (s *Server) reserve(id string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, taken := s.containers[id]; taken {
-		return status.Errorf(codes.AlreadyExists, "container %s exists", id)
+		return call.Errorf(call.AlreadyExists, "container %s exists", id)
 	}
 	s.containers[id] = nil
 	return nil
@@ -148,7 +136,7 @@ func (s *Server) member(id string) (member, error) {
 	if m := s.containers[id]; m != nil {
 		return m, nil
 	}
-	return nil, status.Errorf(codes.NotFound, "no container %s", id)
+	return nil, call.Errorf(call.NotFound, "no container %s", id)
 }
 
 // container answers one that has processes.
@@ -160,7 +148,7 @@ func (s *Server) container(id string) (*container.Container, error) {
 	if c, ok := m.(*container.Container); ok {
 		return c, nil
 	}
-	return nil, status.Errorf(codes.FailedPrecondition, "container %s is an infra container without processes", id)
+	return nil, call.Errorf(call.FailedPrecondition, "container %s is an infra container without processes", id)
 }
 
 // process answers the process that a request names.

@@ -10,8 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
@@ -33,9 +32,8 @@ func serve(t *testing.T) (*Server, agentpb.AgentClient, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := s.GRPC()
-	go g.Serve(stream.Split(l, func(c net.Conn) { s.ServeStream(context.Background(), c) }))
-	t.Cleanup(g.Stop)
+	go s.Calls().Serve(stream.Split(l, func(c net.Conn) { s.ServeStream(context.Background(), c) }))
+	t.Cleanup(func() { l.Close() })
 	client, err := dial.Client(t.Context(), "unix://"+path)
 	if err != nil {
 		t.Fatal(err)
@@ -44,9 +42,9 @@ func serve(t *testing.T) (*Server, agentpb.AgentClient, string) {
 	return s, client, "unix://" + path
 }
 
-func want(t *testing.T, what string, err error, code codes.Code) {
+func want(t *testing.T, what string, err error, code call.Code) {
 	t.Helper()
-	if status.Code(err) != code {
+	if call.CodeOf(err) != code {
 		t.Errorf("%s: %v, want %s", what, err, code)
 	}
 	if err != nil && strings.ContainsAny(err.Error(), "\n") {
@@ -61,7 +59,7 @@ func TestHello(t *testing.T) {
 		t.Errorf("%+v, %v", reply, err)
 	}
 	_, err = c.Hello(t.Context(), &agentpb.HelloRequest{Version: wire.ProtocolVersion + 1<<16})
-	want(t, "another major version", err, codes.FailedPrecondition)
+	want(t, "another major version", err, call.FailedPrecondition)
 }
 
 func TestRequestsAreChecked(t *testing.T) {
@@ -70,46 +68,46 @@ func TestRequestsAreChecked(t *testing.T) {
 	s.put("infra", newInfra("infra", 0, func(process.Exit) {}))
 	for name, call := range map[string]struct {
 		do   func() error
-		code codes.Code
+		code call.Code
 	}{
-		"sandbox id": {func() error { _, e := c.CreateSandbox(ctx, &agentpb.CreateSandboxRequest{SandboxId: "a/b"}); return e }, codes.InvalidArgument},
+		"sandbox id": {func() error { _, e := c.CreateSandbox(ctx, &agentpb.CreateSandboxRequest{SandboxId: "a/b"}); return e }, call.InvalidArgument},
 		"hook path": {func() error {
 			_, e := c.CreateSandbox(ctx, &agentpb.CreateSandboxRequest{SandboxId: "a", GuestHookPath: "x"})
 			return e
-		}, codes.InvalidArgument},
+		}, call.InvalidArgument},
 		"no sandbox": {func() error {
 			_, e := c.CreateContainer(ctx, &agentpb.CreateContainerRequest{ContainerId: "a"})
 			return e
-		}, codes.FailedPrecondition},
-		"no container": {func() error { _, e := c.StartContainer(ctx, &agentpb.ContainerRequest{ContainerId: "a"}); return e }, codes.NotFound},
-		"dots":         {func() error { _, e := c.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: ".."}); return e }, codes.InvalidArgument},
-		"empty id":     {func() error { _, e := c.PauseContainer(ctx, &agentpb.ContainerRequest{}); return e }, codes.InvalidArgument},
+		}, call.FailedPrecondition},
+		"no container": {func() error { _, e := c.StartContainer(ctx, &agentpb.ContainerRequest{ContainerId: "a"}); return e }, call.NotFound},
+		"dots":         {func() error { _, e := c.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: ".."}); return e }, call.InvalidArgument},
+		"empty id":     {func() error { _, e := c.PauseContainer(ctx, &agentpb.ContainerRequest{}); return e }, call.InvalidArgument},
 		"signal": {func() error {
 			_, e := c.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: "infra", Signal: 65})
 			return e
-		}, codes.InvalidArgument},
+		}, call.InvalidArgument},
 		"infra exec": {func() error {
 			_, e := c.ExecProcess(ctx, &agentpb.ExecProcessRequest{ContainerId: "infra", ExecId: "x"})
 			return e
-		}, codes.FailedPrecondition},
+		}, call.FailedPrecondition},
 		"tty size": {func() error {
 			_, e := c.ResizeTTY(ctx, &agentpb.ResizeTTYRequest{ContainerId: "infra", Rows: 1 << 16, Columns: 1})
 			return e
-		}, codes.InvalidArgument},
-		"clock":   {func() error { _, e := c.SetClock(ctx, &agentpb.SetClockRequest{}); return e }, codes.InvalidArgument},
-		"entropy": {func() error { _, e := c.AddEntropy(ctx, &agentpb.AddEntropyRequest{}); return e }, codes.InvalidArgument},
-		"copy":    {func() error { _, e := c.CopyFile(ctx, &agentpb.CopyFileRequest{Path: "/etc/passwd"}); return e }, codes.InvalidArgument},
+		}, call.InvalidArgument},
+		"clock":   {func() error { _, e := c.SetClock(ctx, &agentpb.SetClockRequest{}); return e }, call.InvalidArgument},
+		"entropy": {func() error { _, e := c.AddEntropy(ctx, &agentpb.AddEntropyRequest{}); return e }, call.InvalidArgument},
+		"copy":    {func() error { _, e := c.CopyFile(ctx, &agentpb.CopyFileRequest{Path: "/etc/passwd"}); return e }, call.InvalidArgument},
 		"interface": {func() error {
 			_, e := c.UpdateInterfaces(ctx, &agentpb.UpdateInterfacesRequest{Interfaces: []*agentpb.Interface{{DeviceMac: "x"}}})
 			return e
-		}, codes.InvalidArgument},
-		"interface name": {func() error { _, e := c.RemoveInterface(ctx, &agentpb.RemoveInterfaceRequest{Name: "a/b"}); return e }, codes.InvalidArgument},
-		"CPUs":           {func() error { _, e := c.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{Cpus: 1 << 20}); return e }, codes.InvalidArgument},
-		"destroy":        {func() error { _, e := c.DestroySandbox(ctx, &agentpb.DestroySandboxRequest{}); return e }, codes.NotFound},
+		}, call.InvalidArgument},
+		"interface name": {func() error { _, e := c.RemoveInterface(ctx, &agentpb.RemoveInterfaceRequest{Name: "a/b"}); return e }, call.InvalidArgument},
+		"CPUs":           {func() error { _, e := c.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{Cpus: 1 << 20}); return e }, call.InvalidArgument},
+		"destroy":        {func() error { _, e := c.DestroySandbox(ctx, &agentpb.DestroySandboxRequest{}); return e }, call.NotFound},
 		"stream": {func() error {
 			_, e := dial.Attach(ctx, addr, &agentpb.StreamHello{ContainerId: "a", Stream: agentpb.Stream_STDOUT})
 			return e
-		}, codes.NotFound},
+		}, call.NotFound},
 	} {
 		want(t, name, call.do(), call.code)
 	}
@@ -119,9 +117,9 @@ func TestAPanicIsOneCallsFault(t *testing.T) {
 	s, c, _ := serve(t)
 	s.put("bad", panicking{})
 	_, err := c.StartContainer(t.Context(), &agentpb.ContainerRequest{ContainerId: "bad"})
-	want(t, "a call that panics", err, codes.Internal)
+	want(t, "a call that panics", err, call.Internal)
 	_, err = c.Hello(t.Context(), &agentpb.HelloRequest{Version: wire.ProtocolVersion})
-	want(t, "the next", err, codes.OK)
+	want(t, "the next", err, call.OK)
 }
 
 type panicking struct{ member }
@@ -134,9 +132,9 @@ func TestInfra(t *testing.T) {
 	s.put("i", newInfra("i", 0, func(e process.Exit) { s.ended("i", "", e) }))
 	id := &agentpb.ContainerRequest{ContainerId: "i"}
 	_, err := c.StartContainer(ctx, id)
-	want(t, "start", err, codes.OK)
+	want(t, "start", err, call.OK)
 	_, err = c.StartContainer(ctx, id)
-	want(t, "start again", err, codes.FailedPrecondition)
+	want(t, "start again", err, call.FailedPrecondition)
 	waited := make(chan *agentpb.WaitProcessReply, 1)
 	go func() {
 		reply, _ := c.WaitProcess(ctx, &agentpb.ProcessRequest{ContainerId: "i"})
@@ -144,17 +142,17 @@ func TestInfra(t *testing.T) {
 	}()
 	for _, sig := range []uint32{0, 28, 15} { // a probe, SIGWINCH, SIGTERM
 		_, err = c.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: "i", Signal: sig})
-		want(t, fmt.Sprint("signal ", sig), err, codes.OK)
+		want(t, fmt.Sprint("signal ", sig), err, call.OK)
 	}
 	if reply := <-waited; reply.GetExitCode() != 143 {
 		t.Errorf("ended with %+v", reply)
 	}
 	_, err = c.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: "i", Signal: 9})
-	want(t, "signal after the end", err, codes.NotFound)
+	want(t, "signal after the end", err, call.NotFound)
 	_, err = c.RemoveContainer(ctx, id)
-	want(t, "remove", err, codes.OK)
+	want(t, "remove", err, call.OK)
 	_, err = c.RemoveContainer(ctx, id)
-	want(t, "remove again", err, codes.NotFound)
+	want(t, "remove again", err, call.NotFound)
 }
 
 func TestASlowListenerIsCutOff(t *testing.T) {
@@ -174,13 +172,13 @@ func TestASlowListenerIsCutOff(t *testing.T) {
 }
 
 func TestCodes(t *testing.T) {
-	for err, code := range map[error]codes.Code{
-		fmt.Errorf("x: %w", container.ErrState): codes.FailedPrecondition,
-		errors.ErrUnsupported:                   codes.Unimplemented,
-		errors.New("two\nlines"):                codes.Internal,
-		status.Error(codes.NotFound, "x"):       codes.NotFound,
-		context.Canceled:                        codes.Canceled,
+	for err, code := range map[error]call.Code{
+		fmt.Errorf("x: %w", container.ErrState): call.FailedPrecondition,
+		errors.ErrUnsupported:                   call.Unimplemented,
+		errors.New("two\nlines"):                call.Internal,
+		call.Errorf(call.NotFound, "x"):         call.NotFound,
+		context.Canceled:                        call.Canceled,
 	} {
-		want(t, err.Error(), statusOf(err), code)
+		want(t, err.Error(), coded(err), code)
 	}
 }

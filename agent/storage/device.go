@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -16,9 +15,6 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/uevent"
 )
-
-// pciPath is one or more "bus/slot" or slot numbers from the root bridge on.
-var pciPath = regexp.MustCompile(`^[0-9a-fA-F]{2}(\.[0-7])?(/[0-9a-fA-F]{2}(\.[0-7])?)*$`)
 
 // findDisk answers the device node of a disk, and waits for one that is still
 // to appear, until ctx ends. Sources: "serial=NAME", a PCI path "03" or
@@ -59,7 +55,7 @@ func diskLook(source string) (func() (string, error), error) {
 			}
 			return name, nil
 		}, nil
-	case pciPath.MatchString(source):
+	case isPCIPath(source):
 		return func() (string, error) { return diskByPCI(source) }, nil
 	}
 	return nil, fmt.Errorf("%w: block device %q is none of serial=NAME, a PCI path, /dev/NAME", ErrInvalid, source)
@@ -95,14 +91,12 @@ func diskByPCI(path string) (string, error) {
 	return "", nil
 }
 
-var pciAddress = regexp.MustCompile(`^[0-9a-f]{4}:[0-9a-f]{2}:([0-9a-f]{2}\.[0-7])$`)
-
 // slots answers the "slot.function/..." part of a device's path in sysfs.
 func slots(sysfs string) string {
 	var out []string
 	for _, part := range strings.Split(sysfs, "/") {
-		if m := pciAddress.FindStringSubmatch(part); m != nil {
-			out = append(out, m[1])
+		if slot, ok := pciSlot(part); ok {
+			out = append(out, slot)
 		}
 	}
 	return strings.Join(out, "/")

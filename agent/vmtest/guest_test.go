@@ -15,9 +15,9 @@ import (
 
 	"github.com/hashicorp/yamux"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"google.golang.org/grpc"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -32,7 +32,7 @@ type guest struct {
 	console string
 	qemu    *exec.Cmd
 	session *yamux.Session
-	conn    *grpc.ClientConn
+	conn    *call.Client
 }
 
 // rootfs is the test containers' root in the guest.
@@ -131,8 +131,7 @@ func (g *guest) connect() {
 	g.session, err = yamux.Client(serial.Coalesce(port), serial.Config())
 	g.must(err)
 	session := g.session
-	g.conn, err = grpc.NewClient(wire.Target, wire.DialOptions(func(context.Context) (net.Conn, error) { return session.Open() })...)
-	g.must(err)
+	g.conn = call.NewClient(nil, func(context.Context) (net.Conn, error) { return session.Open() })
 	g.AgentClient = agentpb.NewAgentClient(g.conn)
 	hello, err := g.Hello(g.ctx, &agentpb.HelloRequest{Version: wire.ProtocolVersion, Client: "vmtest"})
 	g.must(err)

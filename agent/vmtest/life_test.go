@@ -7,9 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 )
@@ -51,17 +50,17 @@ func testKill(g *guest) {
 		g.t.Errorf("asked again: code %d", code)
 	}
 	_, err = g.SignalProcess(g.ctx, &agentpb.SignalProcessRequest{ContainerId: "k", Signal: 9})
-	g.want(err, codes.NotFound, "")
-	g.want(g.exec("k", "x", process("true")), codes.FailedPrecondition, "stopped")
-	g.want(g.create("k", spec("true")), codes.AlreadyExists, "")
+	g.want(err, call.NotFound, "")
+	g.want(g.exec("k", "x", process("true")), call.FailedPrecondition, "stopped")
+	g.want(g.create("k", spec("true")), call.AlreadyExists, "")
 	g.remove("k")
 	_, err = g.WaitProcess(g.ctx, &agentpb.ProcessRequest{ContainerId: "k"})
-	g.want(err, codes.NotFound, "")
+	g.want(err, call.NotFound, "")
 }
 
-func (g *guest) want(err error, code codes.Code, text string) {
+func (g *guest) want(err error, code call.Code, text string) {
 	g.t.Helper()
-	if status.Code(err) != code || !strings.Contains(err.Error(), text) {
+	if call.CodeOf(err) != code || !strings.Contains(err.Error(), text) {
 		g.t.Errorf("error %v, want %s with %q", err, code, text)
 	}
 }
@@ -73,7 +72,7 @@ func testTerminal(g *guest) {
 	g.must(g.create("tty", s))
 	g.start("tty")
 	_, err := g.ResizeTTY(g.ctx, &agentpb.ResizeTTYRequest{ContainerId: "tty", Rows: 0, Columns: 1})
-	g.want(err, codes.InvalidArgument, "")
+	g.want(err, call.InvalidArgument, "")
 	// The first size is printed before the answer can be read.
 	first := &broken{after: 1, do: func() {
 		_, err := g.ResizeTTY(g.ctx, &agentpb.ResizeTTYRequest{ContainerId: "tty", Rows: 30, Columns: 100})
@@ -133,7 +132,7 @@ func testExec(g *guest) {
 		g.t.Errorf("terminal %q, code %d", out, code)
 	}
 	g.must(g.exec("e", "long", process("sleep", "1000")))
-	g.want(g.exec("e", "long", process("true")), codes.AlreadyExists, "")
+	g.want(g.exec("e", "long", process("true")), call.AlreadyExists, "")
 	_, err = g.SignalProcess(g.ctx, &agentpb.SignalProcessRequest{ContainerId: "e", ExecId: "long", Signal: 15})
 	g.must(err)
 	if code := g.wait("e", "long").ExitCode; code != 143 {
@@ -186,15 +185,15 @@ func (g *guest) runIn(id, exec string, args ...string) string {
 }
 
 func testMissing(g *guest) {
-	g.want(g.create("m", spec("nosuchcommand")), codes.Internal, "executable file not found in $PATH")
-	g.want(g.create("m", spec("/nosuchcommand")), codes.Internal, "no such file or directory")
-	g.want(g.create("m", spec("/etc/noexec")), codes.Internal, "permission denied")
+	g.want(g.create("m", spec("nosuchcommand")), call.Internal, "executable file not found in $PATH")
+	g.want(g.create("m", spec("/nosuchcommand")), call.Internal, "no such file or directory")
+	g.want(g.create("m", spec("/etc/noexec")), call.Internal, "permission denied")
 	s := spec("true")
 	s.Root.Path = "/nosuchroot"
-	g.want(g.create("m", s), codes.Internal, "no such file or directory")
+	g.want(g.create("m", s), call.Internal, "no such file or directory")
 	g.must(g.create("m", spec("sleep", "1000")))
 	g.start("m")
-	g.want(g.exec("m", "x", process("nosuchcommand")), codes.Internal, "executable file not found in $PATH")
+	g.want(g.exec("m", "x", process("nosuchcommand")), call.Internal, "executable file not found in $PATH")
 	g.must(g.exec("m", "x", process("true")))
 	g.remove("m")
 }
@@ -229,8 +228,8 @@ func testPause(g *guest) {
 	_, err := g.PauseContainer(g.ctx, request)
 	g.must(err)
 	_, err = g.PauseContainer(g.ctx, request)
-	g.want(err, codes.FailedPrecondition, "paused")
-	g.want(g.exec("p", "x", process("true")), codes.FailedPrecondition, "paused")
+	g.want(err, call.FailedPrecondition, "paused")
+	g.want(g.exec("p", "x", process("true")), call.FailedPrecondition, "paused")
 	doc, _ := json.Marshal(process("echo", "thawed"))
 	started := make(chan error, 1)
 	go func() {

@@ -9,9 +9,9 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"google.golang.org/grpc/codes"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 )
 
 const shared = "/run/kata-containers/"
@@ -49,7 +49,7 @@ func TestSandbox(t *testing.T) {
 		t.Errorf("reply %+v", reply)
 	}
 	_, err = g.CreateSandbox(g.ctx, &agentpb.CreateSandboxRequest{SandboxId: "other"})
-	g.want(err, codes.AlreadyExists, "pod")
+	g.want(err, call.AlreadyExists, "pod")
 	g.start("infra")
 	t.Run("shared namespaces", func(t *testing.T) { testSharedPID(g.in(t)) })
 	t.Run("isolation", func(t *testing.T) { testIsolation(g.in(t)) })
@@ -148,9 +148,9 @@ func testStorages(g *guest) {
 		g.t.Errorf("volume %+v", stat)
 	}
 	_, err = g.ResizeVolume(g.ctx, volume)
-	g.want(err, codes.Unimplemented, "no size of its own")
+	g.want(err, call.Unimplemented, "no size of its own")
 	_, err = g.AddStorages(g.ctx, &agentpb.AddStoragesRequest{Storages: []*agentpb.Storage{{Driver: "ephemeral", MountPoint: "/etc"}}})
-	g.want(err, codes.InvalidArgument, "/etc")
+	g.want(err, call.InvalidArgument, "/etc")
 	details, err := g.GuestDetails(g.ctx, &agentpb.Empty{})
 	g.must(err)
 	s := spec("cat", "/mnt/word")
@@ -160,7 +160,7 @@ func testStorages(g *guest) {
 	_, err = g.CreateContainer(g.ctx, &agentpb.CreateContainerRequest{ContainerId: "share", OciSpec: doc, Storages: []*agentpb.Storage{
 		{Driver: "9p", Source: "share", MountPoint: shared + "share", Options: []string{"msize=1048576", "cache=mmap"}}}})
 	if !strings.Contains(strings.Join(details.Filesystems, " "), "9p") {
-		g.want(err, codes.Internal, "no such device")
+		g.want(err, call.Internal, "no such device")
 		g.t.Skip("the guest's kernel has no 9p")
 	}
 	g.must(err)
@@ -170,7 +170,7 @@ func testStorages(g *guest) {
 	}
 	g.remove("share")
 	_, err = g.StatVolume(g.ctx, &agentpb.VolumeRequest{MountPoint: shared + "share"})
-	g.want(err, codes.NotFound, "")
+	g.want(err, call.NotFound, "")
 }
 
 func testBlock(g *guest) {

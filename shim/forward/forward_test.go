@@ -14,13 +14,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/agent/forward"
 	"github.com/kata-go/kata-runtime/internal/thread"
 )
@@ -30,20 +27,20 @@ type guest struct {
 	agentpb.UnimplementedAgentServer
 }
 
-func (*guest) ForwardPort(call agentpb.Agent_ForwardPortServer) error {
-	first, err := call.Recv()
+func (*guest) ForwardPort(port agentpb.Agent_ForwardPortServer) error {
+	first, err := port.Recv()
 	if err != nil {
 		return err
 	}
-	conn, err := forward.Dial(call.Context(), first)
+	conn, err := forward.Dial(port.Context(), first)
 	if err != nil {
-		return status.Error(codes.FailedPrecondition, err.Error())
+		return call.Errorf(call.FailedPrecondition, "%s", err.Error())
 	}
 	defer conn.Close()
-	if err := call.Send(&agentpb.PortData{}); err != nil {
+	if err := port.Send(&agentpb.PortData{}); err != nil {
 		return err
 	}
-	return forward.Carry(conn, call)
+	return forward.Carry(conn, port)
 }
 
 func serveGuest(t *testing.T) (address string) {
@@ -52,10 +49,8 @@ func serveGuest(t *testing.T) (address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(wire.ServerOptions()...)
-	agentpb.RegisterAgentServer(server, &guest{})
-	go server.Serve(l)
-	t.Cleanup(server.Stop)
+	go call.NewServer(agentpb.AgentHandler(&guest{})).Serve(l)
+	t.Cleanup(func() { l.Close() })
 	return "unix://" + path
 }
 

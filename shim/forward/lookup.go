@@ -47,7 +47,7 @@ func steer(netns, listener int) (*os.File, error) {
 		key, value uint64
 		flags      uint64
 	}{fd: uint32(sockets.Fd()), key: address(&key), value: address(&value)}
-	_, err = call(unix.BPF_MAP_UPDATE_ELEM, unsafe.Pointer(&update), unsafe.Sizeof(update))
+	_, err = bpfCall(unix.BPF_MAP_UPDATE_ELEM, unsafe.Pointer(&update), unsafe.Sizeof(update))
 	if err != nil {
 		return nil, fmt.Errorf("put the listener into the map: %w", err)
 	}
@@ -179,7 +179,7 @@ func load(code []byte) (*os.File, error) {
 		logLevel: 1, logSize: uint32(len(log)), log: address(&log[0]), kind2: attachTypeInet,
 	}
 	copy(attr.name[:], "kata_forward")
-	fd, err := call(unix.BPF_PROG_LOAD, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	fd, err := bpfCall(unix.BPF_PROG_LOAD, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
 		return nil, fmt.Errorf("load the program: %w: %s", err, unix.ByteSliceToString(log))
 	}
@@ -188,14 +188,14 @@ func load(code []byte) (*os.File, error) {
 
 // bpf calls bpf(2) with attributes that hold no pointers, for a descriptor.
 func bpf[T any](command int, attr T) (*os.File, error) {
-	fd, err := call(command, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
+	fd, err := bpfCall(command, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
 		return nil, err
 	}
 	return os.NewFile(fd, "bpf"), nil
 }
 
-func call(command int, attr unsafe.Pointer, size uintptr) (uintptr, error) {
+func bpfCall(command int, attr unsafe.Pointer, size uintptr) (uintptr, error) {
 	r, _, errno := unix.Syscall(unix.SYS_BPF, uintptr(command), uintptr(attr), size)
 	if errno != 0 {
 		return 0, errno

@@ -13,10 +13,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 )
@@ -139,14 +138,10 @@ func (r *Relay) String() string {
 
 // explain makes a person's words of a call's error.
 func explain(err error) error {
-	s, ok := status.FromError(err)
-	if !ok {
-		return err
+	if call.CodeOf(err) == call.Unavailable {
+		return fmt.Errorf("the connection to the VM is lost, it has probably died: %w", err)
 	}
-	if s.Code() == codes.Unavailable {
-		return fmt.Errorf("the connection to the VM is lost, it has probably died: %s", s.Message())
-	}
-	return errors.New(s.Message())
+	return err
 }
 
 // session is a Relay that is connected.
@@ -166,9 +161,9 @@ func (s *session) call(ctx context.Context, what string, do func(context.Context
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	err := do(ctx)
-	switch status.Code(err) {
-	case codes.OK:
-	case codes.NotFound, codes.FailedPrecondition, codes.Canceled:
+	switch call.CodeOf(err) {
+	case call.OK:
+	case call.NotFound, call.FailedPrecondition, call.Canceled:
 		s.Log.Debug("cannot "+what, "err", explain(err))
 	default:
 		s.Log.Warn("cannot "+what, "err", explain(err))
@@ -194,7 +189,7 @@ func (s *session) attach(ctx context.Context) error {
 			// A process may have closed its input, or ended, before, and a pod's
 			// infra container has no streams at all: that is no reason not to
 			// pass on what there is, and the end.
-			if status.Code(err) == codes.FailedPrecondition {
+			if call.CodeOf(err) == call.FailedPrecondition {
 				s.Log.Debug("no such stream", "stream", kind.String(), "err", err)
 				err = nil
 			}

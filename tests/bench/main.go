@@ -10,11 +10,12 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/tests/bench/lab"
 	"github.com/kata-go/kata-runtime/tests/bench/report"
 )
 
@@ -23,15 +24,9 @@ const minRounds = 7
 
 // options of a run.
 type options struct {
-	rounds           int
-	kata, config     string
-	runc, crun       string
-	qemu, kernel     string
-	initrd, machine  string
-	accelerator      string
-	memoryMiB, vcpus int
-	out              string
-	few              bool
+	lab.Options
+	only []string
+	out  string
 }
 
 func main() {
@@ -46,33 +41,31 @@ func main() {
 
 func flags(args []string) (*options, error) {
 	o := new(options)
+	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.IntVar(&o.rounds, "n", 9, "number of `rounds`, at least 7")
-	f.BoolVar(&o.few, "few", false, "allow fewer rounds, to try the benchmark itself")
-	f.StringVar(&o.kata, "kata", env("KATA_RUNTIME", "kata-runtime"), "kata-runtime's `binary`")
-	f.StringVar(&o.config, "config", os.Getenv("KATA_CONF_FILE"), "its configuration `file`; by default the installed one")
-	f.StringVar(&o.runc, "runc", "runc", "runc's `binary`")
-	f.StringVar(&o.crun, "crun", "crun", "crun's `binary`")
-	// The rest is known from kata-runtime's settings, and needed without it.
-	f.StringVar(&o.qemu, "qemu", "", "QEMU's `binary` for the floor; by default kata-runtime's, like those that follow")
-	f.StringVar(&o.kernel, "kernel", "", "guest kernel `file`")
-	f.StringVar(&o.initrd, "initrd", "", "initrd `file` with the kernel's modules")
-	f.StringVar(&o.machine, "machine", "", "machine `type`")
-	f.StringVar(&o.accelerator, "accelerator", "", "kvm or tcg")
-	f.IntVar(&o.memoryMiB, "memory", 0, "guest's memory in `MiB`")
-	f.IntVar(&o.vcpus, "vcpus", 0, "guest's `CPUs`")
-	f.StringVar(&o.out, "out", "", "`file` (Markdown) whose generated part is replaced; the plot is written beside it")
+	f.IntVar(&o.Rounds, "n", 9, "number of `rounds`, at least 7")
+	f.BoolVar(&o.Few, "few", false, "allow fewer rounds, and move less, to try the benchmark itself")
+	f.StringVar(&only, "only", "", "`parts` to measure, commas between them; all without it. They are "+names(parts()))
+	f.StringVar(&o.Kata, "kata", env("KATA_RUNTIME", "kata-runtime"), "kata-runtime's `binary`")
+	f.StringVar(&o.Config, "config", os.Getenv("KATA_CONF_FILE"), "its configuration `file`; by default the installed one")
+	f.StringVar(&o.Runc, "runc", "runc", "runc's `binary`")
+	f.StringVar(&o.Crun, "crun", "crun", "crun's `binary`")
+	f.StringVar(&o.Runsc, "runsc", "", "gVisor's `binary` (tests/bench/runsc.sh builds it)")
+	f.StringVar(&o.out, "out", "", "`file` (Markdown) whose generated part is replaced; the plots are written beside it")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
 	if f.NArg() > 0 {
 		return nil, fmt.Errorf("unexpected argument %q", f.Arg(0))
 	}
-	if o.rounds < minRounds && !o.few || o.rounds < 1 {
-		return nil, fmt.Errorf("-n %d: a median of fewer than %d samples says little (-few allows it)", o.rounds, minRounds)
+	if o.Rounds < minRounds && !o.Few || o.Rounds < 1 {
+		return nil, fmt.Errorf("-n %d: a median of fewer than %d samples says little (-few allows it)", o.Rounds, minRounds)
 	}
-	if o.few && o.out != "" {
-		return nil, errors.New("-few is for trying, -out for figures that others read: one of them, not both")
+	if only != "" {
+		o.only = strings.Split(only, ",")
+	}
+	if (o.Few || o.only != nil) && o.out != "" {
+		return nil, errors.New("-few and -only are for trying, -out for figures that others read: one of them, not both")
 	}
 	return o, nil
 }
@@ -92,6 +85,10 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
+	chosen, err := choose(parts(), o.only)
+	if err != nil {
+		return err
+	}
 	if os.Geteuid() != 0 {
 		return errors.New("the runtimes need root: sudo make bench")
 	}
@@ -99,45 +96,27 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	b := &bench{o: o, dir: dir, result: report.Result{
-		Date: time.Now().UTC(), Rounds: o.rounds, Machine: report.DescribeMachine(),
-	}}
+	result := &report.Result{Date: time.Now().UTC(), Rounds: o.Rounds, Machine: report.DescribeMachine()}
+	l, err := lab.New(ctx, o.Options, dir, result)
 	defer func() {
 		// Also after an interrupt: everything that was started is ended.
-		if cleanErr := b.clean(); cleanErr != nil {
-			err = errors.Join(err, fmt.Errorf("clean up %s: %w", dir, cleanErr))
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
+		defer cancel()
+		if closeErr := l.Close(ctx); closeErr != nil {
+			err = errors.Join(err, fmt.Errorf("clean up %s: %w", dir, closeErr))
 		}
 	}()
-	if err := b.prepare(ctx); err != nil {
+	if err != nil {
 		return err
 	}
-	if err := b.measure(ctx); err != nil {
-		return err
+	measureErr := measure(ctx, l, chosen)
+	if ctx.Err() != nil {
+		return measureErr
 	}
-	b.result.Machine.LoadAfter = report.Load()
-	if err := report.Text(os.Stdout, &b.result); err != nil {
-		return err
+	result.Machine.LoadAfter = report.Load()
+	show(result, chosen)
+	if err := errors.Join(measureErr, report.Text(os.Stdout, result)); err != nil || o.out == "" {
+		return err // what others read has no holes
 	}
-	if b.kata == nil {
-		return errors.New("kata-runtime was not measured, see above")
-	}
-	if o.out == "" {
-		return nil
-	}
-	return report.Write(o.out, &b.result)
-}
-
-// clean removes what is left of the containers and the folder. It is not
-// bound to the context that an interrupt has ended.
-func (b *bench) clean() error {
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
-	defer cancel()
-	var errs []error
-	for _, p := range b.peers {
-		errs = append(errs, p.Clean(ctx))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err // the folder stays: it says what is left
-	}
-	return os.RemoveAll(filepath.Clean(b.dir))
+	return report.Write(o.out, result)
 }

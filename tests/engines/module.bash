@@ -9,6 +9,9 @@ CRITOOLS=v1.34.0
 CRITOOLS_SUM=h1:KqL9EJ+WgHtz1HR1exezm91n+o8O2uMLs/eHzHJHAWw=
 CRIO=v1.34.0
 CRIO_SUM=h1:ux2URwAyENy5e5hD9Z95tshdfy98eqatZk0fxx3rhuk=
+# Without a container engine, as a peer of the benchmark.
+GVISOR=v0.0.0-20260905035102-160fafc42237
+GVISOR_SUM=h1:AU5+CtCvnBnxdZRNcZt1NfSLqgkXZVT3N/u6u1aXg44=
 # What CRI-O does without: file systems and a signature library that need more
 # packages than the tests want.
 CRIO_TAGS="containers_image_ostree_stub seccomp exclude_graphdriver_btrfs btrfs_noversion containers_image_openpgp"
@@ -55,6 +58,10 @@ build_containerd() {
 	"${GO:-go}" build -trimpath -tags "no_btrfs no_zfs no_devmapper" -o "$1" ./cmd/containerd ./cmd/ctr
 }
 
+build_gvisor() {
+	CGO_ENABLED=0 "${GO:-go}" build -trimpath -ldflags "-s -w -X gvisor.dev/gvisor/runsc/version.version=$GVISOR" -o "$1/runsc" ./runsc
+}
+
 # containerd_built VERSION: one of those that were tried.
 containerd_built() {
 	case $1 in
@@ -65,4 +72,5 @@ containerd_built() {
 }
 
 critools() { module sigs.k8s.io/cri-tools "$CRITOOLS" "$CRITOOLS_SUM" build_critools; }
+gvisor_built() { module gvisor.dev/gvisor "$GVISOR" "$GVISOR_SUM" build_gvisor; }
 crio_built() { module github.com/cri-o/cri-o "$CRIO" "$CRIO_SUM" build_crio; }

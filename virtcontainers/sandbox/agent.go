@@ -7,8 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
@@ -59,7 +58,7 @@ const maxGuestText = 1024
 // guestErr is an agent's answer: its text is printable and bounded, since the
 // guest chose it; its code can be asked for.
 type guestErr struct {
-	code codes.Code
+	code call.Code
 	text string
 }
 
@@ -69,17 +68,17 @@ func guestError(err error) error {
 	if err == nil {
 		return nil
 	}
-	st, ok := status.FromError(err)
-	if !ok {
+	var answer *call.Error
+	if !errors.As(err, &answer) {
 		return err
 	}
-	switch st.Code() {
-	case codes.DeadlineExceeded:
+	switch answer.Code {
+	case call.DeadlineExceeded:
 		return errors.New("the guest does not answer in time")
-	case codes.Unavailable:
-		return fmt.Errorf("the guest cannot be reached: %s", clean(st.Message()))
+	case call.Unavailable:
+		return fmt.Errorf("the guest cannot be reached: %s", clean(answer.Text))
 	}
-	return &guestErr{st.Code(), clean(st.Message())}
+	return &guestErr{answer.Code, clean(answer.Text)}
 }
 
 func clean(s string) string {
@@ -95,12 +94,12 @@ func clean(s string) string {
 	return s
 }
 
-func guestCode(err error) codes.Code {
+func guestCode(err error) call.Code {
 	var e *guestErr
 	if errors.As(err, &e) {
 		return e.code
 	}
-	return codes.Unknown
+	return call.Unknown
 }
 
 // change updates one container's entry.

@@ -6,9 +6,9 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
@@ -55,7 +55,7 @@ func (h *Host) SignalExec(ctx context.Context, id, execID string, sig unix.Signa
 		_, err := a.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: id, ExecId: execID, Signal: uint32(sig)})
 		return err
 	})
-	if code := guestCode(err); code == codes.NotFound || code == codes.FailedPrecondition {
+	if code := guestCode(err); code == call.NotFound || code == call.FailedPrecondition {
 		return errors.Join(ErrEnded, err)
 	}
 	return err

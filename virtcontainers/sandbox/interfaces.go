@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/grpc/codes"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/internal/undo"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
@@ -211,12 +210,12 @@ func dropInGuest(ctx context.Context, a *agent, pair network.Pair) error {
 			_, err := a.UpdateInterfaces(ctx, &agentpb.UpdateInterfacesRequest{Interfaces: []*agentpb.Interface{
 				{DeviceMac: pair.Interface.MAC, Mac: pair.NIC.MAC},
 			}})
-			if err != nil && guestCode(guestError(err)) != codes.NotFound {
+			if err != nil && guestCode(guestError(err)) != call.NotFound {
 				return err
 			}
 		}
 		_, err := a.RemoveInterface(ctx, &agentpb.RemoveInterfaceRequest{Name: pair.Name()})
-		if guestCode(guestError(err)) == codes.NotFound {
+		if guestCode(guestError(err)) == call.NotFound {
 			return nil
 		}
 		return err

@@ -6,9 +6,9 @@ import (
 	"fmt"
 
 	"golang.org/x/sys/unix"
-	"google.golang.org/grpc/codes"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
 
@@ -55,7 +55,7 @@ func (h *Host) signal(ctx context.Context, st *State, c *Container, sig unix.Sig
 	switch {
 	case err == nil:
 		return nil
-	case guestCode(err) == codes.FailedPrecondition || guestCode(err) == codes.NotFound:
+	case guestCode(err) == call.FailedPrecondition || guestCode(err) == call.NotFound:
 		return ErrNotRunning // it ended just now
 	}
 	return fmt.Errorf("kill container %s: %w", c.ID, err)

@@ -66,8 +66,16 @@ func (m *Maker) fill() error {
 	return fmt.Errorf("no busybox (Debian: apt-get install busybox-static): %w", errors.Join(errs...))
 }
 
+// Rootfs is the folder that all bundles have as root file system.
+func (m *Maker) Rootfs() string { return m.rootfs }
+
 // Make makes a bundle whose process runs args, and answers its folder.
 func (m *Maker) Make(name string, args ...string) (string, error) {
+	return m.MakeWith(name, func(*specs.Spec) {}, args...)
+}
+
+// MakeWith is Make with a specification that change has changed.
+func (m *Maker) MakeWith(name string, change func(*specs.Spec), args ...string) (string, error) {
 	var spec specs.Spec
 	if err := json.Unmarshal(m.spec, &spec); err != nil {
 		return "", fmt.Errorf("bundle %s: %w", name, err)
@@ -80,6 +88,7 @@ func (m *Maker) Make(name string, args ...string) (string, error) {
 	spec.Process.Terminal = false
 	spec.Process.Args = args
 	spec.Root = &specs.Root{Path: m.rootfs}
+	change(&spec)
 	data, err := json.Marshal(spec)
 	if err != nil {
 		return "", err

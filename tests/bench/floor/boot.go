@@ -95,28 +95,14 @@ type Answer struct {
 func (f *Floor) Serial(ctx context.Context) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
-	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	q, ours, err := f.port(ctx, "floor=serial")
 	if err != nil {
-		return Answer{}, fmt.Errorf("bare guest: %w", err)
+		return Answer{}, err
 	}
-	theirs, ours := os.NewFile(uintptr(ends[0]), "port"), os.NewFile(uintptr(ends[1]), "port")
 	defer ours.Close()
-	q := f.command(ctx, f.serial, fmt.Sprintf("floor=serial modules=%d", f.modules))
-	q.cmd.Args = append(q.cmd.Args,
-		"-chardev", "socket,id=port,fd=3",
-		"-device", "virtio-serial-"+f.machine.bus()+",max_ports=2",
-		"-device", "virtserialport,nr=1,chardev=port,name=floor")
-	q.cmd.ExtraFiles = []*os.File{theirs}
-	q.cmd.Stdout = &q.console
-	start := time.Now()
-	err = q.cmd.Start()
-	theirs.Close()
-	if err != nil {
-		return Answer{}, fmt.Errorf("bare guest: %w", err)
-	}
 	// QEMU's end closes the port, so this returns then too.
 	_, readErr := ours.Read(make([]byte, 1))
-	a := Answer{First: time.Since(start)}
+	a := Answer{First: time.Since(q.start)}
 	if readErr == nil {
 		a.PSS, readErr = footprint.PSS(q.cmd.Process.Pid)
 	}
@@ -131,9 +117,38 @@ func (f *Floor) Serial(ctx context.Context) (Answer, error) {
 	return a, nil
 }
 
+// port starts a guest with a virtio serial port and answers our end of it.
+// more change QEMU before it starts.
+func (f *Floor) port(ctx context.Context, params string, more ...func(*qemu)) (*qemu, *os.File, error) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bare guest: %w", err)
+	}
+	theirs, ours := os.NewFile(uintptr(ends[0]), "port"), os.NewFile(uintptr(ends[1]), "port")
+	q := f.command(ctx, f.serial, fmt.Sprintf("%s modules=%d", params, f.modules))
+	q.cmd.Args = append(q.cmd.Args,
+		"-chardev", "socket,id=port,fd=3",
+		"-device", "virtio-serial-"+f.machine.bus()+",max_ports=2",
+		"-device", "virtserialport,nr=1,chardev=port,name=floor")
+	q.cmd.ExtraFiles = []*os.File{theirs}
+	q.cmd.Stdout = &q.console
+	for _, change := range more {
+		change(q)
+	}
+	q.start = time.Now()
+	err = q.cmd.Start()
+	theirs.Close()
+	if err != nil {
+		ours.Close()
+		return nil, nil, fmt.Errorf("bare guest: %w", err)
+	}
+	return q, ours, nil
+}
+
 // qemu is one QEMU in the making.
 type qemu struct {
 	cmd             *exec.Cmd
+	start           time.Time
 	console, errors bytes.Buffer
 }
 

@@ -19,9 +19,6 @@ const (
 	Other     = "other"
 )
 
-// Roles in the order in which they are shown.
-var Roles = []string{QEMU, VirtioFSD, Proxy, Shim, Other}
-
 // record is what is read of a sandbox's state.json.
 type record struct {
 	Sandbox struct {
@@ -88,3 +85,6 @@ func Arguments(pid int) ([]string, error) {
 	}
 	return args, nil
 }
+
+// Roles answers them in the order in which they are shown.
+func Roles() []string { return []string{QEMU, VirtioFSD, Proxy, Shim, Other} }

@@ -57,21 +57,21 @@ func (p *Peer) timed(ctx context.Context, note Note, measure string, args ...str
 
 // Once runs a container whose process ends at once.
 func (p *Peer) Once(ctx context.Context, round int, b Bundles, note Note) error {
-	_, err := p.timed(ctx, note, Run, "run", "--bundle", b.True, p.id("run", round))
+	_, err := p.timed(ctx, note, Run, "run", "--bundle", b.True, p.ID("run", round))
 	return err
 }
 
 // Output runs a bundle and answers what its process wrote.
 func (p *Peer) Output(ctx context.Context, bundle string) (string, error) {
-	r, err := p.Run(ctx, "run", "--bundle", bundle, p.id("out", 0))
+	r, err := p.Run(ctx, "run", "--bundle", bundle, p.ID("out", 0))
 	return strings.TrimSpace(string(r.Out)), err
 }
 
 // Life takes a container through its life, verb by verb. idle, which may be
 // nil, is called while it runs and nothing happens.
 func (p *Peer) Life(ctx context.Context, round int, b Bundles, note Note, idle func(id string) error) error {
-	id := p.id("life", round)
-	pid, err := p.begin(ctx, id, b, note)
+	id := p.ID("life", round)
+	pid, err := p.Begin(ctx, id, b, note)
 	if err != nil {
 		return err
 	}
@@ -92,16 +92,16 @@ func (p *Peer) Life(ctx context.Context, round int, b Bundles, note Note, idle f
 
 // Force deletes a running container.
 func (p *Peer) Force(ctx context.Context, round int, b Bundles, note Note) error {
-	id := p.id("force", round)
-	if _, err := p.begin(ctx, id, b, func(string, float64) {}); err != nil {
+	id := p.ID("force", round)
+	if _, err := p.Begin(ctx, id, b, func(string, float64) {}); err != nil {
 		return err
 	}
 	_, err := p.timed(ctx, note, DeleteForce, "delete", "--force", id)
 	return err
 }
 
-// begin creates and starts a container and answers its process on the host.
-func (p *Peer) begin(ctx context.Context, id string, b Bundles, note Note) (proc.Handle, error) {
+// Begin creates and starts a container and answers its process on the host.
+func (p *Peer) Begin(ctx context.Context, id string, b Bundles, note Note) (proc.Handle, error) {
 	file := filepath.Join(p.Dir, id+".pid")
 	defer os.Remove(file)
 	if _, err := p.timed(ctx, note, Create, "create", "--bundle", b.Sleep, "--pid-file", file, id); err != nil {
@@ -139,6 +139,11 @@ func (p *Peer) kill(ctx context.Context, id string, process proc.Handle, note No
 	return nil
 }
 
-func (p *Peer) id(what string, round int) string {
-	return fmt.Sprintf("%s%s-%s-%d", idPrefix, p.Name, what, round)
+// ID answers the id of a container of ours, by what it is for.
+func (p *Peer) ID(what string, round int) string {
+	name := p.Short
+	if name == "" {
+		name = p.Name
+	}
+	return fmt.Sprintf("%s%s-%s-%d", idPrefix, name, what, round)
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,13 +19,14 @@ import (
 	"github.com/kata-go/kata-runtime/internal/thread"
 )
 
-// deadline is for one command: far beyond what any takes that works.
-const deadline = 90 * time.Second
+// deadline is for one command: far beyond what any takes that works, also on a
+// machine that is busy, unless its container has much to do (Peer.Deadline).
+const deadline = 4 * time.Minute
 
 // Peer is one runtime.
 type Peer struct {
-	// Name in the report.
-	Name string
+	// Name in the report; Short is its form in ids and file names, if they differ.
+	Name, Short string
 	// Binary is the runtime's path, Args are those before the verb, Env is added
 	// to our own environment.
 	Binary    string
@@ -34,6 +36,8 @@ type Peer struct {
 	// HideUnified runs it without the cgroup v2 hierarchy beside v1, which crun
 	// 1.8 refuses.
 	HideUnified bool
+	// Deadline for one command; 0 for one that fits the verbs.
+	Deadline time.Duration
 }
 
 // Result is how a command went.
@@ -49,7 +53,11 @@ type Result struct {
 // Run runs a verb and waits for it. A code other than zero is an error that
 // tells what the runtime said.
 func (p *Peer) Run(ctx context.Context, args ...string) (Result, error) {
-	ctx, cancel := context.WithTimeout(ctx, deadline)
+	limit := deadline
+	if p.Deadline > 0 {
+		limit = p.Deadline
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	// Files, not pipes: the container's process keeps them open when the command
 	// has ended.
@@ -160,7 +168,7 @@ func (p *Peer) Clean(ctx context.Context) error {
 }
 
 // left lists the ids under the root. kata-runtime keeps them in a folder of
-// their own, runc and crun at the top.
+// their own, runc and crun at the top, runsc in files ID_sandbox:ID.state.
 func (p *Peer) left() ([]string, error) {
 	for _, dir := range []string{filepath.Join(p.Root, "containers"), p.Root} {
 		entries, err := os.ReadDir(dir)
@@ -172,8 +180,9 @@ func (p *Peer) left() ([]string, error) {
 		}
 		var ids []string
 		for _, e := range entries {
-			if strings.HasPrefix(e.Name(), idPrefix) {
-				ids = append(ids, e.Name())
+			id, _, _ := strings.Cut(e.Name(), "_sandbox:")
+			if strings.HasPrefix(id, idPrefix) && !slices.Contains(ids, id) {
+				ids = append(ids, id)
 			}
 		}
 		return ids, nil

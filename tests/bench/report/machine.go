@@ -21,8 +21,6 @@ type Machine struct {
 	// LoadBefore and LoadAfter are the load average of the minute: what else the
 	// host did makes every figure worse.
 	LoadBefore, LoadAfter float64
-	// TSCKHz is the clock that a sandbox's guest was told; 0 if none.
-	TSCKHz uint64
 }
 
 // DescribeMachine looks at this host. What cannot be found out stays empty.

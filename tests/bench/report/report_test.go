@@ -9,18 +9,36 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kata-go/kata-runtime/tests/bench/peer"
+	"github.com/kata-go/kata-runtime/tests/bench/series"
 )
 
 // sample is a result with figures that are easily recognized.
 func sample() *Result {
-	r := &Result{Rounds: 3, Peers: []string{Kata, Runc}, LeftOut: []LeftOut{{Crun, "not <installed>"}}}
+	r := &Result{Rounds: 3, LeftOut: []LeftOut{{Crun, "not <installed>"}}}
 	for _, v := range []float64{1.5, 1.2, 1.8} {
-		r.Samples.Add(Kata, peer.Run, v)
-		r.Samples.Add(Runc, peer.Run, v/50)
-		r.Samples.Add(Floor, FloorExit, 1)
-		r.Samples.Add(Kata, peer.Exec, 0.2)
+		r.Samples.Add(Kata, "run", v)
+		r.Samples.Add(Runc, "run", v/50)
+		r.Samples.Add("floor", "exit", 1)
+		r.Samples.Add(Kata, "exec", 0.2)
 	}
+	run, floor := series.Key{Peer: Kata, Measure: "run"}, series.Key{Peer: "floor", Measure: "exit"}
+	r.Targets = []Target{
+		OfRatio(&r.Samples, "over the floor, easy", run, floor, 1.6, Times),
+		OfRatio(&r.Samples, "over the floor, tuned", run, floor, 1.3, Times),
+		OfMedian(&r.Samples, "`exec true`", series.Key{Peer: Kata, Measure: "exec"}, 0.12, MSUnit),
+		OfMedian(&r.Samples, "`delete`", series.Key{Peer: Kata, Measure: "delete"}, 0.1, MSUnit),
+		{What: "speed", Limit: 0.9, AtLeast: true, Value: 0.8, Measured: true, Show: Share},
+		{What: "more speed", Limit: 0.9, AtLeast: true, Value: 0.9, Measured: true, Show: Share},
+	}
+	t := Table{Title: "Commands", Head: []string{"what", Kata, Runc, "ratio"}, Note: "A note."}
+	t.Add("`run /bin/true`", Cell(&r.Samples, Kata, "run", MS), Cell(&r.Samples, Runc, "run", MS),
+		Ratio(&r.Samples, run, series.Key{Peer: Runc, Measure: "run"}))
+	r.Tables = []Table{t, {Title: "Empty", Head: []string{"nothing"}}}
+	p := Plot{Title: "Wall <time>", Unit: "ms", Scale: 1000}
+	p.Add(&r.Samples, "run", floor, run, series.Key{Peer: Runc, Measure: "run"})
+	p.Add(&r.Samples, "exec", series.Key{Peer: Kata, Measure: "exec"})
+	p.Add(&r.Samples, "none", series.Key{Peer: Kata, Measure: "none"})
+	r.Plots = []Plot{p, {Name: "io", Title: "Nothing", Unit: "MiB/s", Scale: 1}}
 	return r
 }
 
@@ -31,16 +49,22 @@ func TestTextTellsTargets(t *testing.T) {
 	}
 	text := b.String()
 	for _, want := range [][]string{
-		{"for the first release", "1.60 times", "1.50 times", "yes"},
+		{"easy", "at most 1.60 times", "1.50 times", "yes"},
 		{"tuned", "1.30 times", "1.50 times", "no"},
 		{"exec true", "120 ms", "200 ms", "no"},
-		{"delete --force", "100 ms", none, "not measured"},
+		{"delete", "100 ms", None, "not measured"},
+		{"  speed", "at least 0.90 of it", "0.80 of it", "no"},
+		{"more speed", "at least 0.90 of it", "0.90 of it", "yes"},
 		{"run /bin/true", "1500 (1200–1800)", "30.0 (24.0–36.0)", "50.00"},
+		{"A note."},
 		{"Left out: crun: not <installed>."},
 	} {
 		if !hasLine(text, want) {
 			t.Errorf("no line with %q in:\n%s", want, text)
 		}
+	}
+	if strings.Contains(text, "Empty") {
+		t.Error("a table without rows is shown")
 	}
 }
 
@@ -74,7 +98,8 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 		}
 		text := string(data)
 		if !strings.HasPrefix(text, "before\n"+begin+"\n") || !strings.HasSuffix(text, end+"\nafter\n") ||
-			strings.Contains(text, "old figures") || !strings.Contains(text, "| `run /bin/true` | 1500 (1200–1800) |") {
+			strings.Contains(text, "old figures") || !strings.Contains(text, "| `run /bin/true` | 1500 (1200–1800) |") ||
+			!strings.Contains(text, "(performance-io.svg)") {
 			t.Fatalf("document is:\n%s", text)
 		}
 		if first != "" && text != first {
@@ -82,8 +107,10 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 		}
 		first = text
 	}
-	if _, err := os.Stat(strings.TrimSuffix(path, "md") + "svg"); err != nil {
-		t.Error(err)
+	for _, end := range []string{".svg", "-io.svg"} {
+		if _, err := os.Stat(strings.TrimSuffix(path, ".md") + end); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
@@ -96,8 +123,8 @@ func TestReplaceNeedsMarkers(t *testing.T) {
 }
 
 func TestPlotIsXML(t *testing.T) {
-	for name, r := range map[string]*Result{"full": sample(), "empty": {}} {
-		svg, err := Plot(r)
+	for i, p := range sample().Plots {
+		svg, err := p.SVG()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -108,17 +135,17 @@ func TestPlotIsXML(t *testing.T) {
 				break
 			}
 			if err != nil {
-				t.Fatalf("%s: %v in:\n%s", name, err, svg)
+				t.Fatalf("%s: %v in:\n%s", p.Title, err, svg)
 			}
 			if e, ok := token.(xml.StartElement); ok && e.Name.Local == "g" {
 				bars++
 			}
-			if strings.Contains(string(svg), "NaN") || strings.Contains(string(svg), "Inf") {
-				t.Fatalf("%s: not a number in:\n%s", name, svg)
-			}
 		}
-		if want := map[string]int{"full": 4, "empty": 0}[name]; bars != want {
-			t.Errorf("%s: %d bars, want %d", name, bars, want)
+		if strings.Contains(string(svg), "NaN") || strings.Contains(string(svg), "Inf") {
+			t.Fatalf("%s: not a number in:\n%s", p.Title, svg)
+		}
+		if want := []int{4, 0}[i]; bars != want {
+			t.Errorf("%s: %d bars, want %d", p.Title, bars, want)
 		}
 	}
 }

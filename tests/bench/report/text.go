@@ -14,14 +14,14 @@ func Text(w io.Writer, r *Result) error {
 		fmt.Fprintln(&b, line)
 	}
 	for _, t := range tables(r) {
-		fmt.Fprintf(&b, "\n%s\n", plain(t.title))
-		widths := make([]int, len(t.head))
-		for _, row := range append([][]string{t.head}, t.rows...) {
+		fmt.Fprintf(&b, "\n%s\n", plain(t.Title))
+		widths := make([]int, len(t.Head))
+		for _, row := range append([][]string{t.Head}, t.Rows...) {
 			for i, cell := range row {
 				widths[i] = max(widths[i], utf8.RuneCountInString(plain(cell)))
 			}
 		}
-		for _, row := range append([][]string{t.head}, t.rows...) {
+		for _, row := range append([][]string{t.Head}, t.Rows...) {
 			line := ""
 			for i, cell := range row {
 				cell = plain(cell)
@@ -29,8 +29,8 @@ func Text(w io.Writer, r *Result) error {
 			}
 			fmt.Fprintln(&b, strings.TrimRight(line, " "))
 		}
-		if t.note != "" {
-			fmt.Fprintln(&b, "  "+plain(t.note))
+		if t.Note != "" {
+			fmt.Fprintln(&b, "  "+plain(t.Note))
 		}
 	}
 	_, err := io.WriteString(w, b.String())

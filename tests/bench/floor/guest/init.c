@@ -4,6 +4,8 @@
 // Parameters that the kernel does not know come as environment variables:
 //   floor=line    print a line, end the machine
 //   floor=serial  load MODULES files /modules/NN, answer on the serial port, wait
+//   floor=stream  the same, and then do what comes in by the port: after an 'o'
+//                 write BYTES bytes to it, after an 'i' read as many and answer
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -42,7 +44,7 @@ static void load_modules(int count)
 
 // The port appears some time after its driver. Its node is there a moment
 // before the driver can find the port, and until then open says ENXIO.
-static int open_port(void)
+static int open_port(int flags)
 {
 	char event[4096];
 	mkdir("/dev", 0755);
@@ -51,7 +53,7 @@ static int open_port(void)
 	int watch = inotify_init();
 	inotify_add_watch(watch, "/dev", IN_CREATE);
 	for (;;) {
-		int fd = open("/dev/vport0p1", O_WRONLY);
+		int fd = open("/dev/vport0p1", flags);
 		if (fd >= 0)
 			return fd;
 		if (errno == ENXIO) {
@@ -63,12 +65,41 @@ static int open_port(void)
 	}
 }
 
+// Moves as much as the port does when nothing is in its way: large writes, and
+// reads of as much as there is.
+static void stream(int port, long bytes)
+{
+	static char buffer[64 << 10];
+	char order;
+	if (write(port, "!", 1) != 1)
+		say("floor: the port takes nothing\n");
+	while (read(port, &order, 1) == 1) {
+		for (long left = bytes; left > 0;) {
+			size_t most = left < (long)sizeof buffer ? (size_t)left : sizeof buffer;
+			ssize_t n = order == 'o' ? write(port, buffer, most) : read(port, buffer, most);
+			if (n <= 0) {
+				say("floor: the port breaks off\n");
+				return;
+			}
+			left -= n;
+		}
+		if (order == 'i' && write(port, "!", 1) != 1)
+			say("floor: the port takes nothing\n");
+	}
+}
+
 int main(void)
 {
-	const char *what = getenv("floor"), *modules = getenv("modules");
+	const char *what = getenv("floor"), *modules = getenv("modules"), *bytes = getenv("bytes");
+	if (what && strcmp(what, "stream") == 0) {
+		load_modules(modules ? atoi(modules) : 0);
+		stream(open_port(O_RDWR), bytes ? atol(bytes) : 0);
+		for (;;)
+			pause();
+	}
 	if (what && strcmp(what, "serial") == 0) {
 		load_modules(modules ? atoi(modules) : 0);
-		if (write(open_port(), "!", 1) != 1)
+		if (write(open_port(O_WRONLY), "!", 1) != 1)
 			say("floor: the port takes nothing\n");
 		for (;;)
 			pause();
