@@ -36,8 +36,8 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-conformance test-full \
-	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench clean
+	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-pods test-conformance test-full \
+	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -160,6 +160,16 @@ test-podman-13: build image config ## run the same tests with Debian 13's Podman
 
 test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
 	$(call with-engine,crio)
+
+test-pods: build image config ## start twenty pods at once with containerd and CRI-O (needs 8 GiB)
+	@packaging/prerequisites.sh run test cri crio
+	@mkdir -p $(BUILD)/tally
+	@KATA_TEST_FULL=1 KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
+		bats --tap tests/engines/pods.bats | $(GO) run ./tests/tally --save $(BUILD)/tally/pods tap
+
+bench-pods: build image config ## measure pods with containerd and CRI-O, beside runc (a quarter of an hour)
+	@packaging/prerequisites.sh run test cri crio
+	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml tests/bench/pods/run.sh
 
 test-cri: build image config ## run critest: containerd and CRI-O, runc and kata (an hour); RUNS="crio/kata-vm" for one
 	@packaging/prerequisites.sh run test cri crio

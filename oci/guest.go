@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -15,10 +16,21 @@ type GuestPlan struct {
 	// Sources holds the guest path of each Shared mount, by its index in the
 	// spec's mounts.
 	Sources map[int]string
+	// Below holds what is mounted below the source of a Shared mount.
+	Below map[int][]Below
 	// ShmSize is the size of a container's own /dev/shm in bytes, by mount index.
 	ShmSize map[int]uint64
 	// ShmPath is the sandbox's shm in the guest, for mounts that ShmSize does not name.
 	ShmPath string
+}
+
+// Below is a mount below the source of another. It keeps its own options: those
+// of the mount above it hold for it if they are recursive ("rro", not "ro").
+type Below struct {
+	// Path is its place in the mount above it, relative.
+	Path string
+	// Source is its path in the guest.
+	Source string
 }
 
 // GuestSpec answers the spec as the guest shall see it, as JSON. The spec
@@ -51,6 +63,11 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 			return nil, err
 		}
 		guest.Mounts = append(guest.Mounts, mount)
+		for _, b := range plan.Below[i] {
+			guest.Mounts = append(guest.Mounts, specs.Mount{
+				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: belowOptions(m.Options),
+			})
+		}
 	}
 	return json.Marshal(&guest)
 }
@@ -76,6 +93,25 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 		m = kernelView(m)
 	}
 	return m, nil
+}
+
+// handedDown are the options of a mount that hold for those below it: the
+// recursive ones, and propagation (runtime-spec, config.md, "Linux mount
+// options").
+var handedDown = []string{
+	"rro", "rrw", "rnosuid", "rsuid", "rnodev", "rdev", "rnoexec", "rexec",
+	"rnoatime", "ratime", "rnodiratime", "rdiratime", "rrelatime", "rnorelatime", "rstrictatime", "rnostrictatime",
+	"rnosymfollow", "rsymfollow", "private", "rprivate", "unbindable", "runbindable",
+}
+
+func belowOptions(options []string) []string {
+	down := []string{"bind"}
+	for _, o := range options {
+		if slices.Contains(handedDown, o) {
+			down = append(down, o)
+		}
+	}
+	return down
 }
 
 // kernelView replaces a bind of the host's kernel file systems by the guest's

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -105,7 +106,7 @@ func TestGuestSpec(t *testing.T) {
 	}
 	spec.Mounts = []specs.Mount{
 		{Destination: "/proc", Type: "proc", Source: "proc"},
-		{Destination: "/data", Type: "bind", Source: "/host/data", Options: []string{"rbind", "ro"}},
+		{Destination: "/data", Type: "bind", Source: "/host/data", Options: []string{"rbind", "ro", "rprivate", "rnosuid", "noexec"}},
 		{Destination: "/dev/shm", Type: "bind", Source: "/host/shm"},
 		{Destination: "/view", Source: "/sys/", Options: []string{"rbind"}},
 	}
@@ -114,6 +115,7 @@ func TestGuestSpec(t *testing.T) {
 	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	document, err := GuestSpec(spec, GuestPlan{
 		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data"}, ShmSize: map[int]uint64{2: 4096},
+		Below: map[int][]Below{1: {{Path: "sub", Source: "/guest/sub"}}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -125,8 +127,13 @@ func TestGuestSpec(t *testing.T) {
 	if strings.Contains(string(document), "/host") || strings.Contains(string(document), "netns") {
 		t.Errorf("a path of the host reaches the guest: %s", document)
 	}
-	if guest.Mounts[1].Source != "/guest/data" || guest.Mounts[2].Type != "tmpfs" || guest.Mounts[3].Source != "/sys" {
+	if guest.Mounts[1].Source != "/guest/data" || guest.Mounts[3].Type != "tmpfs" || guest.Mounts[4].Source != "/sys" {
 		t.Errorf("mounts %+v", guest.Mounts)
+	}
+	// What is mounted below is mounted right after, and read-only by "rro" alone.
+	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid"}}
+	if !reflect.DeepEqual(guest.Mounts[2], below) {
+		t.Errorf("below: %+v, want %+v", guest.Mounts[2], below)
 	}
 	if len(guest.Linux.Namespaces) != 1 || guest.Linux.Namespaces[0].Path != "" {
 		t.Errorf("namespaces %+v", guest.Linux.Namespaces)

@@ -18,7 +18,6 @@ import (
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/shim/relay"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
-	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // Create makes a container, with a VM if it is the pod's first.
@@ -26,15 +25,19 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *
 	if r.Checkpoint != "" || r.ParentCheckpoint != "" {
 		return s.refuseCheckpoint(ctx)
 	}
+	// The call's context ends with containerd's connection; a creation goes on
+	// then, until containerd says that it has given it up.
+	ctx, abort := context.WithCancel(context.WithoutCancel(ctx))
+	defer abort()
 	t := &task{
-		id: r.ID, bundle: r.Bundle, execs: map[string]*process{},
+		id: r.ID, bundle: r.Bundle, execs: map[string]*process{}, abort: abort, gone: make(chan struct{}),
 		init: newProcess("", streams{r.Terminal, r.Stdin, r.Stdout, r.Stderr}),
 	}
 	if err := s.reserve(t); err != nil {
 		return nil, answer(err)
 	}
 	var done undo.List
-	done.Add("forget the container", func() error { s.forget(t.id); return nil })
+	done.Add("forget the container", func() error { s.forget(t); return nil })
 	defer func() {
 		if err == nil {
 			return
@@ -60,13 +63,11 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *
 	if t.host, err = s.newHost(bundle, r.Options); err != nil {
 		return nil, err
 	}
-	if t.init.io, err = openStdio(r.Stdin, r.Stdout, r.Stderr); err != nil {
+	if t.init.io, err = openStdio(t.init.streams, t.id, s.Events.namespace); err != nil {
 		return nil, err
 	}
 	done.Add("close the streams", func() error { t.init.io.close(); return nil })
-	// The call's context ends with containerd's connection; a creation goes on
-	// then, and containerd asks for it when it is back.
-	_, err = t.host.Create(context.WithoutCancel(ctx), &sandbox.CreateRequest{
+	_, err = t.host.Create(ctx, &sandbox.CreateRequest{
 		ID: t.id, Bundle: bundle, Publish: t.init.setPID,
 		Attach: func(agent, _ string) error {
 			s.forward(t, bundle, agent)
@@ -77,9 +78,10 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *
 	if err != nil {
 		return nil, err
 	}
-	s.mu.Lock()
-	t.ready = true
-	s.mu.Unlock()
+	done.Add("delete the container", func() error { return t.host.Delete(context.Background(), t.id, true) })
+	if err := s.made(t); err != nil {
+		return nil, err
+	}
 	s.Events.send(&events.TaskCreate{
 		ContainerID: t.id, Bundle: t.bundle, Rootfs: r.Rootfs, Pid: uint32(t.init.getPID()),
 		IO: &events.TaskIO{Stdin: r.Stdin, Stdout: r.Stdout, Stderr: r.Stderr, Terminal: r.Terminal},
@@ -156,23 +158,6 @@ func configPath(options *anypb.Any) (string, error) {
 		return "", fmt.Errorf("runtime options: ConfigPath %q is not an absolute path", o.ConfigPath)
 	}
 	return o.ConfigPath, nil
-}
-
-// reserve claims a container's id for a creation; it cannot be found yet.
-func (s *Service) reserve(t *task) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.tasks[t.id] != nil {
-		return fmt.Errorf("%s: %w", t.id, state.ErrExist)
-	}
-	s.tasks[t.id] = t
-	return nil
-}
-
-func (s *Service) forget(id string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.tasks, id)
 }
 
 // watchOOM tells containerd of OOM kills in the pod until its VM ends.

@@ -62,7 +62,7 @@ func (s *Service) startExec(ctx context.Context, t *task, p *process) (*taskapi.
 }
 
 func (s *Service) runExec(ctx context.Context, t *task, p *process) error {
-	io, err := openStdio(p.stdin, p.stdout, p.stderr)
+	io, err := openStdio(p.streams, p.id, s.Events.namespace)
 	if err != nil {
 		return err
 	}
@@ -85,6 +85,9 @@ func (s *Service) runExec(ctx context.Context, t *task, p *process) error {
 func (s *Service) deleteExec(t *task, p *process) (*taskapi.DeleteResponse, error) {
 	if p.hasBegun() && !p.over() {
 		return nil, status.Errorf(codes.FailedPrecondition, "process %s of container %s runs", p.id, t.id)
+	}
+	if p.over() {
+		p.flush()
 	}
 	t.mu.Lock()
 	delete(t.execs, p.id)

@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"errors"
+	"runtime/debug"
 
 	"github.com/containerd/containerd/api/events"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
@@ -33,6 +34,9 @@ func (s *Service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 	if p.begun() {
 		close(p.told)
 	}
+	// From now on there is little to do: what the creation has needed goes back
+	// to the host, of whose pods each has one of us.
+	go debug.FreeOSMemory()
 	return &taskapi.StartResponse{Pid: pid}, nil
 }
 
@@ -93,6 +97,9 @@ func finished(t *task, p *process) (*emptypb.Empty, error) {
 // Delete removes a container that has ended, or was never started, or a
 // further process.
 func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
+	if r.ExecID == "" {
+		s.cutShort(ctx, r.ID)
+	}
 	t, p, err := s.process(r.ID, r.ExecID)
 	if err != nil {
 		return nil, err
@@ -106,6 +113,9 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	}
 	// The call goes on if containerd goes away: half a deletion helps nobody.
 	ctx = context.WithoutCancel(ctx)
+	if p.over() {
+		p.flush() // what is still in the guest goes with it
+	}
 	if err := t.host.Delete(ctx, t.id, info.Status == container.Created); err != nil {
 		if info.Status != container.Stopped {
 			err = status.Error(codes.FailedPrecondition, err.Error())
@@ -116,7 +126,8 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		return nil, answer(err)
 	}
 	<-p.done // its VM or its container is gone: the relay sees that
-	s.forget(t.id)
+	p.flush()
+	s.forget(t)
 	reply := &taskapi.DeleteResponse{
 		Pid: uint32(p.getPID()), ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at),
 	}

@@ -40,10 +40,13 @@ type process struct {
 	done chan struct{}
 	code int
 	at   time.Time
+	// drained is closed when its outputs are passed on, or given up: maybe
+	// later, if nobody reads them.
+	drained chan struct{}
 }
 
 func newProcess(id string, s streams) *process {
-	return &process{id: id, streams: s, told: make(chan struct{}), done: make(chan struct{})}
+	return &process{id: id, streams: s, told: make(chan struct{}), done: make(chan struct{}), drained: make(chan struct{})}
 }
 
 func (p *process) over() bool {
@@ -119,19 +122,50 @@ func (p *process) attach(r *relay.Relay, ended func()) {
 			return nil, ctx.Err()
 		}
 	}
+	var once sync.Once
+	r.Ended = func(code int) {
+		once.Do(func() {
+			p.code, p.at = code, time.Now()
+			ended()
+		})
+	}
 	go func() {
+		defer close(p.drained)
 		code, err := r.Run(context.Background())
 		if err != nil {
 			r.Log.Error(err.Error())
 		}
 		io.close()
-		p.code, p.at = code, time.Now()
-		ended()
+		r.Ended(code)
 	}()
+}
+
+// flushTimeout bounds flush; what takes longer than that hangs.
+const flushTimeout = 20 * time.Second
+
+// flush returns when the outputs of a process that has ended are passed on, or
+// soon if nobody reads them.
+func (p *process) flush() {
+	select {
+	case <-p.drained:
+		return
+	default:
+	}
+	p.mu.Lock()
+	io := p.io
+	p.mu.Unlock()
+	if io != nil {
+		io.hurry()
+	}
+	select {
+	case <-p.drained:
+	case <-time.After(flushTimeout):
+	}
 }
 
 // never ends a process that could not be started.
 func (p *process) never(code int) {
 	p.code, p.at = code, time.Now()
 	close(p.done)
+	close(p.drained)
 }

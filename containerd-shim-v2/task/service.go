@@ -5,6 +5,8 @@ package task
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // Config is what a service is made of.
@@ -36,6 +39,9 @@ type Service struct {
 	Config
 	mu    sync.Mutex
 	tasks map[string]*task
+	// leaving: Shutdown was called while there was a creation; the service ends
+	// when that has been taken back.
+	leaving bool
 }
 
 // New answers a service without containers.
@@ -48,8 +54,13 @@ type task struct {
 	init       *process
 	// infra is a pod's first container: it has no process in the guest.
 	infra bool
-	// ready: its creation is through. Under the service's lock.
-	ready bool
+	// ready: its creation is through; aborted: it will not be. Under the
+	// service's lock.
+	ready, aborted bool
+	// abort cancels the creation.
+	abort context.CancelFunc
+	// gone is closed when the service has forgotten the container.
+	gone chan struct{}
 
 	mu    sync.Mutex
 	execs map[string]*process
@@ -91,14 +102,86 @@ func (s *Service) Connect(_ context.Context, r *taskapi.ConnectRequest) (*taskap
 	return reply, nil
 }
 
-// Shutdown ends the service, unless the pod still has containers.
+// Shutdown ends the service, unless the pod still has containers. One that is
+// only being made is containerd's no more: it has given up waiting.
 func (s *Service) Shutdown(_ context.Context, r *taskapi.ShutdownRequest) (*emptypb.Empty, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, t := range s.tasks {
+		if t.ready && !r.Now {
+			return &emptypb.Empty{}, nil
+		}
+	}
 	if len(s.tasks) == 0 || r.Now {
 		s.Config.Shutdown()
+		return &emptypb.Empty{}, nil
+	}
+	s.leaving = true
+	for _, t := range s.tasks {
+		t.cut()
 	}
 	return &emptypb.Empty{}, nil
+}
+
+// cut has a creation fail. The service's lock is held.
+func (t *task) cut() {
+	t.aborted = true
+	t.abort()
+}
+
+// cutShort has a container's creation fail, if it is being made, and returns
+// when nothing of it is left.
+func (s *Service) cutShort(ctx context.Context, id string) {
+	s.mu.Lock()
+	t := s.tasks[id]
+	making := t != nil && !t.ready
+	if making {
+		t.cut()
+	}
+	s.mu.Unlock()
+	if making {
+		select {
+		case <-t.gone:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// reserve claims a container's id for a creation; it cannot be found yet.
+func (s *Service) reserve(t *task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.leaving {
+		return fmt.Errorf("%s: the shim is being shut down", t.id)
+	}
+	if s.tasks[t.id] != nil {
+		return fmt.Errorf("%s: %w", t.id, state.ErrExist)
+	}
+	s.tasks[t.id] = t
+	return nil
+}
+
+var errAborted = errors.New("the creation was called off")
+
+// made lets a container be found whose creation is through.
+func (s *Service) made(t *task) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t.aborted {
+		return errAborted
+	}
+	t.ready = true
+	return nil
+}
+
+func (s *Service) forget(t *task) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.tasks, t.id)
+	close(t.gone)
+	if s.leaving && len(s.tasks) == 0 {
+		s.Config.Shutdown()
+	}
 }
 
 // Checkpoint is not to be had of a VM's container.

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -74,6 +75,56 @@ func TestACreationThatFailsCanBeRepeated(t *testing.T) {
 	_, err := s.Create(t.Context(), &taskapi.CreateTaskRequest{ID: "a", Checkpoint: "/c"})
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("restore = %v", err)
+	}
+}
+
+// containerd gives up a creation by Delete and Shutdown, and does not come back.
+func TestACreationThatIsGivenUp(t *testing.T) {
+	for name, giveUp := range map[string]func(*Service) error{
+		"delete": func(s *Service) error {
+			_, err := s.Delete(t.Context(), &taskapi.DeleteRequest{ID: "a"})
+			if status.Code(err) != codes.NotFound {
+				return fmt.Errorf("want NotFound, got %w", err)
+			}
+			return nil
+		},
+		"shutdown": func(s *Service) error {
+			_, err := s.Shutdown(t.Context(), &taskapi.ShutdownRequest{ID: "a"})
+			return err
+		},
+	} {
+		s := quiet(t)
+		over := false
+		s.Config.Shutdown = func() { over = true }
+		ctx, abort := context.WithCancel(t.Context())
+		c := &task{id: "a", abort: abort, gone: make(chan struct{})}
+		if err := s.reserve(c); err != nil {
+			t.Fatal(err)
+		}
+		given := make(chan error, 1)
+		go func() { given <- giveUp(s) }()
+		<-ctx.Done()
+		if err := s.made(c); !errors.Is(err, errAborted) {
+			t.Errorf("%s: the creation goes on: %v", name, err)
+		}
+		s.forget(c)
+		if err := <-given; err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if want := name == "shutdown"; over != want {
+			t.Errorf("%s: the service has ended: %v", name, over)
+		}
+	}
+}
+
+// A container that goes takes none of its pod along.
+func TestShutdownWhileThereAreOthers(t *testing.T) {
+	s := quiet(t)
+	s.Config.Shutdown = func() { t.Error("the service ends") }
+	making := &task{id: "b", abort: func() { t.Error("a creation is cut short") }, gone: make(chan struct{})}
+	s.tasks = map[string]*task{"a": {id: "a", ready: true}, "b": making}
+	if _, err := s.Shutdown(t.Context(), &taskapi.ShutdownRequest{ID: "c"}); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,7 +15,9 @@ import (
 // stdio are the ends of a process's standard streams on the host.
 type stdio struct {
 	stdin          string
-	stdout, stderr *os.File
+	stdout, stderr *outlet
+	// logger takes the outputs; nil if that is no program of our starting.
+	logger *logger
 
 	mu sync.Mutex
 	// hold keeps standard input from ending before CloseIO; nil without one.
@@ -21,17 +25,24 @@ type stdio struct {
 	closed bool
 }
 
-// openStdio opens what containerd names: pipes by their path, "file:" URIs of
-// logs, nothing for an empty string. The input is opened later.
-func openStdio(stdin, stdout, stderr string) (_ *stdio, err error) {
-	s := &stdio{stdin: stdin}
-	if s.stdout, err = openOutput(stdout); err != nil {
+// openStdio opens what containerd names for the process id: pipes by their
+// path, "file:" URIs of logs, nothing for an empty string. "binary:" as the
+// standard output names a program that gets both. The input is opened later.
+func openStdio(names streams, id, namespace string) (*stdio, error) {
+	s := &stdio{stdin: names.stdin}
+	var stdout, stderr *os.File
+	var err error
+	if strings.HasPrefix(names.stdout, "binary:") {
+		s.logger, stdout, stderr, err = startLogger(names.stdout, id, namespace)
+	} else if stdout, err = openOutput(names.stdout); err == nil {
+		if stderr, err = openOutput(names.stderr); err != nil {
+			stdout.Close()
+		}
+	}
+	if err != nil {
 		return nil, err
 	}
-	if s.stderr, err = openOutput(stderr); err != nil {
-		s.stdout.Close()
-		return nil, err
-	}
+	s.stdout, s.stderr = &outlet{file: stdout}, &outlet{file: stderr}
 	return s, nil
 }
 
@@ -75,7 +86,7 @@ func openOutput(name string) (*os.File, error) {
 		case "file":
 			path, flags = u.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND
 		default:
-			return nil, fmt.Errorf("standard output %s: this shim knows pipes and file://, not %s://", name, u.Scheme)
+			return nil, fmt.Errorf("standard output %s: this shim knows pipes, file:// and (as standard output) binary://, not %s://", name, u.Scheme)
 		}
 	}
 	// A pipe is opened for reading, too: so it does not break while containerd
@@ -97,9 +108,45 @@ func (s *stdio) closeInput() {
 	}
 }
 
-// close closes what the relay has not taken over.
+// hurry gives up an output that nobody reads.
+func (s *stdio) hurry() {
+	s.stdout.hurry()
+	s.stderr.hurry()
+}
+
+// close closes what the relay has not taken over, and waits for the end of the
+// program that took the outputs.
 func (s *stdio) close() {
 	s.closeInput()
-	s.stdout.Close()
-	s.stderr.Close()
+	s.stdout.file.Close()
+	s.stderr.file.Close()
+	if s.logger != nil {
+		s.logger.end()
+	}
 }
+
+// patience is how long a reader may take nothing once an output is in a hurry:
+// containerd's own shim gives them all as much at a process's deletion.
+const patience = 2 * time.Second
+
+// outlet is an output that can be given a limit while it is written.
+type outlet struct {
+	file    *os.File
+	hurried atomic.Bool
+}
+
+func (o *outlet) Write(data []byte) (int, error) {
+	if o.hurried.Load() {
+		o.limit()
+	}
+	return o.file.Write(data)
+}
+
+func (o *outlet) hurry() {
+	o.hurried.Store(true)
+	o.limit()
+}
+
+// limit has a write that goes on or begins fail when its reader takes too
+// long. A file has no limit, and needs none.
+func (o *outlet) limit() { _ = o.file.SetWriteDeadline(time.Now().Add(patience)) }

@@ -1,11 +1,13 @@
 package task
 
 import (
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,7 +24,7 @@ func fifo(t *testing.T, name string) string {
 // Writers come and go; the input ends with CloseIO, after all was read.
 func TestInputEndsWithCloseIO(t *testing.T) {
 	path := fifo(t, "in")
-	s, err := openStdio(path, "", "")
+	s, err := openStdio(streams{stdin: path}, "a", "ns")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,7 +53,7 @@ func TestInputEndsWithCloseIO(t *testing.T) {
 }
 
 func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
-	s, err := openStdio(fifo(t, "in"), "", "")
+	s, err := openStdio(streams{stdin: fifo(t, "in")}, "a", "ns")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,25 +71,50 @@ func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
 
 func TestOutputs(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "log")
-	s, err := openStdio("", fifo(t, "out"), "file://"+log)
+	s, err := openStdio(streams{stdout: fifo(t, "out"), stderr: "file://" + log}, "a", "ns")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Nobody reads the pipe: what is written waits in it.
-	if _, err := s.stdout.WriteString("x"); err != nil {
+	if _, err := s.stdout.Write([]byte("x")); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.stderr.WriteString("y"); err != nil {
+	if _, err := s.stderr.Write([]byte("y")); err != nil {
 		t.Error(err)
 	}
 	s.close()
 	if data, err := os.ReadFile(log); err != nil || string(data) != "y" {
 		t.Errorf("log %q, %v", data, err)
 	}
-	if _, err := openStdio("", "binary:///bin/logger?x=y", ""); err == nil || !strings.Contains(err.Error(), "binary") {
-		t.Errorf("a logger that is a program: %v", err)
+	for _, bad := range []streams{{stderr: "binary:///bin/logger"}, {stdout: "http://x"}} {
+		if _, err := openStdio(bad, "a", "ns"); err == nil || !strings.Contains(err.Error(), "this shim knows") {
+			t.Errorf("%+v: %v", bad, err)
+		}
 	}
-	if _, err := openStdio("", filepath.Join(t.TempDir(), "no", "where"), ""); err == nil {
+	if _, err := openStdio(streams{stdout: filepath.Join(t.TempDir(), "no", "where")}, "a", "ns"); err == nil {
 		t.Error("a folder that is missing is no error")
+	}
+}
+
+// An output whose reader has gone to sleep is given up, and not before.
+func TestHurry(t *testing.T) {
+	s, err := openStdio(streams{stdout: fifo(t, "out")}, "a", "ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	failed := make(chan error, 1)
+	go func() {
+		_, err := s.stdout.Write(make([]byte, 1<<20))
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		t.Fatalf("not yet in a hurry: %v", err)
+	case <-time.After(patience):
+	}
+	s.hurry()
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the write ends with %v", err)
 	}
 }

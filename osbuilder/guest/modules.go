@@ -44,6 +44,7 @@ var Drivers = []Driver{
 	{Module: "sd_mod"},
 	{Module: "virtio_rng"},
 	{Module: "virtio_balloon"},
+	{Module: "virtio_mem"},
 }
 
 // Driver is a module that says which devices it is for.
@@ -62,7 +63,7 @@ var OnDemand = []string{
 	"tcp_bbr", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag", "inet_diag",
 	"nf_tables", "nft_*", "nf_conntrack", "nf_conntrack_netlink", "nf_nat", "nf_log_syslog",
 	"ip_tables", "ip6_tables", "iptable_*", "ip6table_*", "ipt_REJECT", "ip6t_REJECT", "xt_*",
-	"virtio_mem", "virtio_pmem", "nd_pmem", "nfit",
+	"virtio_pmem", "nd_pmem", "nfit",
 }
 
 // AddModules puts modules, their lists and the modprobe binary into the tree;

@@ -12,9 +12,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/kata-go/kata-runtime/agent-protocol/call"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 )
@@ -33,7 +34,13 @@ const (
 	// drainTimeout is how long an output may be silent, after its process has
 	// ended, before its end is given up: a guest must not keep us for ever.
 	drainTimeout = 10 * time.Second
+	// readerTimeout is how long our reader may take nothing of what a process
+	// has left, before the process's end is told all the same.
+	readerTimeout = 2 * time.Second
 )
+
+// killed is the exit code of a process that got SIGKILL.
+const killed = 128 + int(unix.SIGKILL)
 
 // Relay says for which process to stand in, and with what.
 type Relay struct {
@@ -45,7 +52,8 @@ type Relay struct {
 	Terminal bool
 	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one, unless
 	// Signals is nil.
-	Stdin, Stdout, Stderr *os.File
+	Stdin          *os.File
+	Stdout, Stderr io.Writer
 	// Input, if not nil, answers standard input in place of Stdin, when it is to
 	// be read; it may wait until ctx ends. The file is closed after its use.
 	Input func(ctx context.Context) (*os.File, error)
@@ -55,12 +63,19 @@ type Relay struct {
 	// OOMKilled, if not nil, is called before the end of Run if the guest's
 	// kernel had to kill in the container for want of memory.
 	OOMKilled func()
-	Log       *slog.Logger
+	// Ended, if not nil, is called when the process has ended and its output is
+	// passed on, or nobody takes it: Run goes on with it then. It is not called
+	// if Run answers at once, with an error.
+	Ended func(code int)
+	Log   *slog.Logger
 }
 
 // Run attaches to the process, which must exist, relays until it has ended and
 // its output is passed on, and answers its exit code. An error means that the
 // code is not known, and is Lost; the log has not got it yet.
+//
+// Output that nobody takes keeps Run, as a full pipe would keep the process;
+// but one that was killed is not kept, unless Ended is there to tell it.
 func (r *Relay) Run(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -83,25 +98,34 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 	wait := s.process()
 	wait.Owner = r.Exec != ""
 	reply, err := agent.WaitProcess(ctx, wait)
-	if err != nil {
-		// What the guest said last is still on its way through the sockets.
-		s.drain(outputs)
-		return Lost, fmt.Errorf("%s: wait for its end: %w", r, explain(err))
+	code := Lost
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%s: wait for its end: %w", r, explain(err))
+	case reply.ExitCode < 0 || reply.ExitCode > 255:
+		err = fmt.Errorf("%s: the agent reports the impossible exit code %d", r, reply.ExitCode)
+	default:
+		code = int(reply.ExitCode)
 	}
-	s.drain(outputs)
-	if r.Exec != "" {
+	// Also after an error: what the guest said last is still on its way through
+	// the sockets.
+	all := s.drain(outputs, limits{guest: drainTimeout, reader: readerTimeout})
+	if err == nil && reply.OomKilled && r.OOMKilled != nil {
+		r.OOMKilled()
+	}
+	if r.Ended != nil {
+		r.Ended(code)
+	}
+	if !all && (r.Ended != nil || code != killed) {
+		s.drain(outputs, limits{guest: drainTimeout})
+	}
+	if r.Exec != "" && err == nil {
 		s.call(ctx, "remove process", func(ctx context.Context) error {
 			_, err := agent.RemoveProcess(ctx, s.process())
 			return err
 		})
 	}
-	if reply.OomKilled && r.OOMKilled != nil {
-		r.OOMKilled()
-	}
-	if reply.ExitCode < 0 || reply.ExitCode > 255 {
-		return Lost, fmt.Errorf("%s: the agent reports the impossible exit code %d", r, reply.ExitCode)
-	}
-	return int(reply.ExitCode), nil
+	return code, err
 }
 
 // String names the process.
@@ -193,7 +217,7 @@ func (s *session) outputs() []output {
 	var all []output
 	for _, o := range []struct {
 		client *stream.Client
-		file   *os.File
+		file   io.Writer
 	}{{s.stdout, s.Stdout}, {s.stderr, s.Stderr}} {
 		if o.client == nil {
 			continue
@@ -215,13 +239,20 @@ func (s *session) outputs() []output {
 	return all
 }
 
-// drain returns when the outputs are passed on to their end.
-func (s *session) drain(outputs []output) {
+// drain returns when the outputs are passed on to their end, or beyond the
+// limits. It answers false if our reader is what keeps one of them.
+func (s *session) drain(outputs []output, l limits) bool {
+	all := true
 	for _, out := range outputs {
-		if !out.moved.wait(out.done, drainTimeout) {
+		switch out.moved.wait(out.done, l) {
+		case silent:
 			s.Log.Warn("the guest does not end an output of a process that has ended", "process", s.String())
+		case untouched:
+			s.Log.Debug("nobody reads the output of a process that has ended", "process", s.String())
+			all = false
 		}
 	}
+	return all
 }
 
 // input passes standard input on, until ctx ends. It may be left where it

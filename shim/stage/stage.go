@@ -30,6 +30,10 @@ type Volume struct {
 	Source   string `json:"source"`
 	Path     string `json:"path"`
 	ReadOnly bool   `json:"read_only,omitempty"`
+	// Recursive: what is mounted below is read-only, too, if it is.
+	Recursive bool `json:"recursive,omitempty"`
+	// Alone: what is mounted below does not come along.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // ErrNoProc is the answer about a root without a folder /proc, before anything
@@ -61,11 +65,11 @@ func (s *Stage) Enter() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
-	if err := bind(root, root, s.ReadOnly); err != nil {
+	if err := bind(root, root, Volume{ReadOnly: s.ReadOnly, Recursive: true}); err != nil {
 		return fmt.Errorf("root %s: %w", root, err)
 	}
 	for _, v := range s.Volumes {
-		err := on(root, v.Path, func(place string) error { return bind(v.Source, place, v.ReadOnly) })
+		err := on(root, v.Path, func(place string) error { return bind(v.Source, place, v) })
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENOTDIR) {
 			return fmt.Errorf("volume %s: %w", v.Path, err)
 		}
@@ -82,18 +86,25 @@ func (s *Stage) Enter() error {
 	return unix.Fchdir(int(cwd.Fd()))
 }
 
-// bind mounts a place of the host with all that is mounted below it. A detached
-// tree, because a place that is a link to an open file cannot be named again
-// once something is mounted on it.
-func bind(source, place string, readonly bool) error {
-	tree, err := unix.OpenTree(unix.AT_FDCWD, source, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+// bind mounts a place of the host in the way of v. A detached tree, because a
+// place that is a link to an open file cannot be named again once something is
+// mounted on it.
+func bind(source, place string, v Volume) error {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE)
+	if v.Alone {
+		flags &^= unix.AT_RECURSIVE
+	}
+	tree, err := unix.OpenTree(unix.AT_FDCWD, source, flags)
 	if err != nil {
 		return fmt.Errorf("bind %s: open_tree: %w", source, err)
 	}
 	defer unix.Close(tree)
-	if readonly {
-		attr := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}
-		if err := unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, attr); err != nil {
+	if v.ReadOnly {
+		attr, flags := &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_RDONLY}, uint(unix.AT_EMPTY_PATH)
+		if v.Recursive {
+			flags |= unix.AT_RECURSIVE
+		}
+		if err := unix.MountSetattr(tree, "", flags, attr); err != nil {
 			return fmt.Errorf("bind %s: mount_setattr: %w", source, err)
 		}
 	}

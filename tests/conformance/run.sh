@@ -16,6 +16,8 @@ here=$(dirname "$(readlink -f "$0")")
 . "$here/../engines/containerd/cri.bash"
 # shellcheck source=tests/engines/crio/crio.bash
 . "$here/../engines/crio/crio.bash"
+# shellcheck source=tests/engines/end.bash
+. "$here/../engines/end.bash"
 
 mkdir -p "$out"
 critest=$(critools)/critest
@@ -25,6 +27,7 @@ engine=
 finish() {
 	stop_engine || true
 	stop_registry || true
+	end_sandboxes "$run"
 	rm -rf "$run"
 }
 trap finish EXIT

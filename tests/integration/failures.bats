@@ -111,7 +111,7 @@ fails() {
 }
 
 @test "a guest that never answers: deadline, and the end of its console" {
-	configured boot_timeout 20
+	configured boot_timeout 10
 	configured kernel_params '"rdinit=/bin/nothing init=/bin/nothing panic=0"'
 	fails "console" create --bundle "$TMP/bundle" "$C1"
 }

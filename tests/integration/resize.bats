@@ -173,3 +173,24 @@ fills() { kata exec "$1" dd if=/dev/zero of=/dev/null bs="${2}M" count=1; }
 	kata update --memory 64m one
 	[ "$(limit_of one)" = $((64 << 20)) ]
 }
+
+@test "virtio-mem: the VM grows, and shrinks when limits do and when containers go" {
+	configured enable_virtio_mem true
+	pod
+	member one '{memory: {limit: 67108864}}'
+	local small
+	small=$(total one)
+	kata update --memory 700m one
+	[ "$(total one)" -ge 730 ]
+	fills one 650
+	kata update --memory 64m one
+	shrunk() { [ "$(total one)" -lt $((small + 64)) ]; }
+	await shrunk
+	member two '{memory: {limit: 524288000}}'
+	[ "$(total two)" -gt $((small + 400)) ]
+	fills two 450
+	kata delete --force two
+	await shrunk
+	run -1 kata update --memory 4t one
+	[[ $output == *"cannot grow that far"* ]]
+}

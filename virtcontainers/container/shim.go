@@ -77,6 +77,10 @@ type Volume struct {
 	Source   string `json:"source"`
 	Path     string `json:"path"`
 	ReadOnly bool   `json:"read_only,omitempty"`
+	// Recursive: what is mounted below is read-only, too, if it is.
+	Recursive bool `json:"recursive,omitempty"`
+	// Alone: what is mounted below does not come along.
+	Alone bool `json:"alone,omitempty"`
 }
 
 // Shim is a started shim that waits for its process to exist.

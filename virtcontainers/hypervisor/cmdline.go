@@ -64,6 +64,7 @@ func (c *cmdline) build(qmp *os.File) {
 	c.bridges()
 	c.entropy()
 	c.balloon()
+	c.virtioMem()
 	if c.spec.Image != "" {
 		c.disk("virtio-blk", Disk{ID: imageID, Path: c.spec.Image, ReadOnly: true})
 	}
@@ -124,10 +125,7 @@ const tcgMaxMiB = 512 << 10
 // memory sets the guest's memory and room for more.
 func (c *cmdline) memory() {
 	m := fmt.Sprintf("size=%dM", c.spec.MemoryMiB)
-	most := c.spec.MaxMemoryMiB + c.cfg.MemoryOffset
-	if c.accel == AccelTCG {
-		most = min(most, tcgMaxMiB)
-	}
+	most := c.mostMemory()
 	if c.machine.memHotplug && most > c.spec.MemoryMiB {
 		m += fmt.Sprintf(",slots=%d,maxmem=%dM", c.cfg.memorySlots(), most)
 	}
@@ -151,6 +149,15 @@ func (c *cmdline) memory() {
 	if backend != "" {
 		c.addf("-object", "%s,id=mem,size=%dM", backend, c.spec.MemoryMiB)
 	}
+}
+
+// mostMemory is the ceiling, in MiB.
+func (c *cmdline) mostMemory() uint64 {
+	most := c.spec.MaxMemoryMiB + c.cfg.MemoryOffset
+	if c.accel == AccelTCG {
+		most = min(most, tcgMaxMiB)
+	}
+	return most
 }
 
 // memfd is the -object for memory that a vhost-user daemon maps as well.
@@ -221,6 +228,9 @@ func (c *cmdline) kernelParams() []string {
 	}
 	if c.spec.Console != nil {
 		p = append(p, c.machine.consoleParams...)
+	}
+	if c.hasVirtioMem() {
+		p = append(p, vmemParams...)
 	}
 	if c.spec.Image != "" {
 		p = append(p, "root="+rootDevice(c.spec.Image), "ro", "rootwait")

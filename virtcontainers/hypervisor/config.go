@@ -32,7 +32,8 @@ type Config struct {
 	// host, is several times slower). New.
 	Accelerator string `toml:"accelerator"`
 	// BootTimeout is how long the guest's agent may take to answer its first
-	// call, in seconds. 0 means 60. New.
+	// call, in seconds. 0 means 60. Time for which the host had no CPU for the VM
+	// does not count, up to ten times as much. New.
 	BootTimeout uint32 `toml:"boot_timeout"`
 
 	// KernelParams are added to the guest's kernel command line, blanks between
@@ -69,7 +70,9 @@ type Config struct {
 	// that take memory addresses. 0 adds nothing.
 	MemoryOffset uint64 `toml:"memory_offset"`
 	// EnableVirtioMem makes memory hot-plug grow one virtio-mem device in place of
-	// adding DIMMs. Not for microvm and virt.
+	// adding DIMMs: it can shrink again, when limits do and when containers go.
+	// Needs a guest kernel with that driver; not for microvm and virt, and not for
+	// clones of a template.
 	EnableVirtioMem bool `toml:"enable_virtio_mem"`
 	// DefaultBridges is the number of PCI bridges that take hot-plugged devices,
 	// 32 each. 0 means 1, more than 5 means 5. On "virt" it is the number of PCIe

@@ -1,6 +1,7 @@
 package hypervisor
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -214,6 +216,43 @@ func TestMicroVMCannotHotplug(t *testing.T) {
 	} {
 		if !errors.Is(err, ErrNoHotplug) || !strings.Contains(err.Error(), "microvm") {
 			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// Without a guest that takes it; resize.bats has one.
+func TestVirtioMem(t *testing.T) {
+	cfg, spec := testConfig(t, "q35"), testSpec(t)
+	spec.MaxMemoryMiB = spec.MemoryMiB + 1024
+	m := monitor(t, launch(t, cfg, spec))
+	if has, err := m.Elastic(testContext(t)); has || err != nil {
+		t.Errorf("without enable_virtio_mem: %v, %v", has, err)
+	}
+	if err := m.SetMemory(testContext(t), 0); !errors.Is(err, ErrNoHotplug) {
+		t.Errorf("SetMemory without a device: %v", err)
+	}
+	for _, pages := range []string{"anonymous", "file"} {
+		cfg, spec := testConfig(t, "q35"), testSpec(t)
+		cfg.EnableVirtioMem = true
+		if pages == "file" {
+			cfg.FileMemBackend = t.TempDir()
+		}
+		spec.MaxMemoryMiB = spec.MemoryMiB + 1024
+		m := monitor(t, launch(t, cfg, spec))
+		if has, err := m.Elastic(testContext(t)); !has || err != nil {
+			t.Fatalf("%s: %v, %v", pages, has, err)
+		}
+		if err := m.SetMemory(testContext(t), 1025); !errors.Is(err, ErrNoRoom) {
+			t.Errorf("%s: beyond the ceiling: %v", pages, err)
+		}
+		if err := m.SetMemory(testContext(t), 0); err != nil {
+			t.Errorf("%s: nothing: %v", pages, err)
+		}
+		// Nobody takes it.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := m.SetMemory(ctx, 128); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 of 128 MiB") {
+			t.Errorf("%s: without a guest: %v", pages, err)
 		}
 	}
 }

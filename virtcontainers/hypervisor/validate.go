@@ -60,8 +60,11 @@ func (c *Config) checkValues(m *machine) error {
 	if c.MemorySlots > 256 {
 		return fmt.Errorf("[hypervisor.qemu] memory_slots is %d: it is at most 256", c.MemorySlots)
 	}
-	if c.EnableVirtioMem {
-		return errors.New("[hypervisor.qemu] enable_virtio_mem is not supported yet: set it to false, memory is added as DIMMs then")
+	if c.EnableVirtioMem && !m.memHotplug {
+		return fmt.Errorf("[hypervisor.qemu] enable_virtio_mem is not supported by machine_type %s: set it to false, or machine_type = \"q35\"", m.name)
+	}
+	if c.EnableVirtioMem && c.EnableMemPrealloc {
+		return errors.New("[hypervisor.qemu] has both enable_virtio_mem and enable_mem_prealloc: keep one of them")
 	}
 	if c.EnableHugePages && c.FileMemBackend != "" {
 		return errors.New("[hypervisor.qemu] has both enable_hugepages and file_mem_backend: keep one of them")

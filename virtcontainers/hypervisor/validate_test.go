@@ -45,7 +45,8 @@ func TestValidate(t *testing.T) {
 		"block driver":      {func(c *Config) { c.BlockDeviceDriver = "nvdimm" }, []string{"block_device_driver", "nvdimm", "virtio-scsi"}},
 		"block of microvm":  {func(c *Config) { c.MachineType, c.BlockDeviceDriver = "microvm", "virtio-scsi" }, []string{"microvm", "virtio-blk"}},
 		"slots":             {func(c *Config) { c.MemorySlots = 257 }, []string{"memory_slots", "256"}},
-		"virtio-mem":        {func(c *Config) { c.EnableVirtioMem = true }, []string{"enable_virtio_mem"}},
+		"virtio-mem":        {func(c *Config) { c.EnableVirtioMem, c.MachineType = true, "microvm" }, []string{"enable_virtio_mem", "microvm", "q35"}},
+		"virtio-mem filled": {func(c *Config) { c.EnableVirtioMem, c.EnableMemPrealloc = true, true }, []string{"enable_virtio_mem", "enable_mem_prealloc"}},
 		"two memories":      {func(c *Config) { c.EnableHugePages, c.FileMemBackend = true, "/dev/shm" }, []string{"enable_hugepages", "file_mem_backend"}},
 		"blank in features": {func(c *Config) { c.CPUFeatures = "a, b" }, []string{"cpu_features", "commas"}},
 	} {

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -73,32 +72,4 @@ func (h *Host) Resize(ctx context.Context, id, execID string, rows, columns uint
 		return err
 	})
 	return err
-}
-
-// OOMs calls each with the id of a container of a sandbox whenever the guest's
-// kernel has killed a process of it for want of memory. It returns when the
-// guest or ctx has ended.
-func (h *Host) OOMs(ctx context.Context, sandboxID string, each func(id string)) error {
-	_, st, _, err := h.load(sandboxID)
-	if err != nil {
-		return err
-	}
-	agent, err := h.connect(ctx, st)
-	if err != nil {
-		return err
-	}
-	defer agent.Close()
-	events, err := agent.Events(ctx, &agentpb.EventsRequest{})
-	if err != nil {
-		return fmt.Errorf("sandbox %s: events: %w", sandboxID, guestError(err))
-	}
-	for {
-		event, err := events.Recv()
-		if err != nil {
-			return fmt.Errorf("sandbox %s: events: %w", sandboxID, guestError(err))
-		}
-		if event.Kind == agentpb.Event_OOM && validID(event.ContainerId) == nil {
-			each(event.ContainerId)
-		}
-	}
 }

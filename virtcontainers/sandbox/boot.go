@@ -278,8 +278,11 @@ func (b *boot) failure(ctx context.Context, err error) error {
 		err = launch
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return errors.New("interrupted while the guest was booting")
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(context.Cause(ctx), errSilent), errors.Is(ctx.Err(), context.DeadlineExceeded):
 		err = fmt.Errorf("the guest's agent did not answer within %s (boot_timeout)", b.deadline())
+		if lost := b.vm.Starved().Round(time.Second); lost > 0 {
+			err = fmt.Errorf("%w, not counting %s for which the host had no CPU for the VM", err, lost)
+		}
 		b.distrust()
 	}
 	if tail := consoleTail(filepath.Join(b.dir.Path, consoleLog)); tail != "" {

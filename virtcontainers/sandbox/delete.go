@@ -119,6 +119,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err != nil {
 		return err
 	}
+	h.shrink(ctx, dir)
 	return dir.Release(c.ID)
 }
 

@@ -35,7 +35,7 @@ const seedBytes = 64
 func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c guestContainer) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, b.deadline())
+	ctx, stop := b.patient(ctx)
 	defer stop()
 	agent, err := b.greet(ctx, st)
 	if err != nil {

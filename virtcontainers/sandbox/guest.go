@@ -61,7 +61,7 @@ func (h *Host) Resume(ctx context.Context, id string) error {
 
 // Update changes a container's limits; what is absent is left as it is. The VM
 // grows if it has to: ErrNoResources, and nothing is changed, if it cannot. It
-// keeps its size when limits shrink.
+// keeps its size when limits shrink, but for virtio-mem.
 func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) error {
 	document, err := json.Marshal(r)
 	if err != nil {
@@ -90,6 +90,7 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 	if err != nil {
 		return errors.Join(fmt.Errorf("update container %s: %w", id, err), back())
 	}
+	h.shrink(ctx, dir)
 	if c.Spec.Resources == nil {
 		return nil
 	}

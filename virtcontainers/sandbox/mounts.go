@@ -2,9 +2,11 @@ package sandbox
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/oci"
@@ -28,7 +30,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			return nil, err
 		}
 	}
-	plan := oci.GuestPlan{Sources: map[int]string{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
+	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
 	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err
 	}
@@ -42,7 +44,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			if slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared") {
 				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
 			}
-			plan.Sources[i], err = folder.AddMount(c.ID, i, m.Source, mountOptions(m.Options))
+			plan.Sources[i], plan.Below[i], err = h.shareVolume(folder, c.ID, i, m)
 		case oci.Shm:
 			if role == oci.Single { // a pod's containers have the sandbox's
 				plan.ShmSize[i], err = shmSize(m.Source)
@@ -62,29 +64,60 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 	return oci.GuestSpec(&spec, plan)
 }
 
+// shareVolume puts a volume, the container's n-th mount, into the folder, with
+// what is mounted below it.
+func (h *Host) shareVolume(folder *share.Folder, id string, n int, m specs.Mount) (guest string, below []oci.Below, err error) {
+	o := volumeOptions(m.Options)
+	if guest, err = folder.AddMount(id, n, m.Source, o.MountOptions); err != nil || o.alone || o.Slave {
+		return guest, nil, err
+	}
+	if info, err := os.Stat(m.Source); err == nil && !info.IsDir() {
+		return guest, nil, nil
+	}
+	o.ReadOnly = o.recursiveReadOnly
+	list, err := folder.AddBelow(id, n, m.Source, o.MountOptions)
+	for _, b := range list {
+		if b.Skipped != nil {
+			h.log.Warn("a mount below a volume is left out", "id", id, "destination", m.Destination, "mount", b.Path, "cause", b.Skipped)
+			continue
+		}
+		below = append(below, oci.Below{Path: b.Path, Source: b.Guest})
+	}
+	return guest, below, err
+}
+
 // stageOf is what engines see that join the namespaces of the container's pid.
 // A direct-assigned volume is nowhere on the host.
 func stageOf(bundle *oci.Bundle, direct []Volume) *container.Stage {
 	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
 	for _, m := range bundle.Spec.Mounts {
 		if oci.KindOf(m) == oci.Shared && findVolume(direct, filepath.Clean(m.Source)) == nil {
+			o := volumeOptions(m.Options)
 			stage.Volumes = append(stage.Volumes, container.Volume{
-				Source: m.Source, Path: m.Destination, ReadOnly: mountOptions(m.Options).ReadOnly,
+				Source: m.Source, Path: m.Destination, ReadOnly: o.ReadOnly, Recursive: o.recursiveReadOnly || o.Slave, Alone: o.alone && !o.Slave,
 			})
 		}
 	}
 	return stage
 }
 
-// mountOptions are those of a spec's mount that count on the host.
-func mountOptions(options []string) share.MountOptions {
+// optionsOfVolume are those of a spec's mount that count on the host.
+type optionsOfVolume struct {
+	share.MountOptions
+	// recursiveReadOnly: what is mounted below is read-only, too.
+	recursiveReadOnly bool
+	// alone: nothing that is mounted below comes along ("bind", not "rbind").
+	alone bool
+}
+
+func volumeOptions(options []string) optionsOfVolume {
 	has := func(names ...string) bool {
 		return slices.ContainsFunc(names, func(name string) bool { return slices.Contains(options, name) })
 	}
-	return share.MountOptions{
-		ReadOnly:     has("ro", "rro"),
-		NonRecursive: has("bind") && !has("rbind"),
-		Slave:        has("slave", "rslave", "shared", "rshared"),
+	return optionsOfVolume{
+		MountOptions:      share.MountOptions{ReadOnly: has("ro", "rro"), Slave: has("slave", "rslave", "shared", "rshared")},
+		recursiveReadOnly: has("rro"),
+		alone:             has("bind") && !has("rbind"),
 	}
 }
 

@@ -24,6 +24,8 @@ type Sizing struct {
 	Defaults resources.Defaults `json:"defaults"`
 	// Static: the VM keeps the size that it has.
 	Static bool `json:"static,omitempty"`
+	// Elastic: its memory can shrink, too.
+	Elastic bool `json:"elastic,omitempty"`
 }
 
 // sizing answers by what a new sandbox is sized.
@@ -44,7 +46,7 @@ func (s *Settings) sizing() (Sizing, error) {
 		d.MaxMemoryMiB = min(n, host.MemoryMiB)
 	}
 	d, err = d.Filled()
-	return Sizing{Defaults: d, Static: s.Cgroups.StaticSandboxResourceMgmt}, err
+	return Sizing{Defaults: d, Static: s.Cgroups.StaticSandboxResourceMgmt, Elastic: config.EnableVirtioMem}, err
 }
 
 // bootSize answers what a new sandbox's VM begins with: the limits of its only
@@ -161,8 +163,7 @@ func (st *State) within(size, was resources.Size) error {
 // it has, and half of that stays free here.
 const memoryGrowth = 4096 / 64 / 2
 
-// grow plugs what the VM lacks to a size and has the guest take it into use. It
-// never shrinks. Two that grow the same VM wait for each other: QEMU serves one
+// grow plugs what the VM lacks to a size and has the guest take it into use. Two that grow the same VM wait for each other: QEMU serves one
 // monitor at a time.
 func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -193,6 +194,41 @@ func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
 	return err
 }
 
+// shrink takes memory from a VM that its containers have no room for any more,
+// where that can be: the guest gives it back when it can spare it. The limits
+// hold in any case, so a failure is a warning.
+func (h *Host) shrink(ctx context.Context, dir *state.Dir) {
+	st := new(State)
+	if err := dir.Read(st); err != nil || !st.Sizing.Elastic || st.Sizing.Static {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	err := func() error {
+		monitor, err := st.VM.Monitor(ctx)
+		if err != nil {
+			return err
+		}
+		defer monitor.Close()
+		// Again: another call may have grown it while this one waited.
+		if err := dir.Read(st); err != nil {
+			return err
+		}
+		size, err := st.size()
+		if err != nil {
+			return err
+		}
+		base, plugged, err := monitor.Memory(ctx)
+		if err != nil || plugged == 0 || base+plugged <= size.MemoryMiB {
+			return err
+		}
+		return monitor.SetMemory(ctx, size.MemoryMiB-min(base, size.MemoryMiB))
+	}()
+	if err != nil {
+		h.log.Warn("the VM keeps memory that it does not need", "sandbox", dir.ID(), "error", err)
+	}
+}
+
 func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a *agent) error {
 	base, plugged, err := monitor.Memory(ctx)
 	if err != nil {
@@ -201,6 +237,12 @@ func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a
 	has := base + plugged
 	if has >= want {
 		return nil
+	}
+	if elastic, err := monitor.Elastic(ctx); err != nil || elastic {
+		if err == nil {
+			err = monitor.SetMemory(ctx, want-base)
+		}
+		return err
 	}
 	// Asked beforehand, to know when all of it is there.
 	online := func(request *agentpb.OnlineResourcesRequest) (reply *agentpb.OnlineResourcesReply, err error) {

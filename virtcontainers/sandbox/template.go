@@ -114,7 +114,7 @@ func (h *Host) fill(ctx context.Context, draft *factory.Draft) error {
 func (b *boot) untilReady(ctx context.Context, st *State) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, b.deadline())
+	ctx, stop := b.patient(ctx)
 	defer stop()
 	agent, err := dial.Connect(ctx, st.Agent, "kata-runtime factory")
 	if err != nil {

@@ -31,12 +31,11 @@ type Folder struct {
 
 // MountOptions say how AddMount binds.
 type MountOptions struct {
-	// ReadOnly is enforced on the host, for the mounts below it too.
+	// ReadOnly is enforced on the host.
 	ReadOnly bool
-	// NonRecursive binds the one mount without those below it ("bind" instead of "rbind").
-	NonRecursive bool
 	// Slave lets mounts that the host makes below the source later appear in the
-	// guest. Nothing that is mounted in the guest ever comes back to the host, so
+	// guest, and binds those that are there along, read-only if this one is.
+	// Nothing that is mounted in the guest ever comes back to the host, so
 	// "shared" is not to be had.
 	Slave bool
 }
@@ -96,18 +95,19 @@ func (f *Folder) Dir() string { return f.dir }
 // AddRootfs binds the root file system at hostPath, with all that is mounted
 // below it, and answers its path in the guest. After an error nothing is left.
 func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPath string, err error) {
-	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true)
+	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true, true)
 }
 
 // AddMount binds a folder or regular file as the container's n-th mount (n is
 // the caller's to choose) and answers its path in the guest, whose last element
-// is that of hostPath: programs look at it in mountinfo. A link in hostPath is
+// is that of hostPath: programs look at it in mountinfo. What is mounted below
+// it does not come along (AddBelow), unless it is a slave. A link in hostPath is
 // followed, once. After an error nothing is left.
 func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
 	if n < 0 {
 		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
 	}
-	return f.add(containerID, "mounts/"+strconv.Itoa(n)+"/"+lastElement(hostPath), hostPath, o, false)
+	return f.add(containerID, "mounts/"+strconv.Itoa(n)+"/"+lastElement(hostPath), hostPath, o, o.Slave, false)
 }
 
 // lastElement answers the last element of an absolute path as one name for a
@@ -119,7 +119,7 @@ func lastElement(path string) string {
 	return "root"
 }
 
-func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly bool) (string, error) {
+func (f *Folder) add(containerID, name, hostPath string, o MountOptions, recursive, dirOnly bool) (string, error) {
 	if err := checkID(containerID); err != nil {
 		return "", err
 	}
@@ -134,7 +134,7 @@ func (f *Folder) add(containerID, name, hostPath string, o MountOptions, dirOnly
 	at := containerID + "/" + name
 	made, err := f.makeTarget(at, isDir)
 	if err == nil {
-		err = f.bind(source, at, o)
+		err = f.bind(source, at, o, recursive)
 	}
 	if err != nil {
 		return "", errors.Join(fmt.Errorf("share %s as %s: %w", hostPath, at, err), f.removeTargets(made))
@@ -174,7 +174,7 @@ func openSource(path string) (f *os.File, isDir bool, err error) {
 
 // bind mounts source at the place at in the folder. The mount gets its flags
 // and propagation before anyone sees it.
-func (f *Folder) bind(source *os.File, at string, o MountOptions) error {
+func (f *Folder) bind(source *os.File, at string, o MountOptions, recursive bool) error {
 	target, err := f.open(at, unix.RESOLVE_NO_XDEV)
 	if errors.Is(err, unix.EXDEV) {
 		return ErrExist
@@ -190,9 +190,9 @@ func (f *Folder) bind(source *os.File, at string, o MountOptions) error {
 	if o.ReadOnly {
 		attr.Attr_set = unix.MOUNT_ATTR_RDONLY
 	}
-	flags := uint(unix.AT_RECURSIVE)
-	if o.NonRecursive {
-		flags = 0
+	flags := uint(0)
+	if recursive {
+		flags = unix.AT_RECURSIVE
 	}
 	tree, err := openTree(int(source.Fd()), "", flags, attr)
 	if err != nil {
@@ -239,10 +239,13 @@ func (f *Folder) open(at string, resolve uint64) (*os.File, error) {
 	return os.NewFile(uintptr(fd), at), nil
 }
 
-var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]{1,128}$`)
+var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]+$`)
+
+// maxID bounds an id in bytes.
+const maxID = 128
 
 func checkID(id string) error {
-	if !validID.MatchString(id) || id == "." || id == ".." {
+	if len(id) > maxID || !validID.MatchString(id) || id == "." || id == ".." {
 		return fmt.Errorf("container id %q: letters, digits and _.+- only", id)
 	}
 	return nil

@@ -153,7 +153,7 @@ func TestMounts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.dir, "c1/mounts/1/a"), nil, 0); !errors.Is(err, unix.EROFS) {
 		t.Errorf("writing a read-only file: %v", err)
 	}
-	guest, err := f.AddMount("c1", 7, source, MountOptions{NonRecursive: true})
+	guest, err := f.AddMount("c1", 7, source, MountOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

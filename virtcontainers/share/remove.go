@@ -140,7 +140,7 @@ func (f *Folder) unmount(path string, flags int) error {
 
 func mountsBelow(path string) ([]string, error) {
 	infos, err := mountinfo.GetMounts(func(i *mountinfo.Info) (skip, stop bool) {
-		return i.Mountpoint != path && !strings.HasPrefix(i.Mountpoint, path+"/"), false
+		return !within(i.Mountpoint, path), false
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the mounts: %w", err)
@@ -150,4 +150,9 @@ func mountsBelow(path string) ([]string, error) {
 		paths = append(paths, i.Mountpoint)
 	}
 	return paths, nil
+}
+
+// within tells whether a clean path is a folder or lies below it.
+func within(path, folder string) bool {
+	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }

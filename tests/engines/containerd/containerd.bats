@@ -21,15 +21,15 @@ setup() {
 }
 
 teardown() {
-	local pid left
+	local pid
 	for pid in $(ctr tasks ls | awk 'NR > 1 { print $1 }'); do
 		ctr tasks kill -s KILL "$pid" || true
 		ctr tasks rm -f "$pid" || true
 	done
 	for pid in $(ctr containers ls -q); do ctr containers rm "$pid" || true; done
+	# A shim has answered its last call before it ends.
+	await no_shims || { pgrep -fa -- "-namespace $NAMESPACE"; pgrep -f -- "-namespace $NAMESPACE" | xargs -r kill -KILL; stop_containerd; return 1; }
 	stop_containerd
-	left=$(pgrep -fa -- "-namespace $NAMESPACE" || true)
-	[ -z "$left" ] || { echo "left: $left"; return 1; }
 	[ -z "$(ls "$(state)/sandboxes" 2>/dev/null)" ]
 	if grep -F "$TMP/c/state" /proc/self/mountinfo; then return 1; fi
 	rm -rf "$(state)"
@@ -51,6 +51,7 @@ await() {
 }
 
 status() { ctr tasks ls | awk -v id="$1" '$1 == id { print $3 }'; }
+no_shims() { ! pgrep -f -- "-namespace $NAMESPACE" >/dev/null; }
 is_status() { [ "$(status "$1")" = "$2" ]; }
 
 @test "containerd: run in a guest, exit code, all three streams" {
@@ -140,4 +141,59 @@ is_status() { [ "$(status "$1")" = "$2" ]; }
 	run -1 grep -F "$NAMESPACE" "/proc/$pid/cgroup"
 	"$KATA_RUNTIME" factory destroy
 	run -1 compgen -G "$cache.[^t]*"
+}
+
+@test "containerd: killed and started again, with containers that print, end and are exec'd" {
+	kata_run -d test/busybox:1 c1 sh -c 'trap "exit 5" TERM; while :; do echo line; sleep 0.01; done' 3>&-
+	kata_run -d test/busybox:1 c2 sh -c 'read x; exit 6' 3>&-
+	running c3
+	local execs=()
+	for n in 1 2 3; do
+		ctr tasks exec --exec-id "e$n" c3 sh -c 'sleep 3; exit 3' >/dev/null 2>&1 3>&- &
+		execs+=($!)
+	done
+	kill -KILL "$CTD_PID"
+	wait "$CTD_PID" || true
+	# It ends while nobody asks.
+	"$KATA_RUNTIME" --root "$(state)" kill c2 KILL
+	wait "${execs[@]}" || true
+	run_containerd
+	is_status c1 RUNNING
+	is_status c3 RUNNING
+	await is_status c2 STOPPED
+	run -3 ctr tasks exec --exec-id e9 c3 sh -c 'exit 3'
+	ctr tasks kill -s TERM c1
+	await is_status c1 STOPPED
+	run ctr tasks rm c1
+	[[ $output == *"code 5"* ]] || [ "$status" = 5 ]
+}
+
+@test "containerd: the end of a process whose output nobody reads" {
+	# More than the pipe takes: ctr has gone, and reads nothing.
+	kata_run -d test/busybox:1 c1 sh -c 'head -c 200000 /dev/zero; exit 7' 3>&-
+	await is_status c1 STOPPED
+	run ctr tasks rm c1
+	[[ $output == *"code 7"* ]] || [ "$status" = 7 ]
+	kata_run -d test/busybox:1 c2 cat /dev/zero 3>&-
+	ctr tasks kill -s KILL c2
+	await is_status c2 STOPPED
+}
+
+@test "containerd: a program takes the output" {
+	printf '#!/bin/sh\nexec 5>&-\necho "$CONTAINER_ID in $CONTAINER_NAMESPACE" >"$2"\ncat <&3 >>"$2"\nexec cat <&4 >>"$2"\n' >"$TMP/logger"
+	chmod 755 "$TMP/logger"
+	kata_run -d --log-uri "binary://$TMP/logger?file=$TMP/logged" test/busybox:1 c1 sh -c 'echo out; echo err >&2' 3>&-
+	await is_status c1 STOPPED
+	ctr tasks rm c1
+	[ "$(cat "$TMP/logged")" = "$(printf '%s\n' "c1 in $NAMESPACE" out err)" ]
+	run kata_run -d --log-uri "binary:///no/such/logger" test/busybox:1 c2 true 3>&-
+	[ "$status" != 0 ]
+	[[ $output == *"/no/such/logger"* ]]
+}
+
+@test "containerd: a creation that nobody waits for leaves nothing" {
+	run timeout -s KILL 2 "$CTR" --address "$CTD/ctd.sock" -n "$NAMESPACE" run -d --runtime io.containerd.kata.v2 test/busybox:1 c1 sleep 1000
+	[ "$status" = 137 ]
+	await no_shims
+	[ -z "$(ls "$(state)/sandboxes" 2>/dev/null)" ]
 }

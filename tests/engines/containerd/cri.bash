@@ -5,9 +5,9 @@
 . "${BASH_SOURCE[0]%/*}/containerd.bash"
 
 NAMESPACE=k8s.io
-# A subnet and a bridge of the tests' own.
-CRI_BRIDGE=kata-cri0
-CRI_SUBNET=10.231.0.0/16
+# A subnet and a bridge of this process's own.
+CRI_BRIDGE=kata-cri$$
+CRI_SUBNET=10.231.$(($$ % 256)).0/24
 
 # cri_config DIR REGISTRY: the lines of containerd's configuration; every image
 # comes from the registry at that address.

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"log/slog"
+	"os"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/shim/relay"
+)
+
+// more than a pipe takes (64 KiB), less than what the agent keeps.
+const unreadBytes = 100_000
+
+// unread relays a process whose standard output nobody reads, and answers that
+// output's other end.
+func unread(t *testing.T, g *guest, r *relay.Relay) (*os.File, chan int) {
+	t.Helper()
+	out, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { out.Close(); null.Close() })
+	r.Agent, r.Container, r.Exec = g.addr, "c1", "e1"
+	r.Stdin, r.Stdout, r.Stderr, r.Log = null, w, null, slog.New(slog.DiscardHandler)
+	done := make(chan int, 1)
+	go func() {
+		code, err := r.Run(t.Context())
+		if err != nil {
+			t.Error(err)
+		}
+		w.Close()
+		done <- code
+	}()
+	return out, done
+}
+
+func await[T any](t *testing.T, what string, c <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-c:
+	case <-time.After(30 * time.Second):
+		t.Fatalf("waited in vain for %s", what)
+	}
+	return v
+}
+
+// Who tells of ends, tells of that of a process whose output nobody reads; and
+// none of the output is lost to one who comes later.
+func TestEndBeforeTheOutputIsRead(t *testing.T) {
+	g := newGuest(t)
+	g.start(t, "e1", false, "sh", "-c", "head -c 100000 /dev/zero; exit 7")
+	ended := make(chan int, 1)
+	out, done := unread(t, g, &relay.Relay{Ended: func(code int) { ended <- code }})
+	if code := await(t, "the end", ended); code != 7 {
+		t.Errorf("told of the code %d", code)
+	}
+	select {
+	case <-done:
+		t.Error("the output is given up")
+	default:
+	}
+	data, err := io.ReadAll(out)
+	if err != nil || !bytes.Equal(data, make([]byte, unreadBytes)) {
+		t.Errorf("%d bytes, %v", len(data), err)
+	}
+	if code := await(t, "Run", done); code != 7 {
+		t.Errorf("Run answers %d", code)
+	}
+}
+
+// A reader that is slow, but reads, has all before the end is told.
+func TestEndAfterASlowReader(t *testing.T) {
+	g := newGuest(t)
+	g.start(t, "e1", false, "sh", "-c", "head -c 100000 /dev/zero")
+	ended := make(chan int, 1)
+	out, done := unread(t, g, &relay.Relay{Ended: func(code int) { ended <- code }})
+	// Each read makes room for a write, which is progress.
+	for read := 0; read < unreadBytes; {
+		select {
+		case <-ended:
+			if read < unreadBytes-65536 { // the rest is in the pipe
+				t.Fatalf("the end is told after %d bytes", read)
+			}
+		case <-time.After(time.Second / 2):
+		}
+		n, err := out.Read(make([]byte, 20_000))
+		if err != nil {
+			t.Fatal(err)
+		}
+		read += n
+	}
+	await(t, "Run", done)
+}
+
+// SIGKILL ends a process whose output nobody reads, and its stand-in.
+func TestKilledWhileUnread(t *testing.T) {
+	g := newGuest(t)
+	p := g.start(t, "e1", false, "cat", "/dev/zero")
+	out, done := unread(t, g, &relay.Relay{})
+	// As many bytes as the pipe holds are there when it is full.
+	size, err := unix.FcntlInt(out.Fd(), unix.F_GETPIPE_SZ, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < size; {
+		if n, err = unix.IoctlGetInt(int(out.Fd()), unix.TIOCINQ); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if code := await(t, "Run", done); code != 137 {
+		t.Errorf("Run answers %d", code)
+	}
+}
