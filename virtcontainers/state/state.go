@@ -167,8 +167,16 @@ func (d *Dir) Remove() error {
 	if len(mounts) > 0 {
 		return fmt.Errorf("sandbox %s: %s is still mounted: unmount it and delete again", d.ID(), mounts[0].Mountpoint)
 	}
-	if err := os.RemoveAll(d.Path); err != nil {
-		return fmt.Errorf("sandbox %s: %w", d.ID(), err)
+	// One who waits for the lock may make its file anew between the removal of
+	// what is in the folder and of the folder; each does so once.
+	for try := 0; ; try++ {
+		err := os.RemoveAll(d.Path)
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, unix.ENOTEMPTY) || try == mostWaiting {
+			return fmt.Errorf("sandbox %s: %w", d.ID(), err)
+		}
 	}
 	ids, err := d.store.List()
 	if err != nil {
@@ -235,6 +243,9 @@ func (d *Dir) Exclusive(f func() error) error {
 	}
 	return f()
 }
+
+// mostWaiting is more than ever wait for one sandbox's lock.
+const mostWaiting = 1000
 
 // errRemoved: the sandbox was there when the lock was asked for, and is not now.
 var errRemoved = fmt.Errorf("%w any more", ErrNotExist)
