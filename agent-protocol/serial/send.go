@@ -104,5 +104,6 @@ func (s *sender) stop() {
 func (s *sender) wait() {
 	<-s.done
 	s.writing.Lock()
-	s.writing.Unlock() //nolint:staticcheck // only to know that it is free
+	//lint:ignore SA2001 it is only to be known that it was free
+	s.writing.Unlock()
 }
