@@ -53,6 +53,14 @@ full() { [ "$(kata factory status --wait --json | jq .cache.ready)" = "${1:-1}" 
 # folders: those of the VMs that are ready or were handed out.
 folders() { ls "$CACHE.vms/sandboxes"; }
 
+# ticks: the pid and the CPU time (proc(5), utime and stime) of each VM's QEMU.
+ticks() {
+	local pid
+	for pid in $(find "$CACHE.vms" -name state.json -exec jq .sandbox.vm.process.pid {} + | sort); do
+		[ ! -e "/proc/$pid/stat" ] || echo "$pid $(cut -d ' ' -f 14,15 "/proc/$pid/stat")"
+	done
+}
+
 # of_server: the processes that belong to ready VMs.
 of_server() { ps -eo args= | grep -F "$CACHE.vms" | grep -v 'grep -F'; }
 
@@ -65,10 +73,8 @@ of_server() { ps -eo args= | grep -F "$CACHE.vms" | grep -v 'grep -F'; }
 	[ -z "$(find "$ROOT/factory" \( -type f -o -type s \) ! -perm 600)" ]
 	[ -z "$(find "$ROOT/factory" -mindepth 1 -type d ! -perm 700)" ]
 	[ -z "$(kata list --quiet)" ]
-	# Those that wait stand still.
-	local pid before
-	pid=$(jq .sandbox.vm.process.pid "$(find "$CACHE.vms" -name state.json | head -1)")
-	before=$(cut -d ' ' -f 14,15 "/proc/$pid/stat")
+	local before
+	before=$(ticks)
 	mkdir "$TMP/volume"
 	echo from-host >"$TMP/volume/in"
 	edit "$TMP/bundle" ".mounts += [{destination: \"/vol\", type: \"bind\", source: \"$TMP/volume\", options: [\"rbind\", \"rw\"]}]"
@@ -79,7 +85,8 @@ of_server() { ps -eo args= | grep -F "$CACHE.vms" | grep -v 'grep -F'; }
 	[ "$(cat "$TMP/volume/out")" = from-guest ]
 	[ "$(cat "$TMP/bundle/rootfs/written")" = x ]
 	ready "$C1"
-	[ "$(cut -d ' ' -f 14,15 "/proc/$pid/stat" 2>/dev/null || echo "$before")" = "$before" ]
+	# The one that waits still has stood still.
+	[ -n "$(comm -12 <(echo "$before") <(ticks))" ]
 	[ "$(cache .handed)" = 1 ]
 	full 2
 	kata delete "$C1"
