@@ -9,6 +9,8 @@ load netns
 sees() { net list-ifaces box | jq -e "$1" >/dev/null; }
 routes() { net list-routes box | jq -e "$1" >/dev/null; }
 
+no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
+
 @test "interfaces that come, change and go reach the guest" {
 	box
 	link eth1 peer1 10.78.0
@@ -26,7 +28,8 @@ routes() { net list-routes box | jq -e "$1" >/dev/null; }
 	reaches 10.78.0.1
 	ip -n "$NS" link del eth1
 	await sees 'all(.name != "eth1")'
-	[ -z "$(ip -n "$NS" link show kata1 2>/dev/null)" ]
+	# The host's end goes after the guest's.
+	await no_link kata1
 	# That of the boot, too; another takes its NIC.
 	ip -n "$NS" link del eth0
 	await sees 'all(.IPAddresses == null)'
