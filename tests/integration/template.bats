@@ -197,8 +197,8 @@ boots() {
 @test "auto_template: one that cannot be made is not tried at each start" {
 	configured enable_template false
 	configured auto_template true
-	# A QEMU that starts no VM whose memory is a file.
-	printf '#!/bin/sh\ncase "$*" in *memory-backend-file*) echo no templates here >&2; exit 1 ;; esac\nexec qemu-system-x86_64 "$@"\n' >"$TMP/qemu"
+	# A QEMU that starts no VM whose memory is the template's file.
+	printf '#!/bin/sh\ncase "$*" in *memory-backend-file,id=mem*) echo no templates here >&2; exit 1 ;; esac\nexec qemu-system-x86_64 "$@"\n' >"$TMP/qemu"
 	chmod +x "$TMP/qemu"
 	sed -i "0,/^path = /s|^path = .*|path = \"$TMP/qemu\"|" "$KATA_CONF_FILE"
 	boots
