@@ -53,7 +53,7 @@ works() {
 
 # guest_memory: the KiB that the host has given to the guest.
 guest_memory() {
-	awk '/^[0-9a-f]+-/ { file = $6 } /^Rss:/ && file ~ /memory-backend/ { n += $2 } END { print n + 0 }' \
+	awk '/^[0-9a-f]+-/ { file = $6 } /^Rss:/ && file ~ /memory-backend|^\/#[0-9]/ { n += $2 } END { print n + 0 }' \
 		"/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$C1/state.json")/smaps"
 }
 
