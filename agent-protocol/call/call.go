@@ -2,7 +2,7 @@
 //
 // gRPC did that before. Under TCG a guest pays for each instruction that it runs
 // for the first time, and HTTP/2, header compression and the rest of gRPC were a
-// sixth of all code that the agent ran once; connections cost nothing here, as
+// tenth of all code that the agent ran once; connections cost nothing here, as
 // yamux or vsock have many of them anyway.
 //
 // # The protocol
