@@ -55,8 +55,7 @@ func TestCompletionKnowsEverything(t *testing.T) {
 				}
 			}
 			if _, err := exec.LookPath(shell); err != nil {
-				t.Logf("not tried: %v", err)
-				return
+				t.Skipf("the script was not read by its shell: %v (apt-get install %s)", err, shell)
 			}
 			path := filepath.Join(t.TempDir(), "script")
 			if err := os.WriteFile(path, []byte(script), 0o600); err != nil {

@@ -42,6 +42,9 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	if c.Int("preserve-fds") != 0 {
 		return nil, nil, errPreserveFDs
 	}
+	if n := activatedSockets(); n > 0 {
+		return nil, nil, fmt.Errorf("LISTEN_FDS: %d sockets of systemd cannot be passed into a VM: unset LISTEN_FDS, and let the container listen itself", n)
+	}
 	bundle, err := oci.Load(c.String("bundle"))
 	if err != nil {
 		return nil, nil, err
@@ -65,6 +68,19 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	}
 	shim, err := host.Create(ctx, req)
 	return host, shim, err
+}
+
+// activatedSockets answers how many sockets systemd gave to this process
+// (sd_listen_fds(3)), which runc would pass on.
+func activatedSockets() int {
+	if os.Getenv("LISTEN_PID") != strconv.Itoa(os.Getpid()) {
+		return 0
+	}
+	n, err := strconv.Atoi(os.Getenv("LISTEN_FDS"))
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // checkConsole refuses what runc refuses (utils_linux.go, setupIO).

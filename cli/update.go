@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"github.com/docker/go-units"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -104,8 +105,7 @@ func readResources(path string) (*specs.LinuxResources, error) {
 
 func unsigned(c *cli.Context, flag string, to **uint64) error {
 	return number(c, flag, func(s string) error {
-		var n uint64
-		_, err := fmt.Sscanf(s, "%d", &n)
+		n, err := strconv.ParseUint(s, 10, 64)
 		*to = &n
 		return err
 	})
@@ -113,8 +113,7 @@ func unsigned(c *cli.Context, flag string, to **uint64) error {
 
 func signed(c *cli.Context, flag string, to **int64) error {
 	return number(c, flag, func(s string) error {
-		var n int64
-		_, err := fmt.Sscanf(s, "%d", &n)
+		n, err := strconv.ParseInt(s, 10, 64)
 		*to = &n
 		return err
 	})

@@ -238,6 +238,12 @@ func (g Guest) resources(log *slog.Logger, id string, r *specs.LinuxResources) {
 			r.Memory.Swap = nil
 		}
 	}
+	if r.BlockIO != nil {
+		// It names the host's disks by number; the VM's reads and writes of them
+		// count in the container's cgroup on the host.
+		log.Debug("block I/O limits ignored: they are applied on the host", "container", id)
+		r.BlockIO = nil
+	}
 	if r.Network != nil {
 		log.Debug("network classes ignored: cgroup v2 has none", "container", id)
 		r.Network = nil

@@ -11,7 +11,7 @@ fails() {
 	shift
 	run -1 --separate-stderr kata --log "$TMP/log" --log-format json "$@"
 	[[ $stderr == *"$want"* ]] || { echo "stderr: $stderr"; return 1; }
-	[ "$(tail -n 1 <<<"$stderr" | wc -l)" = 1 ]
+	[ "$(wc -l <<<"$stderr")" = 1 ]
 	local msg
 	msg=$(tail -n 1 "$TMP/log" | jq -r 'select(.level == "error").msg')
 	[[ $msg == *"$want"* ]] || { echo "log: $msg"; return 1; }

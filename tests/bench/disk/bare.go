@@ -52,8 +52,8 @@ var options = []option{
 	{way: virtiofs, cache: "auto", daemon: []string{"--thread-pool-size=1"}},
 }
 
-// inGuest is where the share is in a bare guest.
-const inGuest = "/mnt/bench/mounts/0"
+// inGuest is where a bare guest mounts the share.
+const inGuest = "/mnt"
 
 // bare has the work done in a guest without an agent, on the share that the
 // runtime would make.
@@ -63,11 +63,13 @@ func (p *Part) bare(ctx context.Context, name, folder string, a amount, o option
 		return err
 	}
 	defer func() { err = errors.Join(err, shared.Remove()) }()
-	if _, err := shared.AddMount("bench", 0, folder, share.MountOptions{}); err != nil {
+	inSandbox, err := shared.AddMount("bench", 0, folder, share.MountOptions{})
+	if err != nil {
 		return err
 	}
+	inShare := strings.TrimPrefix(inSandbox, share.GuestDir)
 	t := floor.Task{
-		Args:   []string{"disk", fmt.Sprint(a.mib), fmt.Sprint(a.files), inGuest},
+		Args:   []string{"disk", fmt.Sprint(a.mib), fmt.Sprint(a.files), inGuest + inShare},
 		FSType: "9p", Source: floor.Tag, Options: o.mount, Devices: []floor.Device{floor.Share9p(shared.Dir())},
 	}
 	if o.way == virtiofs {
@@ -171,7 +173,7 @@ func (p *Part) makeDisk(ctx context.Context, dir string) (string, error) {
 // bareDisk has the work done on the block device.
 func (p *Part) bareDisk(ctx context.Context) error {
 	out, err := p.worker.Run(ctx, floor.Task{
-		Args:   []string{"disk", fmt.Sprint(p.much.mib), fmt.Sprint(p.much.files), "/mnt"},
+		Args:   []string{"disk", fmt.Sprint(p.much.mib), fmt.Sprint(p.much.files), inGuest},
 		FSType: "ext4", Source: "/dev/vda", Devices: []floor.Device{floor.Disk(p.device)},
 	})
 	if err != nil {

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -136,7 +137,25 @@ func (p *Peer) kill(ctx context.Context, id string, process proc.Handle, note No
 		return fmt.Errorf("%s: the process of %s does not end: %w", p.Name, id, err)
 	}
 	note(Kill, time.Since(r.Start).Seconds())
-	return nil
+	return p.stopped(ctx, id)
+}
+
+// stopped waits until the runtime says that a container has stopped: runsc
+// learns of its process's end a little later, and refuses to delete before.
+func (p *Peer) stopped(ctx context.Context, id string) error {
+	for {
+		r, err := p.Run(ctx, "state", id)
+		if err != nil {
+			return err
+		}
+		var state struct{ Status string }
+		if err := json.Unmarshal(r.Out, &state); err != nil {
+			return fmt.Errorf("%s: state of %s: %w", p.Name, id, err)
+		}
+		if state.Status == "stopped" {
+			return nil
+		}
+	}
 }
 
 // ID answers the id of a container of ours, by what it is for.
