@@ -39,7 +39,12 @@ func Details(isInit bool) (*agentpb.GuestDetailsReply, error) {
 	if err != nil {
 		return nil, err
 	}
+	program, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	return &agentpb.GuestDetailsReply{
+		AgentPath: program,
 		Kernel: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]),
 		KernelBuild: unix.ByteSliceToString(u.Version[:]), Cpus: cpus,
 		MemoryTotal: memory["MemTotal"], MemoryFree: memory["MemFree"], MemoryAvailable: memory["MemAvailable"],

@@ -35,7 +35,7 @@ func TestMemInfo(t *testing.T) {
 
 func TestDetailsAndMetrics(t *testing.T) {
 	d, err := Details(true)
-	if err != nil || d.Kernel == "" || d.Cpus == 0 || d.MemoryTotal == 0 || d.MemoryAvailable > d.MemoryTotal || len(d.Filesystems) == 0 || !d.AgentIsInit {
+	if err != nil || d.Kernel == "" || d.Cpus == 0 || d.MemoryTotal == 0 || d.MemoryAvailable > d.MemoryTotal || len(d.Filesystems) == 0 || !d.AgentIsInit || !filepath.IsAbs(d.AgentPath) {
 		t.Errorf("%+v, %v", d, err)
 	}
 	text, err := Metrics(3)

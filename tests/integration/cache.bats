@@ -178,6 +178,10 @@ of_server() { ps -eo args= | grep -F "$CACHE.vms" | grep -v 'grep -F'; }
 	sleeper "$C1"
 	ready "$C1"
 	[ "$(kata exec "$C1" uname -rv)" != "$(uname -rv)" ]
+	# Of the container that its guest has rehearsed with, nothing is there.
+	"${KATA_RUNTIME%/*}/kata-agent-ctl" --agent "unix://$ROOT/sandboxes/$C1/proxy.sock" metrics | jq -r .text | grep -qx 'kata_agent_containers 1'
+	run kata exec "$C1" grep -c rehearsal /proc/mounts
+	[ "$output" = 0 ]
 	# What it needs beyond the default is plugged.
 	edit "$TMP/bundle" '.linux.resources.memory.limit = 629145600'
 	full
