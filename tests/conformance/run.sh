@@ -70,7 +70,12 @@ for each; do
 		>"$report.log" 2>&1 || true
 	echo "# $each: $(grep -aE '^Ran [0-9]+ of' "$report.log")"
 	case $handler in kata*)
-		[ ! -e "$out/$engine-runc.xml" ] || go run "$here" "$out/$engine-runc.xml" "$report.xml" || worse=1
+		if [ -e "$out/$engine-runc.xml" ]; then
+			go run "$here" -known "$here/known/$engine-$handler" "$out/$engine-runc.xml" "$report.xml" || worse=1
+		else
+			echo "nothing to compare it with: run $engine/runc first" >&2
+			worse=1
+		fi
 		;;
 	esac
 done

@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/kata-go/kata-runtime/tests/conformance/known"
 )
 
 // count is what tally keeps of a program's results.
@@ -37,9 +39,9 @@ func (c count) worseThan(base count) bool {
 }
 
 func main() {
-	known := flag.String("known", "", "`file` with a line \"PROGRAM: reason\" for each known difference")
+	list := flag.String("known", "", "`file` with a line \"PROGRAM: reason\" for each known difference")
 	flag.Parse()
-	ok, err := run(*known, flag.Args(), os.Stdout)
+	ok, err := run(*list, flag.Args(), os.Stdout)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "programs:", err)
 	}
@@ -48,11 +50,11 @@ func main() {
 	}
 }
 
-func run(known string, args []string, out io.Writer) (bool, error) {
+func run(list string, args []string, out io.Writer) (bool, error) {
 	if len(args) != 2 {
 		return false, fmt.Errorf("usage: programs -known FILE BASELINE FOLDER")
 	}
-	reasons, err := readKnown(known)
+	reasons, err := known.Read(list)
 	if err != nil {
 		return false, err
 	}
@@ -88,28 +90,6 @@ func readCounts(dir string) (map[string]count, error) {
 		return nil, fmt.Errorf("no counts in %s", dir)
 	}
 	return counts, nil
-}
-
-// readKnown answers the reasons by program, which ends in "?" if it is not
-// always worse; "#" begins a comment.
-func readKnown(path string) (map[string]string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	reasons := map[string]string{}
-	for line := range strings.Lines(string(data)) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		program, reason, found := strings.Cut(line, ": ")
-		if !found || reasons[program] != "" {
-			return nil, fmt.Errorf("%s: %q is not one \"PROGRAM: reason\"", path, line)
-		}
-		reasons[program] = reason
-	}
-	return reasons, nil
 }
 
 // compare prints the table and answers whether all is as known.

@@ -58,13 +58,4 @@ func TestRead(t *testing.T) {
 	if err != nil || counts["a"].String() != "2 / 1 / 1" {
 		t.Errorf("%v, %v", counts, err)
 	}
-	reasons, err := readKnown(write("known", "# words\n\na: one: two\n"))
-	if err != nil || len(reasons) != 1 || reasons["a"] != "one: two" {
-		t.Errorf("%v, %v", reasons, err)
-	}
-	for _, wrong := range []string{"a\n", "a: b\na: c\n"} {
-		if _, err := readKnown(write("known", wrong)); err == nil {
-			t.Errorf("%q was taken", wrong)
-		}
-	}
 }

@@ -101,4 +101,4 @@ for runtime in runc kata; do
 		"$run/tally" --save "$out/$runtime/$program.json" tap <"$out/$runtime/$program.tap" >/dev/null || true
 	done
 done
-cd "$here" && go run . -known "$here/known" "$out/runc" "$out/kata"
+cd "$here" && go run . -known "$here/../known/programs" "$out/runc" "$out/kata"
