@@ -28,6 +28,7 @@ GOBUILD := $(GO) build -trimpath -buildvcs=false
 LDFLAGS := -s -w -X main.version=$(VERSION)
 HOSTLD  := $(LDFLAGS) -X main.commit=$(COMMIT) -X $(MODULE)/config.prefix=$(PREFIX)
 STATIC  := -extldflags "-static"
+AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 
 # A binary whose folder is not there yet is named, not skipped in silence.
 define if-there
@@ -63,7 +64,7 @@ containerd-shim-kata-v2: ## build containerd's shim
 
 # No commit in it: the guest's image changes only when the agent does.
 kata-agent: ## build the agent
-	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo seccomp runc_nocriu" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
+	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "$(AGENT_TAGS)" -ldflags '$(LDFLAGS) $(STATIC)' -o $(BUILD)/$@ ./agent)
 
 kata-agent-ctl: ## build the tool that drives an agent by hand
 	$(call if-there,agent-ctl,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl)
@@ -95,7 +96,7 @@ generate: ## generate code and documents from their sources
 	$(GO) run ./agent-protocol/generate
 	@for dir in config cli; do [ ! -d "$$dir/generate" ] || { echo "$(GO) run ./$$dir/generate"; $(GO) run "./$$dir/generate"; }; done
 
-check: check-format lint check-generated ## format, vet, staticcheck, shellcheck, stale generated files
+check: check-format lint check-generated check-agent ## format, vet, staticcheck, shellcheck, stale generated files, the agent's size
 
 check-format:
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; }
@@ -110,6 +111,14 @@ check-generated:
 	before=$$(sums); $(MAKE) --no-print-directory generate; after=$$(sums); \
 	[ "$$before" = "$$after" ] || { echo "stale until now (commit what changed):"; \
 		diff <(echo "$$before") <(echo "$$after") | sed -n 's/^> [0-9a-f]*  /  /p'; exit 1; }
+
+# A start runs through much of the agent once, and pays for each instruction of
+# it (docs/performance.md): bytes, and what must not come back into it.
+AGENT_BYTES   := 10000000
+AGENT_WITHOUT := regexp|net/http|text/template|google.golang.org/grpc
+check-agent: kata-agent
+	@size=$$(stat -c %s $(BUILD)/kata-agent); [ "$$size" -le $(AGENT_BYTES) ] || { echo "kata-agent has $$size bytes, more than $(AGENT_BYTES)"; exit 1; }
+	@bad=$$($(GO) list -deps -tags "$(AGENT_TAGS)" ./agent | grep -xE '$(AGENT_WITHOUT)') || true; [ -z "$$bad" ] || { echo "kata-agent depends on $$bad"; exit 1; }
 
 unit: ## run the unit tests
 	@mkdir -p $(BUILD)/tally
@@ -181,11 +190,13 @@ test-conformance: build image config ## run the OCI validation programs, for kat
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
-# What is too long for every change.
-test-full: prerequisites ## run every test, with the long ones of the engines
+# What is too long for every change. The last two count by themselves.
+SUITES := unit guest integration docker docker-13 podman podman-13 containerd crio pods
+test-full: prerequisites ## run every test, with the long ones of the engines (hours)
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
-	for t in unit guest integration test-docker test-docker-13 test-podman test-podman-13 test-containerd; do $(MAKE) --no-print-directory $$t || code=1; done; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration $(BUILD)/tally/docker $(BUILD)/tally/docker-13 $(BUILD)/tally/podman $(BUILD)/tally/podman-13 $(BUILD)/tally/containerd || code=1; \
+	for t in $(SUITES) conformance cri; do \
+		case $$t in unit | guest | integration) ;; *) t=test-$$t ;; esac; $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(SUITES:%=$(BUILD)/tally/%) || code=1; \
 	exit $$code
 
 # Both run even if the first fails, so that the total is one of all tests.

@@ -15,6 +15,7 @@ import (
 	"github.com/kata-go/kata-runtime/tests/bench/link"
 	"github.com/kata-go/kata-runtime/tests/bench/report"
 	"github.com/kata-go/kata-runtime/tests/bench/turn"
+	"github.com/kata-go/kata-runtime/tests/bench/warm"
 )
 
 // parts are all there are, in the order of the report. A new one is a package
@@ -58,7 +59,7 @@ func measure(ctx context.Context, l *lab.Lab, parts []lab.Part) error {
 		lab.Say("%s: %s", p.Name(), p.What())
 		err := p.Prepare(ctx, l)
 		if err == nil {
-			err = turn.Run(ctx, l.Rounds, p.Jobs(), lab.Say)
+			err = turn.Run(ctx, l.Rounds, p.Jobs(), warm.Memory, lab.Say)
 		}
 		if err != nil && ctx.Err() == nil {
 			l.LeaveOut(p.Name()+", the rest", err)

@@ -5,6 +5,7 @@ package peer
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -160,6 +161,10 @@ func (p *Peer) Clean(ctx context.Context) error {
 		if _, err := p.Run(ctx, "delete", "--force", id); err != nil {
 			failed = append(failed, err.Error())
 		}
+	}
+	// runsc keeps an empty network namespace mounted in its root.
+	if err := unix.Unmount(filepath.Join(p.Root, "null-netns"), unix.UMOUNT_NOFOLLOW); err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
+		failed = append(failed, fmt.Sprintf("null-netns: %v", err))
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("left behind: %s", strings.Join(failed, "; "))

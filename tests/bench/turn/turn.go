@@ -25,9 +25,10 @@ func (j Job) due(round, rounds int) bool {
 	return (round+1)*j.Rounds/rounds > round*j.Rounds/rounds
 }
 
-// Run does all jobs, rounds times. Each round begins with another job, so that
-// none always follows the same one. say tells what goes on.
-func Run(ctx context.Context, rounds int, jobs []Job, say func(format string, args ...any)) error {
+// Run does all jobs, rounds times, with ready before each. Each round begins
+// with another job, so that none always follows the same one. say tells what
+// goes on.
+func Run(ctx context.Context, rounds int, jobs []Job, ready func() error, say func(format string, args ...any)) error {
 	for round := range rounds {
 		start := time.Now()
 		for i := range jobs {
@@ -35,7 +36,11 @@ func Run(ctx context.Context, rounds int, jobs []Job, say func(format string, ar
 			if !j.due(round, rounds) {
 				continue
 			}
-			if err := j.Do(ctx, round); err != nil {
+			err := ready()
+			if err == nil {
+				err = j.Do(ctx, round)
+			}
+			if err != nil {
 				if ctx.Err() != nil {
 					return fmt.Errorf("interrupted: %w", ctx.Err())
 				}

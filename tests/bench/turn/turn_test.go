@@ -11,17 +11,22 @@ func ignore(string, ...any) {}
 
 func TestRunTakesTurns(t *testing.T) {
 	var done []string
+	readied := 0
+	count := func() error { readied++; return nil }
 	job := func(name string, rounds int) Job {
 		return Job{Name: name, Rounds: rounds, Do: func(context.Context, int) error {
 			done = append(done, name)
 			return nil
 		}}
 	}
-	if err := Run(context.Background(), 3, []Job{job("a", 0), job("b", 0), job("c", 1)}, ignore); err != nil {
+	if err := Run(context.Background(), 3, []Job{job("a", 0), job("b", 0), job("c", 1)}, count, ignore); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := strings.Join(done, ""), "abbacab"; got != want {
 		t.Errorf("done in the order %s, want %s", got, want)
+	}
+	if readied != len(done) {
+		t.Errorf("made ready %d times for %d jobs", readied, len(done))
 	}
 }
 
@@ -52,7 +57,7 @@ func TestRunNamesWhatFailed(t *testing.T) {
 			return broken
 		}
 		return nil
-	}}}, ignore)
+	}}}, func() error { return nil }, ignore)
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "round 2: it") {
 		t.Errorf("Run = %v", err)
 	}
