@@ -36,7 +36,7 @@ define if-there
 endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
-	man generate check check-format check-generated lint unit guest integration test \
+	man generate check check-format check-generated check-agent lint unit guest integration test \
 	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-pods test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 

@@ -41,6 +41,7 @@ func qemuKeys() []Key {
 		{Name: "enable_mem_prealloc"},
 		{Name: "enable_hugepages"},
 		{Name: "reclaim_guest_freed_memory"},
+		{Name: "enable_ksm", NoAnnotation: true},
 		{Name: "file_mem_backend", Path: HostPath, AllowList: "valid_file_mem_backends"},
 		{Name: "enable_swap", Inert: "the guest's memory is never locked, so the host may always swap it"},
 		{Name: "enable_debug"},

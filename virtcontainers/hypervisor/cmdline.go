@@ -92,6 +92,9 @@ func (c *cmdline) base() {
 	// breaks out of its devices finds that much less.
 	c.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
 	m := append([]string{c.machine.name, "accel=" + c.accel}, c.machine.options...)
+	if !c.cfg.EnableKSM {
+		m = append(m, "mem-merge=off") // QEMU's default is on
+	}
 	if c.cfg.MachineAccelerators != "" {
 		m = append(m, c.cfg.MachineAccelerators)
 	}

@@ -52,7 +52,7 @@ func fullSpec(t *testing.T) *Spec {
 // golden holds what each machine type is started with, but for what all have
 // in common; the kernel's path reads KERNEL.
 var golden = map[string]string{
-	"q35": `-machine q35,accel=tcg,hpet=off,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,memory-backend=mem
+	"q35": `-machine q35,accel=tcg,hpet=off,smm=off,vmport=off,sata=off,smbus=off,usb=off,dump-guest-core=off,mem-merge=off,memory-backend=mem
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2,maxcpus=4
 -m size=512M,slots=10,maxmem=2048M
@@ -78,7 +78,7 @@ var golden = map[string]string{
 -chardev socket,id=agent,fd=10,server=on,wait=off
 -device virtio-serial-pci,id=serial,max_ports=2,disable-legacy=on
 -device virtserialport,bus=serial.0,nr=1,chardev=agent,name=kata.agent.0`,
-	"microvm": `-machine microvm,accel=tcg,acpi=on,x-option-roms=off,pit=on,pic=on,rtc=on,isa-serial=on,auto-kernel-cmdline=off,dump-guest-core=off,memory-backend=mem
+	"microvm": `-machine microvm,accel=tcg,acpi=on,x-option-roms=off,pit=on,pic=on,rtc=on,isa-serial=on,auto-kernel-cmdline=off,dump-guest-core=off,mem-merge=off,memory-backend=mem
 -global virtio-mmio.force-legacy=false
 -cpu max,-erms,-fsrm,-la57
 -smp cpus=2
@@ -104,7 +104,7 @@ var golden = map[string]string{
 -chardev socket,id=agent,fd=10,server=on,wait=off
 -device virtio-serial-device,id=serial,max_ports=2
 -device virtserialport,bus=serial.0,nr=1,chardev=agent,name=kata.agent.0`,
-	"virt": `-machine virt,accel=tcg,gic-version=max,usb=off,dump-guest-core=off,memory-backend=mem
+	"virt": `-machine virt,accel=tcg,gic-version=max,usb=off,dump-guest-core=off,mem-merge=off,memory-backend=mem
 -cpu max,pauth-impdef=on
 -smp cpus=2
 -m size=512M
@@ -194,8 +194,9 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		change func(*Config, *Spec)
 		want   []string
 	}{
+		"KSM": {func(c *Config, _ *Spec) { c.EnableKSM = true }, []string{"dump-guest-core=off\n"}},
 		"machine and CPU": {func(c *Config, _ *Spec) { c.MachineAccelerators, c.CPUFeatures = "hpet=off", "pmu=off" },
-			[]string{"dump-guest-core=off,hpet=off", "-la57,pmu=off"}},
+			[]string{"dump-guest-core=off,mem-merge=off,hpet=off", "-la57,pmu=off"}},
 		"huge pages": {func(c *Config, _ *Spec) { c.EnableHugePages = true },
 			[]string{"memory-backend-memfd,share=on,hugetlb=on,id=mem,size=128M"}},
 		"file": {func(c *Config, _ *Spec) { c.FileMemBackend, c.EnableMemPrealloc = "/dev/shm", true },

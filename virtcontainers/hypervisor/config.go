@@ -107,6 +107,11 @@ type Config struct {
 	// reports free pages. Not with memory from the pool of huge pages. A key of
 	// Kata Containers 3.
 	ReclaimGuestFreedMemory bool `toml:"reclaim_guest_freed_memory"`
+	// EnableKSM lets the host's kernel merge pages of the guest that equal those
+	// of others (KSM, if the host runs it: /sys/kernel/mm/ksm/run). It finds only
+	// memory that no other process maps: not with shared_fs = "virtio-fs". Guests
+	// can tell by the time of a write whether another has a page. Not in Kata 1.x.
+	EnableKSM bool `toml:"enable_ksm"`
 	// FileMemBackend is a folder (usually on a tmpfs) that holds the guest's
 	// memory as a shared file. Empty: anonymous memory, shared only when a device
 	// needs it.
