@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli"
@@ -35,6 +36,9 @@ var createFlags = []cli.Flag{
 }
 
 var errPreserveFDs = errors.New("--preserve-fds: file descriptors of the host cannot be passed into a VM: use a volume or a socket over the network")
+
+// began is when this process was at its first lines of Go.
+var began = time.Now()
 
 // createContainer does what create and run begin with. foreground is run
 // without --detach: the shim then stays in this process's session.
@@ -66,6 +70,7 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	if foreground && !isTerminal(os.Stdin) {
 		req.Stdio.NewGroup = true
 	}
+	sandbox.NewPhases(envOf(c).Log, began).Done("config")
 	shim, err := host.Create(ctx, req)
 	return host, shim, err
 }

@@ -2,8 +2,11 @@ package main
 
 import (
 	"errors"
+	"time"
 
 	"github.com/urfave/cli"
+
+	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
 var runCommand = cli.Command{
@@ -40,9 +43,12 @@ func run(c *cli.Context) error {
 		return nil
 	}
 	stop() // from here on signals are the container's
+	phases := sandbox.NewPhases(envOf(c).Log, time.Now())
 	code, err := waitForeground(shim)
+	phases.Done("ran")
 	if !c.Bool("keep") {
 		err = errors.Join(err, host.Delete(cleanupContext(), id, true))
+		phases.Done("deleted")
 	}
 	if err != nil {
 		return err

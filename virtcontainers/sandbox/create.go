@@ -148,7 +148,7 @@ type creation struct {
 // the host has to prepare happens while it boots.
 func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, error) {
 	h, st, c := cr.host, cr.st, cr.container
-	phases := newPhases(h.log)
+	phases := NewPhases(h.log, time.Now())
 	st.Cache = h.cacheDir()
 	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
@@ -156,13 +156,13 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
 		return nil, err
 	}
-	phases.done("netns")
+	phases.Done("netns")
 	var err error
 	if cr.boot, err = h.readyVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
 		return nil, err
 	}
 	defer cr.boot.close()
-	phases.done("launch")
+	phases.Done("launch")
 	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
@@ -179,7 +179,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := c.stands(st, cr.shim); err != nil {
 		return nil, err
 	}
-	phases.done("shim")
+	phases.Done("shim")
 	if err := cr.boot.settle(ctx, st); err != nil {
 		return nil, err
 	}
@@ -187,18 +187,18 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := c.stands(st, cr.shim); err != nil {
 		return nil, err
 	}
-	phases.done("settle")
+	phases.Done("settle")
 	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
-	phases.done("cgroups")
+	phases.Done("cgroups")
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
-	phases.done("hooks")
+	phases.Done("hooks")
 	document, err := h.shareContainer(cr.dir, c, cr.req.Bundle, cr.role)
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 
-	phases.done("mounts and network")
+	phases.Done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
 		id: c.ID, document: document, disks: c.Disks, volumes: c.Volumes, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
@@ -226,7 +226,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	err = cr.shim.Release()
-	phases.done("publish")
+	phases.Done("publish")
 	return cr.shim, err
 }
 

@@ -32,7 +32,7 @@ const seedBytes = 64
 
 // createSandbox waits for the agent's first answer and has it set up the
 // sandbox with its first container, in one call.
-func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c guestContainer) error {
+func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c guestContainer) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
 	ctx, stop := b.patient(ctx)
@@ -42,7 +42,7 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c g
 		return b.failure(ctx, err)
 	}
 	defer agent.Close()
-	phases.done("agent up")
+	phases.Done("agent up")
 	request, err := b.request(st, c)
 	if err != nil {
 		return err
@@ -53,7 +53,7 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *phases, c g
 		}
 		return b.failure(ctx, guestError(err))
 	}
-	phases.done("container created")
+	phases.Done("container created")
 	return nil
 }
 

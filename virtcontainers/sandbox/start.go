@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -13,6 +14,7 @@ import (
 // Start lets the process of a created container run. Interfaces that came
 // into the network namespace since create reach the guest first.
 func (h *Host) Start(ctx context.Context, id string) error {
+	phases := NewPhases(h.log, time.Now())
 	dir, st, c, err := h.load(id)
 	if err != nil {
 		return err
@@ -34,6 +36,7 @@ func (h *Host) Start(ctx context.Context, id string) error {
 	}); err != nil {
 		return fmt.Errorf("unable to start container process: %w", err)
 	}
+	phases.Done("started")
 	if err := h.change(dir, id, func(c *Container) { c.Started = true }); err != nil {
 		return err
 	}
