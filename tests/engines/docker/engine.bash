@@ -23,7 +23,8 @@ find_docker() {
 }
 find_docker || exit 1
 
-CGROUP_PARENT=/kata-engines-docker
+# Two runs of the suite may be at work on one machine.
+export CGROUP_PARENT=${CGROUP_PARENT:-/kata-engines-docker-$$}
 
 docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" "$@"; }
 

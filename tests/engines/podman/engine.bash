@@ -6,7 +6,8 @@ ENGINES=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tests/engines/lib.bash
 . "$ENGINES/lib.bash"
 
-CGROUP_PARENT=/kata-engines-podman
+# Two runs of the suite may be at work on one machine.
+export CGROUP_PARENT=${CGROUP_PARENT:-/kata-engines-podman-$$}
 
 # inside COMMAND...: in the namespace where podman's bridges are.
 inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
