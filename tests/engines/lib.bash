@@ -43,6 +43,7 @@ await() {
 	local end=$((SECONDS + DEADLINE))
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || { echo "waited in vain: $*" >&2; return 1; }
+		sleep 0.1
 	done
 }
 

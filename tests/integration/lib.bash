@@ -63,11 +63,13 @@ command_is() {
 	edit "$bundle" ".process.args = $(printf '%s\n' "$@" | jq -R . | jq -cs .)"
 }
 
-# await COMMAND...: until it succeeds, with a deadline.
+# await COMMAND...: until it succeeds, with a deadline. The pause leaves the CPU
+# to what is waited for.
 await() {
 	local end=$((SECONDS + DEADLINE))
 	until "$@"; do
 		[ "$SECONDS" -lt "$end" ] || { echo "waited in vain: $*"; return 1; }
+		sleep 0.1
 	done
 }
 

@@ -130,7 +130,8 @@ server() {
 @test "MTU and IPv6 of a network; a large transfer into the container" {
 	docker network create --ipv6 --subnet fd00:e8::/64 --label test -o com.docker.network.driver.mtu=1400 small >/dev/null
 	head -c 30000000 /dev/urandom >"$TMP/big"
-	vm -d --name sink --network small busybox sh -c 'echo ready; nc -l -p 9 >/big; sha256sum </big; exec sleep 10000'
+	# Its input stays open: where it has ended, a nc that listens ends the connection.
+	vm -di --name sink --network small busybox sh -c 'echo ready; nc -l -p 9 >/big; sha256sum </big; exec sleep 10000'
 	await logs_have sink ready
 	local v4 v6
 	v4=$(inspect sink '{{.NetworkSettings.Networks.small.IPAddress}}')
