@@ -101,6 +101,49 @@ func TestUsersKeepAStorage(t *testing.T) {
 	}
 }
 
+func TestASandboxStorageOutlivesItsUsers(t *testing.T) {
+	root := tmpfs(t)
+	table := NewTable(quiet, root)
+	memory := &agentpb.Storage{Driver: "ephemeral", MountPoint: root + "/v", ForSandbox: true}
+	for _, c := range []string{"one", "two"} {
+		sub := &agentpb.Storage{Driver: "folder", Source: root + "/v/a/b", MountPoint: root + "/v." + c, Options: []string{"mode=2750", "uid=12", "gid=34"}}
+		if err := table.AddFor(t.Context(), c, []*agentpb.Storage{memory, sub}); err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(root+"/v."+c, &st); err != nil || st.Mode&0o7777 != 0o2750 || st.Uid != 12 || st.Gid != 34 {
+			t.Fatalf("%s: %o %d:%d, %v", c, st.Mode, st.Uid, st.Gid, err)
+		}
+		if err := os.WriteFile(root+"/v."+c+"/"+c, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := table.Release(c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(root + "/v." + c); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: its folder stays mounted: %v", c, err)
+		}
+	}
+	for _, c := range []string{"one", "two"} {
+		if _, err := os.Stat(root + "/v/a/b/" + c); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(root+"/v/a"), os.Symlink(t.TempDir(), root+"/v/a")); err != nil {
+		t.Fatal(err)
+	}
+	sub := &agentpb.Storage{Driver: "folder", Source: root + "/v/a/b", MountPoint: root + "/v.three"}
+	if err := table.AddFor(t.Context(), "three", []*agentpb.Storage{memory, sub}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("through a link: %v", err)
+	}
+	if err := table.Clear(false); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(root); len(entries) != 0 {
+		t.Errorf("left %v", entries)
+	}
+}
+
 func TestAFailedAddLeavesNothing(t *testing.T) {
 	root := tmpfs(t)
 	table := NewTable(quiet, root)

@@ -20,7 +20,7 @@ type guestContainer struct {
 	id       string
 	document []byte
 	disks    []Disk
-	volumes  []Volume
+	storages []*agentpb.Storage
 	infra    bool
 	spec     *specs.Spec
 	network  []network.Pair
@@ -87,7 +87,7 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
 		GuestHookPath: b.config.Hypervisor.GuestHookPath,
 		Container: &agentpb.CreateContainerRequest{
-			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks), Storages: storages(c.volumes),
+			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks), Storages: c.storages,
 		},
 	}
 	if !c.infra {

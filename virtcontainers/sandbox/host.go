@@ -108,6 +108,9 @@ type State struct {
 	Cache  string `json:"cache,omitempty"`
 	Origin string `json:"origin,omitempty"`
 	Owner  string `json:"owner,omitempty"`
+	// EmptyDirs are the kubelet's volumes of memory that the sandbox has met, by
+	// their paths: true for those that are file systems of the guest.
+	EmptyDirs map[string]bool `json:"empty_dirs,omitempty"`
 	// ShareDriver is "virtiofs" or "9p".
 	ShareDriver string                `json:"share_driver"`
 	Containers  map[string]*Container `json:"containers"`
@@ -145,6 +148,8 @@ type Container struct {
 	Disks []Disk `json:"disks,omitempty"`
 	// Volumes are the direct-assigned ones that it mounts.
 	Volumes []Volume `json:"volumes,omitempty"`
+	// EmptyDirs are the volumes of memory that it mounts and the guest has.
+	EmptyDirs []EmptyDir `json:"empty_dirs,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.

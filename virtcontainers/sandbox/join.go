@@ -49,6 +49,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = dir.Update(st, func() error {
 		st.adopt(c)
+		st.placeEmptyDirs(h.log, c)
 		st.Containers[c.ID] = c
 		return nil
 	})
@@ -102,7 +103,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: storages(c.Volumes),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(),
 			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err

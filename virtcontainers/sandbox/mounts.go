@@ -3,7 +3,6 @@ package sandbox
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -35,6 +34,10 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 		return nil, err
 	}
 	for i, m := range bundle.Spec.Mounts {
+		if path := c.emptyDirAt(i); path != "" {
+			plan.Sources[i] = path
+			continue
+		}
 		switch oci.KindOf(m) {
 		case oci.Shared:
 			if point := c.volumeAt(i); point != "" {
@@ -87,11 +90,11 @@ func (h *Host) shareVolume(folder *share.Folder, id string, n int, m specs.Mount
 }
 
 // stageOf is what engines see that join the namespaces of the container's pid.
-// A direct-assigned volume is nowhere on the host.
-func stageOf(bundle *oci.Bundle, direct []Volume) *container.Stage {
+// A direct-assigned volume, and what is in one of memory, is nowhere on the host.
+func stageOf(bundle *oci.Bundle, c *Container) *container.Stage {
 	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
-	for _, m := range bundle.Spec.Mounts {
-		if oci.KindOf(m) == oci.Shared && findVolume(direct, filepath.Clean(m.Source)) == nil {
+	for i, m := range bundle.Spec.Mounts {
+		if oci.KindOf(m) == oci.Shared && c.volumeAt(i) == "" && c.emptyDirAt(i) == "" {
 			o := volumeOptions(m.Options)
 			stage.Volumes = append(stage.Volumes, container.Volume{
 				Source: m.Source, Path: m.Destination, ReadOnly: o.ReadOnly, Recursive: o.recursiveReadOnly || o.Slave, Alone: o.alone && !o.Slave,

@@ -1,0 +1,108 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031
+# Volumes as the kubelet gives them to pods: emptyDir, subPath, files that are
+# swapped, the termination log.
+
+load lib
+load pod
+
+eval "$(declare -f teardown | sed '1s/teardown/pod_teardown/')"
+
+teardown() {
+	local at
+	# The last first: one may lie in another.
+	awk -v d="$TMP/kubelet/" 'index($5, d) == 1 {print $5}' /proc/self/mountinfo | tac | while read -r at; do
+		umount -l "$at"
+	done
+	pod_teardown
+}
+
+# empty_dir NAME TYPE OPTIONS: mounts a volume as the kubelet does and prints its path.
+empty_dir() {
+	local dir=$TMP/kubelet/volumes/kubernetes.io~empty-dir/$1
+	mkdir -p "$dir"
+	mount -t "$2" -o "$3" "$2" "$dir"
+	echo "$dir"
+}
+
+# sub_path VOLUME SUB CONTAINER INDEX: binds what is below a volume's folder as the
+# kubelet does for a subPath, and prints the path.
+sub_path() {
+	local dir=$TMP/kubelet/volume-subpaths/${1##*/}/$3/$4
+	if [ -d "$1/$2" ]; then
+		mkdir -p "$dir"
+	else
+		mkdir -p "${dir%/*}"
+		: >"$dir"
+	fi
+	mount --bind "$1/$2" "$dir"
+	echo "$dir"
+}
+
+# mounts ID DESTINATION SOURCE [MODE]: a volume of a member.
+mounts() {
+	edit "$TMP/$1" ".mounts += [{destination: \"$2\", type: \"bind\", source: \"$3\", options: [\"rbind\", \"rprivate\", \"${4-rw}\"]}]"
+}
+
+# sleeps ID: a member that waits.
+sleeps() { member "$1" sleep 1000; }
+
+@test "an emptyDir of memory is one tmpfs of the guest, which outlives its containers" {
+	local vol
+	vol=$(empty_dir cache tmpfs size=4m,mode=2770,gid=22)
+	mkdir "$vol/part"
+	chown 33:44 "$vol/part"
+	chmod 757 "$vol/part"
+	pod
+	sleeps one
+	mounts one /cache "$vol"
+	sleeps two
+	mounts two /cache "$vol" ro
+	mounts two /part "$(sub_path "$vol" part two 1)"
+	ran one
+	run -0 kata exec one sh -c 'stat -f -c %T /cache; stat -c %a:%u:%g /cache; df -k /cache | tail -n 1; echo from-one >/cache/file'
+	[ "${lines[0]}" = tmpfs ]
+	[ "${lines[1]}" = 2770:0:22 ]
+	[[ ${lines[2]} == *" 4096 "* ]]
+	ran two
+	run -0 kata exec two sh -c 'cat /cache/file; stat -c %a:%u:%g /part; echo from-two >/part/file'
+	[ "$output" = $'from-one\n2757:33:44' ]
+	run ! kata exec two touch /cache/x
+	run -0 kata exec one cat /cache/part/file
+	[ "$output" = from-two ]
+	# It fills up where the user says, and not the host.
+	run ! kata exec one dd if=/dev/zero of=/cache/big bs=1M count=8
+	[ -z "$(find "$vol" -type f)" ]
+	kata delete --force one
+	run -0 kata exec two cat /cache/file
+	kata delete --force two
+	ran two
+	run -0 kata exec two cat /cache/file /part/file
+	[ "$output" = $'from-one\nfrom-two' ]
+}
+
+@test "an emptyDir of memory that holds files already is the host's, one on /dev/shm the guest's" {
+	local vol shm
+	vol=$(empty_dir early tmpfs size=4m)
+	echo from-host >"$vol/file"
+	shm=$(empty_dir shm tmpfs size=128m,mode=1777)
+	pod
+	sleeps one
+	mounts one /early "$vol"
+	edit "$TMP/one" ".mounts |= map(if .destination == \"/dev/shm\" then
+		{destination: \"/dev/shm\", type: \"bind\", source: \"$shm\", options: [\"rbind\"]} else . end)"
+	ran one
+	run -0 kata exec one sh -c 'cat /early/file; df -k /dev/shm | tail -n 1; echo x >/dev/shm/x; echo from-guest >/early/file'
+	[ "${lines[0]}" = from-host ]
+	[[ ${lines[1]} == *" 131072 "* ]]
+	[ "$(cat "$vol/file")" = from-guest ]
+	[ -z "$(ls "$shm")" ]
+	# What holds for the first user holds for the others.
+	rm "$vol/file"
+	sleeps two
+	mounts two /early "$vol"
+	ran two
+	kata exec two sh -c 'echo from-two >/early/file'
+	[ "$(kata exec one cat /early/file)" = from-two ]
+	[ "$(cat "$vol/file")" = from-two ]
+}
