@@ -106,3 +106,44 @@ sleeps() { member "$1" sleep 1000; }
 	[ "$(kata exec one cat /early/file)" = from-two ]
 	[ "$(cat "$vol/file")" = from-two ]
 }
+
+# limits ID BYTES: of huge pages of 2 MiB, as the kubelet writes them.
+limits() { edit "$TMP/$1" ".linux.resources.hugepageLimits = [{pageSize: \"2MB\", limit: $2}, {pageSize: \"1GB\", limit: 0}]"; }
+
+# pool: the guest's huge pages, all and free, as a member sees them.
+pool() { kata exec "$1" awk '/^HugePages_(Total|Free)/ {printf "%s ", $2}' /proc/meminfo; }
+
+@test "an emptyDir of huge pages is a hugetlbfs of the guest, with the pages of the limits" {
+	local vol
+	vol=$(empty_dir huge hugetlbfs pagesize=2M,mode=1777)
+	configured default_memory 256
+	configured default_maxmemory 512
+	pod
+	sleeps one
+	mounts one /huge "$vol"
+	limits one $((16 << 20))
+	ln -s busybox "$TMP/one/rootfs/bin/fallocate"
+	sleeps two
+	mounts two /huge "$vol"
+	limits two $((4 << 20))
+	ran one
+	run -0 kata exec one sh -c 'grep " /huge " /proc/mounts; stat -c %a /huge; fallocate -l 8388608 /huge/file; cat /sys/fs/cgroup/hugetlb.2MB.max'
+	[[ ${lines[0]} == "nodev /huge hugetlbfs "*"pagesize=2M"* ]]
+	[ "${lines[1]}" = 1777 ]
+	[ "${lines[2]}" = $((16 << 20)) ]
+	[ "$(pool one)" = "8 4 " ]
+	ran two
+	[ "$(pool two)" = "10 6 " ]
+	run -0 kata exec two stat -c %s /huge/file
+	[ "$output" = 8388608 ]
+	kata delete --force two
+	[ "$(pool one)" = "8 4 " ]
+	[ -z "$(ls "$vol")" ]
+	# The host reserves nothing: the VM's memory is what it is made of.
+	sleeps three
+	limits three $((1 << 45))
+	run -1 kata create --bundle "$TMP/three" three
+	[[ $output == *"16777216 huge pages of 2048 KiB: the guest cannot set them aside: its memory has room for "* ]]
+	[ ! -L "$ROOT/containers/three" ]
+	[ "$(pool one)" = "8 4 " ]
+}

@@ -130,6 +130,9 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 	if c.EmptyDirs, err = emptyDirsOf(spec); err != nil {
 		return nil, err
 	}
+	if err := c.wantHugePages(spec, role); err != nil {
+		return nil, err
+	}
 	if role == oci.Single {
 		c.Spec.Resources = spec.Linux.Resources
 	}
@@ -214,7 +217,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, disks: c.Disks, storages: c.storages(), infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, storages: c.storages(), hugePages: hugePages(c.HugePages), infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

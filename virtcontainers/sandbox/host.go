@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -150,6 +151,8 @@ type Container struct {
 	Volumes []Volume `json:"volumes,omitempty"`
 	// EmptyDirs are the volumes of memory that it mounts and the guest has.
 	EmptyDirs []EmptyDir `json:"empty_dirs,omitempty"`
+	// HugePages are set aside for it in the guest.
+	HugePages []oci.HugePages `json:"huge_pages,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.

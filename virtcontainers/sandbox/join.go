@@ -103,7 +103,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(), HugePages: hugePages(c.HugePages),
 			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err
