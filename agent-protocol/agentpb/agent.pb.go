@@ -515,7 +515,8 @@ func (m *DestroySandboxRequest) GetVmEnds() bool {
 type Storage struct {
 	// How the source is found: "virtiofs", "9p", "blk" (by PCI or MMIO address),
 	// "pmem", "ephemeral" (tmpfs), "hugetlbfs", "local" (a folder in the guest),
-	// "folder" (one in another storage).
+	// "folder" (one in another storage), "submount" (a mount of the host's in the
+	// share, which is there already).
 	Driver string `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
 	// Driver-specific: tag (virtiofs, 9p), device address "bb/ss" of PCI slots
 	// from the root or "serial=NAME" (blk), the folder's path (folder; what is

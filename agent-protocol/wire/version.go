@@ -10,8 +10,8 @@ import (
 // VersionMajor changes when an older peer would misunderstand a newer one,
 // VersionMinor when something was added that an older peer may ignore.
 const (
-	VersionMajor = 2
-	VersionMinor = 1
+	VersionMajor = 3
+	VersionMinor = 0
 )
 
 // ProtocolVersion is the version of this code in the form of HelloRequest and

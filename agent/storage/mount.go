@@ -58,6 +58,8 @@ func mountStorage(ctx context.Context, root string, s *agentpb.Storage) error {
 		return makeLocal(root, s)
 	case folder:
 		return bindFolder(root, s)
+	case submount:
+		return enter(root, s.MountPoint)
 	}
 	d, ok := drivers[s.Driver]
 	if !ok {

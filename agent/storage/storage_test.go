@@ -144,6 +144,34 @@ func TestASandboxStorageOutlivesItsUsers(t *testing.T) {
 	}
 }
 
+func TestSubmount(t *testing.T) {
+	root := tmpfs(t)
+	point := root + "/shared/v"
+	if err := errors.Join(os.MkdirAll(point, 0o755), unix.Mount("host", point, "tmpfs", 0, "")); err != nil {
+		t.Fatal(err)
+	}
+	table := NewTable(quiet, root)
+	mounted := func() bool {
+		var in, out unix.Stat_t
+		return errors.Join(unix.Stat(point, &in), unix.Stat(root, &out)) == nil && in.Dev != out.Dev
+	}
+	for _, c := range []string{"one", "two"} {
+		if err := table.AddFor(t.Context(), c, []*agentpb.Storage{{Driver: "submount", MountPoint: point}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := table.Release("one"); err != nil || !mounted() {
+		t.Errorf("after the first: %v, mounted %v", err, mounted())
+	}
+	if err := table.Release("two"); err != nil || mounted() {
+		t.Errorf("after the last: %v, mounted %v", err, mounted())
+	}
+	err := table.AddFor(t.Context(), "three", []*agentpb.Storage{{Driver: "submount", MountPoint: root + "/shared/gone"}})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
+
 func TestAFailedAddLeavesNothing(t *testing.T) {
 	root := tmpfs(t)
 	table := NewTable(quiet, root)

@@ -44,6 +44,13 @@ mounts() {
 	edit "$TMP/$1" ".mounts += [{destination: \"$2\", type: \"bind\", source: \"$3\", options: [\"rbind\", \"rprivate\", \"${4-rw}\"]}]"
 }
 
+# probe_into BUNDLE: puts tests/engines/probe there (KATA_PROBE, or built here).
+probe_into() {
+	local built=${KATA_PROBE:-$BATS_FILE_TMPDIR/probe}
+	[ -e "$built" ] || (cd "$BATS_TEST_DIRNAME/../.." && CGO_ENABLED=0 "${GO:-go}" build -buildvcs=false -o "$built" ./tests/engines/probe)
+	cp "$built" "$1/rootfs/bin/probe"
+}
+
 # sleeps ID: a member that waits.
 sleeps() { member "$1" sleep 1000; }
 
@@ -146,4 +153,34 @@ pool() { kata exec "$1" awk '/^HugePages_(Total|Free)/ {printf "%s ", $2}' /proc
 	[[ $output == *"16777216 huge pages of 2048 KiB: the guest cannot set them aside: its memory has room for "* ]]
 	[ ! -L "$ROOT/containers/three" ]
 	[ "$(pool one)" = "8 4 " ]
+}
+
+# meets: two members of a pod lock and map the same file of a volume.
+meets() {
+	local id
+	mkdir "$TMP/volume"
+	pod
+	for id in one two; do
+		member "$id" probe hold /vol/board
+		mounts "$id" /vol "$TMP/volume"
+		probe_into "$TMP/$id"
+	done
+	command_is "$TMP/two" sleep 1000
+	ran one
+	await grep -q ready "$TMP/one.out"
+	ran two
+	run -0 kata exec two probe meet /vol/board
+	[ "$output" = $'held\nshared' ]
+}
+
+@test "two members lock and map a file of one volume together, by virtiofs" {
+	configured shared_fs '"virtio-fs"'
+	meets
+	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/pod/state.json")" = virtio-fs ]
+}
+
+@test "two members lock and map a file of one volume together, by 9p" {
+	configured shared_fs '"virtio-9p"'
+	meets
+	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/pod/state.json")" = virtio-9p ]
 }

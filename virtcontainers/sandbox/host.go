@@ -149,6 +149,8 @@ type Container struct {
 	Disks []Disk `json:"disks,omitempty"`
 	// Volumes are the direct-assigned ones that it mounts.
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Shares are its volumes that other containers of the sandbox can have, too.
+	Shares []Share `json:"shares,omitempty"`
 	// EmptyDirs are the volumes of memory that it mounts and the guest has.
 	EmptyDirs []EmptyDir `json:"empty_dirs,omitempty"`
 	// HugePages are set aside for it in the guest.

@@ -11,7 +11,6 @@ import (
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
-	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
 // join creates a further container in a pod's sandbox.
@@ -74,13 +73,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
-	done.Add("unshare the container", func() error {
-		folder, err := share.Open(sharedPath(dir))
-		if err != nil {
-			return err
-		}
-		return folder.RemoveContainer(c.ID)
-	})
+	done.Add("unshare the container", func() error { return unshareContainer(dir, c.ID) })
 	document, err := h.shareContainer(dir, c, req.Bundle, oci.Member)
 	if err != nil {
 		return nil, err

@@ -46,6 +46,11 @@ func (c *Container) storages() []*agentpb.Storage {
 	for _, v := range c.Volumes {
 		all = append(all, v.storage())
 	}
+	for _, s := range c.Shares {
+		if storage := s.storage(); storage != nil {
+			all = append(all, storage)
+		}
+	}
 	for _, e := range c.EmptyDirs {
 		all = append(all, e.storages(c.ID)...)
 	}
