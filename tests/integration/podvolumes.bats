@@ -184,3 +184,122 @@ meets() {
 	meets
 	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/pod/state.json")" = virtio-9p ]
 }
+
+# projected DIR TEXT: a version of a volume whose file "key" holds TEXT, swapped in
+# by a rename as the kubelet does it.
+projected() {
+	local old
+	old=$(readlink "$1/..data") || true
+	mkdir "$1/..version-$2"
+	echo "$2" >"$1/..version-$2/key"
+	ln -s "..version-$2" "$1/..data_tmp"
+	mv -T "$1/..data_tmp" "$1/..data"
+	if [ -n "$old" ]; then
+		rm -r "${1:?}/$old"
+	else
+		ln -s ..data/key "$1/key"
+	fi
+}
+
+# reads ID TEXT: what the member finds in the projected file now.
+reads() { [ "$(kata exec "$1" cat /config/key)" = "$2" ]; }
+
+swapped() {
+	local vol=$TMP/kubelet/volumes/kubernetes.io~secret/config
+	mkdir -p "$vol"
+	mount -t tmpfs tmpfs "$vol"
+	projected "$vol" first
+	pod
+	# One that has read it, and looks again and again.
+	member one sh -c 'cat /config/key; until grep -q second /config/key; do sleep 0.1; done; cat /config/key'
+	mounts one /config "$vol" ro
+	sleeps two
+	mounts two /config "$vol" ro
+	ran one
+	ran two
+	reads two first
+	projected "$vol" second
+	wait_stopped one
+	[ "$(cat "$TMP/one.out")" = $'first\nsecond' ]
+	await reads two second
+	run ! kata exec two sh -c 'echo x >/config/key'
+	[ "$(kata exec two ls -A /config)" = $'..data\n..version-second\nkey' ]
+}
+
+@test "files that are swapped by renaming ..data are seen in a pod that runs" { swapped; }
+
+@test "over 9p: files that are swapped by renaming ..data" {
+	configured shared_fs '"virtio-9p"'
+	swapped
+}
+
+@test "a subPath is a folder or a file of a volume" {
+	local vol=$TMP/kubelet/volumes/kubernetes.io~local/data
+	mkdir -p "$vol/sub/deep"
+	echo from-host >"$vol/sub/file"
+	pod
+	sleeps one
+	mounts one /deep "$(sub_path "$vol" sub/deep one 0)"
+	mounts one /etc/file "$(sub_path "$vol" sub/file one 1)"
+	sleeps two
+	mounts two /vol "$vol"
+	ran one
+	ran two
+	run -0 kata exec one sh -c 'cat /etc/file; echo from-one >/etc/file; echo from-one >/deep/new; ls -A /deep'
+	[ "$output" = $'from-host\nnew' ]
+	[ "$(cat "$vol/sub/file" "$vol/sub/deep/new")" = $'from-one\nfrom-one' ]
+	run -0 kata exec two cat /vol/sub/deep/new
+	[ "$output" = from-one ]
+	echo again >"$vol/sub/file"
+	in_file() { [ "$(kata exec one cat /etc/file)" = again ]; }
+	await in_file
+}
+
+@test "the termination log is the host's file" {
+	local log=$TMP/kubelet/termination-log
+	mkdir -p "$TMP/kubelet"
+	: >"$log"
+	chmod 666 "$log"
+	pod
+	member one sh -c 'echo "ended: 7" >/dev/termination-log; exit 7'
+	mounts one /dev/termination-log "$log"
+	ran one
+	wait_stopped one
+	[ "$(cat "$log")" = "ended: 7" ]
+	clean one
+	[ "$(cat "$log")" = "ended: 7" ]
+}
+
+# places: how many volumes are in the pod's shared folder.
+places() { find "$ROOT/sandboxes/pod/shared" -mindepth 1 -maxdepth 1 -name '@*' | wc -l; }
+
+@test "an emptyDir on disk is shared once, outlives its containers, and goes with the last" {
+	local vol=$TMP/kubelet/volumes/kubernetes.io~empty-dir/scratch id
+	mkdir -p "$vol"
+	chmod 777 "$vol"
+	pod
+	local before
+	before=$(places)
+	for id in one two; do
+		sleeps "$id"
+		mounts "$id" /scratch "$vol"
+		ran "$id"
+	done
+	[ "$(places)" = $((before + 1)) ]
+	kata exec one sh -c 'echo from-one >/scratch/file'
+	run -0 kata exec two cat /scratch/file
+	[ "$output" = from-one ]
+	kata delete --force one
+	[ "$(places)" = $((before + 1)) ]
+	run -0 kata exec two sh -c 'cat /scratch/file; echo from-two >/scratch/file'
+	ran one
+	run -0 kata exec one cat /scratch/file
+	[ "$output" = from-two ]
+	kata delete --force one
+	kata delete --force two
+	[ "$(places)" = "$before" ]
+	ran two
+	run -0 kata exec two cat /scratch/file
+	[ "$output" = from-two ]
+	[ "$(places)" = $((before + 1)) ]
+}
