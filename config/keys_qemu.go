@@ -32,7 +32,7 @@ func qemuKeys() []Key {
 		{Name: "memory_offset", Unit: "MiB", Max: maxMiB},
 		{Name: "enable_virtio_mem"},
 		{Name: "default_bridges", Max: 31},
-		{Name: "disable_block_device_use"},
+		{Name: "disable_block_device_use", Inert: "a container's root file system is mounted on the host and shared, also where it is a block device"},
 		{Name: "block_device_driver", Enum: []string{"", "virtio-blk", "virtio-scsi"}},
 		{Name: "block_device_cache_set"},
 		{Name: "block_device_cache_direct"},

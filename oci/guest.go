@@ -14,7 +14,7 @@ type GuestPlan struct {
 	// Root is the root file system's path in the guest.
 	Root string
 	// Sources holds the guest path of each Shared mount, by its index in the
-	// spec's mounts.
+	// spec's mounts, and of a Shm one that is a volume.
 	Sources map[int]string
 	// Below holds what is mounted below the source of a Shared mount.
 	Below map[int][]Below
@@ -82,7 +82,9 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 		m.Source = source
 		m.Type = "bind"
 	case Shm:
-		if size, ok := plan.ShmSize[i]; ok {
+		if source, ok := plan.Sources[i]; ok {
+			m.Type, m.Source = "bind", source
+		} else if size, ok := plan.ShmSize[i]; ok {
 			m.Type, m.Source = "tmpfs", "shm"
 			m.Options = []string{"nosuid", "noexec", "nodev", "mode=1777", fmt.Sprintf("size=%d", size)}
 		} else {

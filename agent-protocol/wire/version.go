@@ -10,7 +10,7 @@ import (
 // VersionMajor changes when an older peer would misunderstand a newer one,
 // VersionMinor when something was added that an older peer may ignore.
 const (
-	VersionMajor = 2
+	VersionMajor = 3
 	VersionMinor = 0
 )
 

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"encoding/json"
+	"errors"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -48,6 +49,10 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 			s.Log.Error("container not undone", "container", id, "error", uerr)
 		}
 	}()
+	if err := box.hugePages.Reserve(id, req.HugePages); err != nil {
+		return nil, err
+	}
+	back.Add("give back huge pages", func() error { return box.hugePages.Release(id) })
 	if err := box.storages.AddFor(ctx, id, req.Storages); err != nil {
 		return nil, err
 	}
@@ -127,7 +132,7 @@ func (s *Server) remove(id string) error {
 	if box == nil {
 		return nil
 	}
-	return box.storages.Release(id)
+	return errors.Join(box.storages.Release(id), box.hugePages.Release(id))
 }
 
 // endContainer ends a container's processes; nil if it is gone already.

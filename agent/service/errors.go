@@ -50,6 +50,7 @@ func codeOf(err error) call.Code {
 		{network.ErrInvalid, call.InvalidArgument},
 		{network.ErrNotFound, call.NotFound},
 		{machine.ErrInvalid, call.InvalidArgument},
+		{machine.ErrNoHugePages, call.ResourceExhausted},
 		{copyfile.ErrInvalid, call.InvalidArgument},
 		{errors.ErrUnsupported, call.Unimplemented},
 		{context.Canceled, call.Canceled},

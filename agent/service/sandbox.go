@@ -25,7 +25,8 @@ type sandbox struct {
 	storages *storage.Table
 	hookDir  string
 	// pause holds the shared pid namespace.
-	pause pause
+	pause     pause
+	hugePages machine.HugePages
 	// ready is closed when CreateSandbox is through with it.
 	ready bool
 }

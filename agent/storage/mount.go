@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -54,8 +53,13 @@ func disk(ctx context.Context, s *agentpb.Storage) (string, error) {
 }
 
 func mountStorage(ctx context.Context, root string, s *agentpb.Storage) error {
-	if s.Driver == local {
+	switch s.Driver {
+	case local:
 		return makeLocal(root, s)
+	case folder:
+		return bindFolder(root, s)
+	case submount:
+		return enter(root, s.MountPoint)
 	}
 	d, ok := drivers[s.Driver]
 	if !ok {
@@ -125,21 +129,16 @@ func syncBelow(root, point string) error {
 
 // makeLocal makes a folder. Of mount's options only "mode=0770" means anything.
 func makeLocal(root string, s *agentpb.Storage) error {
-	mode := fs.FileMode(0o777)
-	for _, option := range s.Options {
-		if value, ok := strings.CutPrefix(option, "mode="); ok {
-			var bits uint32
-			if _, err := fmt.Sscanf(value, "%o", &bits); err != nil || bits > 0o7777 {
-				return fmt.Errorf("%w: mode %q", ErrInvalid, value)
-			}
-			mode = fs.FileMode(bits & 0o777)
-			if bits&0o2000 != 0 {
-				mode |= fs.ModeSetgid
-			}
-			if bits&0o1000 != 0 {
-				mode |= fs.ModeSticky
-			}
-		}
+	bits, err := numeric(s.Options, "mode", 8, 0o777)
+	if err != nil {
+		return err
+	}
+	mode := fs.FileMode(bits & 0o777)
+	if bits&0o2000 != 0 {
+		mode |= fs.ModeSetgid
+	}
+	if bits&0o1000 != 0 {
+		mode |= fs.ModeSticky
 	}
 	dir, err := openBelow(root, s.MountPoint, true)
 	if err != nil {

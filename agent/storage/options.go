@@ -1,6 +1,8 @@
 package storage
 
 import (
+	"fmt"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -46,4 +48,20 @@ func parseOptions(options []string) (flag uintptr, data string) {
 		}
 	}
 	return flag, strings.Join(rest, ",")
+}
+
+// numeric answers the value of an option like "mode=0750", or what it is without it.
+func numeric(options []string, name string, base int, without uint32) (uint32, error) {
+	for _, option := range options {
+		text, ok := strings.CutPrefix(option, name+"=")
+		if !ok {
+			continue
+		}
+		n, err := strconv.ParseUint(text, base, 32)
+		if err != nil || base == 8 && n > 0o7777 {
+			return 0, fmt.Errorf("%w: %s %q", ErrInvalid, name, text)
+		}
+		without = uint32(n)
+	}
+	return without, nil
 }

@@ -42,10 +42,19 @@ func CheckPath(root, path string) error {
 // create, folders that are missing are made. The answer is an O_PATH handle,
 // to be used as /proc/self/fd/N.
 func openBelow(root, path string, create bool) (*os.File, error) {
+	if !create {
+		return walk(root, path, nil)
+	}
+	return walk(root, path, func(dir int, name string) error { return unix.Mkdirat(dir, name, 0o755) })
+}
+
+// walk is openBelow with a function, which may be nil, that makes each folder;
+// it answers EEXIST for one that is there.
+func walk(root, path string, make func(dir int, name string) error) (*os.File, error) {
 	if err := CheckPath(root, path); err != nil {
 		return nil, err
 	}
-	if create {
+	if make != nil {
 		if err := os.MkdirAll(root, 0o755); err != nil {
 			return nil, err
 		}
@@ -55,8 +64,8 @@ func openBelow(root, path string, create bool) (*os.File, error) {
 		return nil, fmt.Errorf("open %s: %w", root, err)
 	}
 	for _, name := range strings.Split(strings.TrimPrefix(path, root+"/"), "/") {
-		if create {
-			if err := unix.Mkdirat(fd, name, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+		if make != nil {
+			if err := make(fd, name); err != nil && !errors.Is(err, unix.EEXIST) {
 				unix.Close(fd)
 				return nil, fmt.Errorf("make folder %s: %w", path, err)
 			}

@@ -101,6 +101,77 @@ func TestUsersKeepAStorage(t *testing.T) {
 	}
 }
 
+func TestASandboxStorageOutlivesItsUsers(t *testing.T) {
+	root := tmpfs(t)
+	table := NewTable(quiet, root)
+	memory := &agentpb.Storage{Driver: "ephemeral", MountPoint: root + "/v", ForSandbox: true}
+	for _, c := range []string{"one", "two"} {
+		sub := &agentpb.Storage{Driver: "folder", Source: root + "/v/a/b", MountPoint: root + "/v." + c, Options: []string{"mode=2750", "uid=12", "gid=34"}}
+		if err := table.AddFor(t.Context(), c, []*agentpb.Storage{memory, sub}); err != nil {
+			t.Fatal(err)
+		}
+		var st unix.Stat_t
+		if err := unix.Stat(root+"/v."+c, &st); err != nil || st.Mode&0o7777 != 0o2750 || st.Uid != 12 || st.Gid != 34 {
+			t.Fatalf("%s: %o %d:%d, %v", c, st.Mode, st.Uid, st.Gid, err)
+		}
+		if err := os.WriteFile(root+"/v."+c+"/"+c, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := table.Release(c); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(root + "/v." + c); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s: its folder stays mounted: %v", c, err)
+		}
+	}
+	for _, c := range []string{"one", "two"} {
+		if _, err := os.Stat(root + "/v/a/b/" + c); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := errors.Join(os.RemoveAll(root+"/v/a"), os.Symlink(t.TempDir(), root+"/v/a")); err != nil {
+		t.Fatal(err)
+	}
+	sub := &agentpb.Storage{Driver: "folder", Source: root + "/v/a/b", MountPoint: root + "/v.three"}
+	if err := table.AddFor(t.Context(), "three", []*agentpb.Storage{memory, sub}); !errors.Is(err, ErrInvalid) {
+		t.Errorf("through a link: %v", err)
+	}
+	if err := table.Clear(false); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(root); len(entries) != 0 {
+		t.Errorf("left %v", entries)
+	}
+}
+
+func TestSubmount(t *testing.T) {
+	root := tmpfs(t)
+	point := root + "/shared/v"
+	if err := errors.Join(os.MkdirAll(point, 0o755), unix.Mount("host", point, "tmpfs", 0, "")); err != nil {
+		t.Fatal(err)
+	}
+	table := NewTable(quiet, root)
+	mounted := func() bool {
+		var in, out unix.Stat_t
+		return errors.Join(unix.Stat(point, &in), unix.Stat(root, &out)) == nil && in.Dev != out.Dev
+	}
+	for _, c := range []string{"one", "two"} {
+		if err := table.AddFor(t.Context(), c, []*agentpb.Storage{{Driver: "submount", MountPoint: point}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := table.Release("one"); err != nil || !mounted() {
+		t.Errorf("after the first: %v, mounted %v", err, mounted())
+	}
+	if err := table.Release("two"); err != nil || mounted() {
+		t.Errorf("after the last: %v, mounted %v", err, mounted())
+	}
+	err := table.AddFor(t.Context(), "three", []*agentpb.Storage{{Driver: "submount", MountPoint: root + "/shared/gone"}})
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("one that is not there: %v", err)
+	}
+}
+
 func TestAFailedAddLeavesNothing(t *testing.T) {
 	root := tmpfs(t)
 	table := NewTable(quiet, root)

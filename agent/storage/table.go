@@ -25,7 +25,7 @@ type Table struct {
 
 type entry struct {
 	storage *agentpb.Storage
-	// pinned: mounted for the sandbox, and stays without a user.
+	// pinned: it is the sandbox's, and stays without a user.
 	pinned bool
 	users  map[string]bool
 	// ready is closed when the mount has been tried; err is valid then.
@@ -55,7 +55,7 @@ func (t *Table) Add(ctx context.Context, storages []*agentpb.Storage) error {
 }
 
 // AddFor mounts storages for a container, or takes a share in those that are
-// mounted already. Release gives them back.
+// mounted already. Release gives them back; what is for the sandbox stays.
 func (t *Table) AddFor(ctx context.Context, container string, storages []*agentpb.Storage) error {
 	for _, s := range storages {
 		if err := t.add(ctx, s, container); err != nil {
@@ -90,7 +90,7 @@ func (t *Table) add(ctx context.Context, s *agentpb.Storage, container string) e
 			return ctx.Err()
 		}
 	}
-	e = &entry{storage: s, pinned: container == "", users: map[string]bool{}, ready: make(chan struct{})}
+	e = &entry{storage: s, pinned: container == "" || s.ForSandbox, users: map[string]bool{}, ready: make(chan struct{})}
 	if container != "" {
 		e.users[container] = true
 	}

@@ -32,6 +32,7 @@ var arrows = map[string][]string{
 	"virtcontainers/network":    {"agent-protocol", "internal"},
 	"virtcontainers/resources":  {"agent-protocol", "internal"},
 	"virtcontainers/volume":     {"internal"},
+	"virtcontainers/emptydir":   {"internal"},
 	// What a factory makes are the hypervisor's VMs.
 	"virtcontainers/factory":   {"virtcontainers/hypervisor", "agent-protocol", "internal"},
 	"virtcontainers/container": {"oci", "virtcontainers/hypervisor", "virtcontainers/share", "virtcontainers/network", "virtcontainers/resources", "virtcontainers/factory", "virtcontainers/state", "agent-protocol", "internal"},

@@ -1,40 +1,10 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031
+# shellcheck disable=SC2154,SC2016,SC2143,SC2010,SC2030,SC2031,SC2034
 # Pods by the annotations of containerd's CRI plugin: a sandbox container makes
 # the VM, further containers join it.
 
 load lib
-
-# pod: the sandbox container "pod" runs. It is created first, as engines do it.
-pod() {
-	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .hostname = "'"${HOSTNAME_OF_POD-the-pod}"'"'
-	command_is "$TMP/bundle" sleep 1000000
-	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
-	kata start pod
-}
-
-# member ID ARG...: a bundle for a container of the pod that runs ARG...
-member() {
-	local id=$1
-	shift
-	make_bundle "$TMP/$id"
-	edit "$TMP/$id" '.hostname = "" | .annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
-	command_is "$TMP/$id" "$@"
-}
-
-# created ID, ran ID: creates, and starts, with its output in $TMP/ID.out
-created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1; }
-ran() { created "$1" && kata start "$1"; }
-
-# clean ID: stopped and deleted, its folder and link gone.
-clean() {
-	wait_stopped "$1"
-	kata delete "$1"
-	[ ! -e "$ROOT/sandboxes/pod/shared/$1" ]
-	[ ! -L "$ROOT/containers/$1" ]
-}
+load pod
 
 @test "a member joins the pod's VM, runs, is deleted, and comes again" {
 	pod

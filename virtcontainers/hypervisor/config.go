@@ -79,10 +79,9 @@ type Config struct {
 	// root ports, one device each; microvm has none.
 	DefaultBridges uint32 `toml:"default_bridges"`
 
-	// DisableBlockDeviceUse stops a container's root filesystem that is a block
-	// device on the host (devicemapper) from being plugged as one; it is mounted
-	// on the host and shared then.
-	DisableBlockDeviceUse bool `toml:"disable_block_device_use"`
+	// DisableBlockDeviceUse is accepted and has no effect: a container's root file
+	// system is mounted on the host and shared, also where it is a block device.
+	DisableBlockDeviceUse bool `toml:"disable_block_device_use" effect:"none"`
 	// BlockDeviceDriver is "virtio-blk" or "virtio-scsi", for a container's block
 	// devices. Empty means "virtio-blk". microvm has virtio-blk only.
 	BlockDeviceDriver string `toml:"block_device_driver"`

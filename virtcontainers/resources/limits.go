@@ -19,6 +19,9 @@ type Limits struct {
 	CPUs string `json:"cpus,omitempty"`
 	// Memory is in bytes; 0 or less is no limit.
 	Memory int64 `json:"memory,omitempty"`
+	// HugePages are what is set aside in the guest, in bytes: the kernel does not
+	// count them as memory of the container.
+	HugePages uint64 `json:"huge_pages,omitempty"`
 }
 
 // With answers the limits after an update by r, which may be nil.

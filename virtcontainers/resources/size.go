@@ -79,12 +79,14 @@ const (
 	// cpu.cfs_period_us, v2's cpu.max).
 	defaultPeriod = 100000
 	mib           = 1 << 20
+	// maxHugeMiB keeps sums within 64 bits, far above what any machine has.
+	maxHugeMiB = 1 << 40
 )
 
 // VMSize answers the size of a VM for the limits of its containers; none for a
 // VM whose containers are not known yet. Limits set the size: CPUs are the sum
 // of the quotas, each at most its cpuset, rounded up; memory is the sum of the
-// limits and what the guest itself needs, so that the containers can use their
+// limits, of the huge pages and of what the guest itself needs, so that the containers can use their
 // limits to the full. Containers without a limit get the default, together and
 // on top. The limits themselves are enforced in the guest.
 func VMSize(d Defaults, containers ...Limits) (Size, error) {
@@ -143,6 +145,7 @@ func wantedMemory(d Defaults, containers []Limits) uint64 {
 		free = d.MemoryMiB
 	}
 	for _, l := range containers {
+		sum += min(ceil(l.HugePages, mib), maxHugeMiB)
 		if l.Memory > 0 {
 			sum += ceil(uint64(l.Memory), mib)
 		} else {

@@ -53,6 +53,18 @@ func TestVMSize(t *testing.T) {
 			}
 		})
 	}
+	for _, test := range []struct {
+		l      Limits
+		memory uint64
+	}{
+		{Limits{HugePages: 256 << 20}, 391 + 512},
+		{Limits{Memory: 128 << 20, HugePages: 128 << 20}, 391},
+		{Limits{HugePages: math.MaxUint64}, d.MaxMemoryMiB},
+	} {
+		if s, err := VMSize(d, test.l); err != nil || s.MemoryMiB != test.memory {
+			t.Errorf("%+v: %+v, %v", test.l, s, err)
+		}
+	}
 	// Whatever the limit, the container can have it all.
 	for limit := int64(1); limit < 1<<38; limit = limit*3 + 1 {
 		s, err := VMSize(d, Limits{}.With(memory(limit)))
@@ -120,9 +132,9 @@ func TestLimitsWith(t *testing.T) {
 		"nothing":       {nil, was},
 		"empty":         {&specs.LinuxResources{CPU: &specs.LinuxCPU{}, Memory: &specs.LinuxMemory{}}, was},
 		"zeros":         {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](0), Period: ptr[uint64](0)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](0)}}, was},
-		"quota alone":   {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5)}}, Limits{5, 2000, "0", 3000}},
-		"memory alone":  {&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](7)}}, Limits{1000, 2000, "0", 7}},
-		"limits lifted": {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](-1)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}}, Limits{-1, 2000, "0", -1}},
+		"quota alone":   {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](5)}}, Limits{5, 2000, "0", 3000, 0}},
+		"memory alone":  {&specs.LinuxResources{Memory: &specs.LinuxMemory{Limit: ptr[int64](7)}}, Limits{1000, 2000, "0", 7, 0}},
+		"limits lifted": {&specs.LinuxResources{CPU: &specs.LinuxCPU{Quota: ptr[int64](-1)}, Memory: &specs.LinuxMemory{Limit: ptr[int64](-1)}}, Limits{-1, 2000, "0", -1, 0}},
 	} {
 		if got := was.With(test.r); got != test.want {
 			t.Errorf("%s: %+v", name, got)

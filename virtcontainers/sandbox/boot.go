@@ -181,7 +181,11 @@ func (b *boot) describe(st *State, spec *specs.Spec, role oci.Role) (*hypervisor
 	if st.Sizing, err = b.config.sizing(); err != nil {
 		return nil, err
 	}
-	size, err := st.Sizing.bootSize(spec, role)
+	var hugePages uint64
+	for _, c := range st.Containers {
+		hugePages += c.Limits.HugePages
+	}
+	size, err := st.Sizing.bootSize(spec, role, hugePages)
 	if err != nil {
 		return nil, err
 	}

@@ -81,6 +81,7 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 		host: h, req: req, role: role, dir: dir, container: c,
 		st: &State{ID: req.ID, ShimPath: h.settings.Shim.Path, Containers: map[string]*Container{req.ID: c}},
 	}
+	cr.st.placeEmptyDirs(h.log, c)
 	shim, err := cr.run(ctx, path)
 	if err != nil {
 		err = cr.explain(ctx, err)
@@ -124,6 +125,12 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 		return nil, err
 	}
 	if c.Volumes, err = volumesOf(spec); err != nil {
+		return nil, err
+	}
+	if c.EmptyDirs, err = emptyDirsOf(spec); err != nil {
+		return nil, err
+	}
+	if err := c.wantHugePages(spec, role); err != nil {
 		return nil, err
 	}
 	if role == oci.Single {
@@ -210,7 +217,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 
 	phases.Done("mounts and network")
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, disks: c.Disks, volumes: c.Volumes, infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, storages: c.storages(), hugePages: hugePages(c.HugePages), infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

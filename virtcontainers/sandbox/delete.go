@@ -100,11 +100,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := h.dropVolumes(ctx, dir, c); err != nil {
 		h.log.Warn("the guest keeps a volume of the container", "id", c.ID, "error", err)
 	}
-	folder, err := share.Open(sharedPath(dir))
-	if err != nil {
-		return err
-	}
-	if err := folder.RemoveContainer(c.ID); err != nil {
+	if err := unshareContainer(dir, c.ID); err != nil {
 		return err
 	}
 	if c.Cgroup != nil {
@@ -112,7 +108,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 			return err
 		}
 	}
-	err = dir.Update(st, func() error {
+	err := dir.Update(st, func() error {
 		delete(st.Containers, c.ID)
 		return nil
 	})

@@ -137,7 +137,7 @@ type shimOf struct {
 // shim describes the shim of the requested container's init process.
 func (req *CreateRequest) shim(c *Container) *shimOf {
 	return &shimOf{
-		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle, c.Volumes),
+		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle, c),
 		bundle: req.Bundle.Path,
 		attach: req.Attach,
 	}

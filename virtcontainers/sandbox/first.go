@@ -17,13 +17,14 @@ import (
 
 // guestContainer is a sandbox's first container as the agent gets it.
 type guestContainer struct {
-	id       string
-	document []byte
-	disks    []Disk
-	volumes  []Volume
-	infra    bool
-	spec     *specs.Spec
-	network  []network.Pair
+	id        string
+	document  []byte
+	disks     []Disk
+	storages  []*agentpb.Storage
+	hugePages []*agentpb.HugePages
+	infra     bool
+	spec      *specs.Spec
+	network   []network.Pair
 }
 
 // seedBytes is how much randomness a new guest gets: what the kernel's pool
@@ -87,7 +88,7 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 		Interfaces: interfaces, Routes: routes, Neighbours: neighbours,
 		GuestHookPath: b.config.Hypervisor.GuestHookPath,
 		Container: &agentpb.CreateContainerRequest{
-			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks), Storages: storages(c.volumes),
+			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks), Storages: c.storages, HugePages: c.hugePages,
 		},
 	}
 	if !c.infra {

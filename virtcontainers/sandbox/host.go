@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -108,6 +109,9 @@ type State struct {
 	Cache  string `json:"cache,omitempty"`
 	Origin string `json:"origin,omitempty"`
 	Owner  string `json:"owner,omitempty"`
+	// EmptyDirs are the kubelet's volumes of memory that the sandbox has met, by
+	// their paths: true for those that are file systems of the guest.
+	EmptyDirs map[string]bool `json:"empty_dirs,omitempty"`
 	// ShareDriver is "virtiofs" or "9p".
 	ShareDriver string                `json:"share_driver"`
 	Containers  map[string]*Container `json:"containers"`
@@ -145,6 +149,12 @@ type Container struct {
 	Disks []Disk `json:"disks,omitempty"`
 	// Volumes are the direct-assigned ones that it mounts.
 	Volumes []Volume `json:"volumes,omitempty"`
+	// Shares are its volumes that other containers of the sandbox can have, too.
+	Shares []Share `json:"shares,omitempty"`
+	// EmptyDirs are the volumes of memory that it mounts and the guest has.
+	EmptyDirs []EmptyDir `json:"empty_dirs,omitempty"`
+	// HugePages are set aside for it in the guest.
+	HugePages []oci.HugePages `json:"huge_pages,omitempty"`
 	// Spec is config.json as it was at create.
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.

@@ -11,7 +11,6 @@ import (
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
-	"github.com/kata-go/kata-runtime/virtcontainers/share"
 )
 
 // join creates a further container in a pod's sandbox.
@@ -49,6 +48,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = dir.Update(st, func() error {
 		st.adopt(c)
+		st.placeEmptyDirs(h.log, c)
 		st.Containers[c.ID] = c
 		return nil
 	})
@@ -73,13 +73,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
-	done.Add("unshare the container", func() error {
-		folder, err := share.Open(sharedPath(dir))
-		if err != nil {
-			return err
-		}
-		return folder.RemoveContainer(c.ID)
-	})
+	done.Add("unshare the container", func() error { return unshareContainer(dir, c.ID) })
 	document, err := h.shareContainer(dir, c, req.Bundle, oci.Member)
 	if err != nil {
 		return nil, err
@@ -102,7 +96,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: storages(c.Volumes),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(), HugePages: hugePages(c.HugePages),
 			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err

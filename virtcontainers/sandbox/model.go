@@ -57,7 +57,7 @@ func (h *Host) modelSize() (Sizing, resources.Size, error) {
 	if err != nil {
 		return Sizing{}, resources.Size{}, err
 	}
-	size, err := sizing.bootSize(&specs.Spec{Linux: &specs.Linux{}}, oci.Single)
+	size, err := sizing.bootSize(&specs.Spec{Linux: &specs.Linux{}}, oci.Single, 0)
 	return sizing, size, err
 }
 

@@ -2,11 +2,8 @@ package sandbox
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/oci"
@@ -34,7 +31,13 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err
 	}
+	var list sharings
+	defer func() { list.close() }()
 	for i, m := range bundle.Spec.Mounts {
+		if path := c.emptyDirAt(i); path != "" {
+			plan.Sources[i] = path
+			continue
+		}
 		switch oci.KindOf(m) {
 		case oci.Shared:
 			if point := c.volumeAt(i); point != "" {
@@ -44,7 +47,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			if slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared") {
 				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
 			}
-			plan.Sources[i], plan.Below[i], err = h.shareVolume(folder, c.ID, i, m)
+			err = h.planVolume(&list, folder, c.ID, i, m, plan)
 		case oci.Shm:
 			if role == oci.Single { // a pod's containers have the sandbox's
 				plan.ShmSize[i], err = shmSize(m.Source)
@@ -53,6 +56,9 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 		if err != nil {
 			return nil, fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)
 		}
+	}
+	if err := shareOnce(dir, folder, c, list, plan); err != nil {
+		return nil, err
 	}
 	spec := *bundle.Spec
 	if h.settings.DisableGuestSeccomp && spec.Linux.Seccomp != nil {
@@ -64,34 +70,12 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 	return oci.GuestSpec(&spec, plan)
 }
 
-// shareVolume puts a volume, the container's n-th mount, into the folder, with
-// what is mounted below it.
-func (h *Host) shareVolume(folder *share.Folder, id string, n int, m specs.Mount) (guest string, below []oci.Below, err error) {
-	o := volumeOptions(m.Options)
-	if guest, err = folder.AddMount(id, n, m.Source, o.MountOptions); err != nil || o.alone || o.Slave {
-		return guest, nil, err
-	}
-	if info, err := os.Stat(m.Source); err == nil && !info.IsDir() {
-		return guest, nil, nil
-	}
-	o.ReadOnly = o.recursiveReadOnly
-	list, err := folder.AddBelow(id, n, m.Source, o.MountOptions)
-	for _, b := range list {
-		if b.Skipped != nil {
-			h.log.Warn("a mount below a volume is left out", "id", id, "destination", m.Destination, "mount", b.Path, "cause", b.Skipped)
-			continue
-		}
-		below = append(below, oci.Below{Path: b.Path, Source: b.Guest})
-	}
-	return guest, below, err
-}
-
 // stageOf is what engines see that join the namespaces of the container's pid.
-// A direct-assigned volume is nowhere on the host.
-func stageOf(bundle *oci.Bundle, direct []Volume) *container.Stage {
+// A direct-assigned volume, and what is in one of memory, is nowhere on the host.
+func stageOf(bundle *oci.Bundle, c *Container) *container.Stage {
 	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
-	for _, m := range bundle.Spec.Mounts {
-		if oci.KindOf(m) == oci.Shared && findVolume(direct, filepath.Clean(m.Source)) == nil {
+	for i, m := range bundle.Spec.Mounts {
+		if oci.KindOf(m) == oci.Shared && c.volumeAt(i) == "" && c.emptyDirAt(i) == "" {
 			o := volumeOptions(m.Options)
 			stage.Volumes = append(stage.Volumes, container.Volume{
 				Source: m.Source, Path: m.Destination, ReadOnly: o.ReadOnly, Recursive: o.recursiveReadOnly || o.Slave, Alone: o.alone && !o.Slave,

@@ -50,8 +50,8 @@ func (s *Settings) sizing() (Sizing, error) {
 }
 
 // bootSize answers what a new sandbox's VM begins with: the limits of its only
-// container, or those that the engine announces for a pod.
-func (s Sizing) bootSize(spec *specs.Spec, role oci.Role) (resources.Size, error) {
+// container, or those that the engine announces for a pod; and hugePages bytes.
+func (s Sizing) bootSize(spec *specs.Spec, role oci.Role, hugePages uint64) (resources.Size, error) {
 	limits := spec.Linux.Resources
 	if role == oci.Infra {
 		var err error
@@ -59,7 +59,9 @@ func (s Sizing) bootSize(spec *specs.Spec, role oci.Role) (resources.Size, error
 			return resources.Size{}, err
 		}
 	}
-	return resources.VMSize(s.Defaults, resources.Limits{}.With(limits))
+	l := resources.Limits{}.With(limits)
+	l.HugePages = hugePages
+	return resources.VMSize(s.Defaults, l)
 }
 
 // apply gives a VM its size at boot, and room for what it may get.

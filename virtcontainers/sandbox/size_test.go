@@ -40,7 +40,7 @@ func TestBootSize(t *testing.T) {
 	}
 	s := Sizing{Defaults: resources.Defaults{VCPUs: 1, MaxVCPUs: 2, MemoryMiB: 256, MaxMemoryMiB: 4096}}
 	for role, want := range map[oci.Role]uint64{oci.Single: 1171, oci.Infra: 391} {
-		if size, err := s.bootSize(spec, role); err != nil || size.MemoryMiB != want {
+		if size, err := s.bootSize(spec, role, 0); err != nil || size.MemoryMiB != want {
 			t.Errorf("role %d: %+v, %v", role, size, err)
 		}
 	}

@@ -41,10 +41,18 @@ func (v Volume) storage() *agentpb.Storage {
 }
 
 // storages is how the agent gets to know a container's volumes.
-func storages(list []Volume) []*agentpb.Storage {
+func (c *Container) storages() []*agentpb.Storage {
 	var all []*agentpb.Storage
-	for _, v := range list {
+	for _, v := range c.Volumes {
 		all = append(all, v.storage())
+	}
+	for _, s := range c.Shares {
+		if storage := s.storage(); storage != nil {
+			all = append(all, storage)
+		}
+	}
+	for _, e := range c.EmptyDirs {
+		all = append(all, e.storages(c.ID)...)
 	}
 	return all
 }

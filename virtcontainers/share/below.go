@@ -1,7 +1,6 @@
 package share
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 )
@@ -10,22 +9,20 @@ import (
 type Below struct {
 	// Path is its place in the volume, relative.
 	Path string
-	// Guest is its path in the guest; empty if Skipped says why it has none.
-	Guest   string
+	// Source is to be shared in its own right; nil if Skipped says why it cannot be.
+	Source  *Source
 	Skipped error
 }
 
-// AddBelow binds each mount below hostPath, which AddMount has bound as the
-// container's n-th mount, at a place of its own, and answers them in the order
-// in which the guest has to mount them in the volume. It is not done here: a
-// mount in a volume's copy, in the host's mount namespace, would keep the host
-// from removing the folder that it is on, and what is mounted through a
-// read-only mount in the guest is read-only.
+// Below answers each mount below hostPath, in the order in which the guest has to
+// mount them in the volume. They get places of their own in the folder: a mount in
+// a volume's copy, in the host's mount namespace, would keep the host from
+// removing the folder that it is on, and what is mounted through a read-only mount
+// in the guest is read-only. The caller closes the sources.
 //
 // What cannot be shared is skipped: a mount that root cannot look at (FUSE), a
-// device, one that goes away meanwhile. After an error RemoveContainer has to
-// take away what was bound before it.
-func (f *Folder) AddBelow(containerID string, n int, hostPath string, o MountOptions) ([]Below, error) {
+// device, one that goes away meanwhile.
+func (f *Folder) Below(hostPath string) ([]Below, error) {
 	source, err := filepath.EvalSymlinks(hostPath)
 	if err == nil {
 		source, err = filepath.Abs(source)
@@ -51,15 +48,7 @@ func (f *Folder) AddBelow(containerID string, n int, hostPath string, o MountOpt
 			return nil, err
 		}
 		below := Below{Path: rel}
-		if file, _, err := openSource(path); err != nil {
-			below.Skipped = err
-		} else {
-			file.Close()
-			below.Guest, err = f.add(containerID, fmt.Sprintf("mounts/%d.%d", n, len(all)), path, o, false, false)
-			if err != nil {
-				return nil, err
-			}
-		}
+		below.Source, below.Skipped = OpenSource(path)
 		all = append(all, below)
 	}
 	return all, nil

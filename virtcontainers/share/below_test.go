@@ -36,31 +36,29 @@ func TestBelow(t *testing.T) {
 	if err := os.Symlink(source, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.AddMount("c1", 3, link, MountOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	all, err := f.AddBelow("c1", 3, link, MountOptions{})
+	all, err := f.Below(link)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var paths []string
-	for _, b := range all {
+	for i, b := range all {
 		paths = append(paths, b.Path)
 		if b.Path == "a" {
-			if !errors.Is(b.Skipped, ErrUnsupportedFile) || b.Guest != "" {
+			if !errors.Is(b.Skipped, ErrUnsupportedFile) || b.Source != nil {
 				t.Errorf("a device: %+v", b)
 			}
 			continue
 		}
 		var want, got unix.Stat_t
-		if err := errors.Join(b.Skipped, unix.Stat(filepath.Join(source, b.Path), &want), unix.Stat(host(f, b.Guest), &got)); err != nil || want.Ino != got.Ino || want.Dev != got.Dev {
+		guest := volume(t, f, i, b.Source, MountOptions{})
+		if err := errors.Join(b.Skipped, unix.Stat(filepath.Join(source, b.Path), &want), unix.Stat(host(f, guest), &got)); err != nil || want.Ino != got.Ino || want.Dev != got.Dev {
 			t.Errorf("%+v is not what it should be: %v", b, err)
 		}
 	}
 	if want := []string{"a", "single", "sub", "sub odd", "sub/deep"}; len(paths) != len(want) {
 		t.Errorf("found %q, want %q", paths, want)
 	}
-	write(t, filepath.Join(host(f, all[2].Guest), "new"), "writable")
+	write(t, filepath.Join(f.Dir(), "@2/sub/new"), "writable")
 }
 
 // The host goes on as if nobody had shared the volume.
@@ -72,14 +70,15 @@ func TestBelowPinsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := f.AddMount("c1", 0, source, MountOptions{ReadOnly: true})
-	all, err2 := f.AddBelow("c1", 0, source, MountOptions{ReadOnly: true})
-	if err := errors.Join(err, err2, unix.Unmount(sub, 0), os.Remove(sub)); err != nil {
+	all, err2 := f.Below(source)
+	if err := errors.Join(err, err2); err != nil || len(all) != 1 {
+		t.Fatalf("found %+v, %v", all, err)
+	}
+	guest := volume(t, f, 0, all[0].Source, MountOptions{ReadOnly: true})
+	if err := errors.Join(unix.Unmount(sub, 0), os.Remove(sub)); err != nil {
 		t.Fatal(err)
 	}
-	if len(all) != 1 {
-		t.Fatalf("found %+v", all)
-	}
-	if err := os.WriteFile(filepath.Join(host(f, all[0].Guest), "new"), nil, 0o600); !errors.Is(err, unix.EROFS) {
+	if err := os.WriteFile(filepath.Join(host(f, guest), "new"), nil, 0o600); !errors.Is(err, unix.EROFS) {
 		t.Errorf("it is not read-only: %v", err)
 	}
 }
@@ -90,12 +89,15 @@ func TestBelowOfTheRoot(t *testing.T) {
 	if _, err := f.AddMount("c1", 0, "/", MountOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := f.AddBelow("c1", 0, "/", MountOptions{})
+	all, err := f.Below("/")
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := false
 	for _, b := range all {
+		if b.Source != nil {
+			b.Source.Close()
+		}
 		found = found || b.Path == "proc"
 		if within("/"+b.Path, f.dir) {
 			t.Errorf("the share is in itself: %+v", b)

@@ -29,7 +29,7 @@ type Folder struct {
 	dir string
 }
 
-// MountOptions say how AddMount binds.
+// MountOptions say how AddMount and AddVolume bind.
 type MountOptions struct {
 	// ReadOnly is enforced on the host.
 	ReadOnly bool
@@ -99,10 +99,10 @@ func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPa
 }
 
 // AddMount binds a folder or regular file as the container's n-th mount (n is
-// the caller's to choose) and answers its path in the guest, whose last element
-// is that of hostPath: programs look at it in mountinfo. What is mounted below
-// it does not come along (AddBelow), unless it is a slave. A link in hostPath is
-// followed, once. After an error nothing is left.
+// the caller's to choose), for this container alone, and answers its path in the
+// guest, whose last element is that of hostPath. What is mounted below it does
+// not come along (Below), unless it is a slave. A link in hostPath is followed,
+// once. After an error nothing is left.
 func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
 	if n < 0 {
 		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
@@ -132,14 +132,23 @@ func (f *Folder) add(containerID, name, hostPath string, o MountOptions, recursi
 		return "", fmt.Errorf("root file system %s: %w", hostPath, unix.ENOTDIR)
 	}
 	at := containerID + "/" + name
+	if err := f.place(source, isDir, at, o, recursive); err != nil {
+		return "", err
+	}
+	return GuestDir + "/" + at, nil
+}
+
+// place makes a place in the folder and binds what is open there. After an error
+// nothing is left that was not there before.
+func (f *Folder) place(source *os.File, isDir bool, at string, o MountOptions, recursive bool) error {
 	made, err := f.makeTarget(at, isDir)
 	if err == nil {
 		err = f.bind(source, at, o, recursive)
 	}
 	if err != nil {
-		return "", errors.Join(fmt.Errorf("share %s as %s: %w", hostPath, at, err), f.removeTargets(made))
+		return errors.Join(fmt.Errorf("share %s as %s: %w", source.Name(), at, err), f.removeTargets(made))
 	}
-	return GuestDir + "/" + at, nil
+	return nil
 }
 
 // openSource opens what is to be bound, so that its type cannot change between

@@ -18,19 +18,24 @@ func (f *Folder) RemoveContainer(containerID string) error {
 	if err := checkID(containerID); err != nil {
 		return err
 	}
+	return f.remove(containerID)
+}
+
+// remove takes away a place at the top of the folder, and all below it.
+func (f *Folder) remove(at string) error {
 	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	if err := f.unmountBelow(filepath.Join(f.dir, containerID)); err != nil {
-		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+	if err := f.unmountBelow(filepath.Join(f.dir, at)); err != nil {
+		return fmt.Errorf("remove %s from the shared folder: %w", at, err)
 	}
 	root, err := f.writable()
 	if err != nil {
-		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+		return fmt.Errorf("remove %s from the shared folder: %w", at, err)
 	}
 	defer root.Close()
-	if err := root.RemoveAll(containerID); err != nil {
-		return fmt.Errorf("remove container %s from the shared folder: %w", containerID, err)
+	if err := root.RemoveAll(at); err != nil {
+		return fmt.Errorf("remove %s from the shared folder: %w", at, err)
 	}
 	return nil
 }

@@ -4,6 +4,10 @@
 //	probe udp HOST:PORT TEXT   sends one and prints the answer
 //	probe mmap FILE TEXT       maps the file shared, checks that the map shows
 //	                           what the file holds, and writes TEXT through it
+//	probe hold FILE            locks the file (flock), maps it shared, says
+//	                           "ready" and answers those who meet it
+//	probe meet FILE            says whether the lock is "held" or "free", and the
+//	                           memory of who holds it "shared" or "apart"
 package main
 
 import (
@@ -31,6 +35,10 @@ func run(args []string) error {
 		return ask(args[1], args[2])
 	case len(args) == 3 && args[0] == "mmap":
 		return mapFile(args[1], args[2])
+	case len(args) == 2 && args[0] == "hold":
+		return hold(args[1])
+	case len(args) == 2 && args[0] == "meet":
+		return meet(args[1])
 	}
 	return fmt.Errorf("unknown arguments %q", args)
 }

@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# shellcheck disable=SC2154
+# A pod as containerd's CRI plugin makes it, for tests: its sandbox container,
+# and members that join it.
+
+# pod: the sandbox container "pod" runs. It is created first, as engines do it.
+pod() {
+	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+		| .hostname = "'"${HOSTNAME_OF_POD-the-pod}"'"'
+	command_is "$TMP/bundle" sleep 1000000
+	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
+	kata start pod
+}
+
+# member ID ARG...: a bundle for a container of the pod that runs ARG...
+member() {
+	local id=$1
+	shift
+	make_bundle "$TMP/$id"
+	edit "$TMP/$id" '.hostname = "" | .annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
+		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
+	command_is "$TMP/$id" "$@"
+}
+
+# created ID, ran ID: creates, and starts, with its output in $TMP/ID.out
+created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1; }
+ran() { created "$1" && kata start "$1"; }
+
+# clean ID: stopped and deleted, its folder and link gone.
+clean() {
+	wait_stopped "$1"
+	kata delete "$1"
+	[ ! -e "$ROOT/sandboxes/pod/shared/$1" ]
+	[ ! -L "$ROOT/containers/$1" ]
+}

@@ -1,0 +1,83 @@
+package sandbox
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
+)
+
+func TestSharesGoWithTheLastUser(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounts need root")
+	}
+	store, err := state.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := store.Create("pod", "pod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := share.New(sharedPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Remove() })
+	source := t.TempDir()
+	// add gives a container the source twice, with or without the right to write.
+	add := func(id string, readOnly bool) string {
+		t.Helper()
+		c := &Container{ID: id}
+		st := new(State)
+		err := dir.Update(st, func() error {
+			if st.Containers == nil {
+				st.Containers = map[string]*Container{}
+			}
+			st.Containers[id] = c
+			return nil
+		})
+		var list sharings
+		defer func() { list.close() }()
+		for n := range 2 {
+			s, serr := share.OpenSource(source)
+			if serr != nil {
+				t.Fatal(serr)
+			}
+			err = errors.Join(err, list.add(sharing{mount: n, source: s, o: share.MountOptions{ReadOnly: readOnly}}))
+		}
+		plan := oci.GuestPlan{Sources: map[int]string{}}
+		if err := errors.Join(err, shareOnce(dir, folder, c, list, plan)); err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Shares) != 1 || plan.Sources[0] != plan.Sources[1] || len(c.storages()) != 1 {
+			t.Errorf("%s: %+v at %v", id, c.Shares, plan.Sources)
+		}
+		return filepath.Join(folder.Dir(), strings.TrimPrefix(plan.Sources[0], share.GuestDir))
+	}
+	one, two, three := add("one", false), add("two", false), add("three", true)
+	if one != two || three == one {
+		t.Errorf("places %s, %s, %s", one, two, three)
+	}
+	for _, step := range []struct {
+		id         string
+		one, three bool
+	}{{"one", true, true}, {"one", true, true}, {"three", true, false}, {"nobody", true, false}, {"two", false, false}} {
+		if err := dropShares(dir, folder, step.id); err != nil {
+			t.Fatal(err)
+		}
+		for place, want := range map[string]bool{one: step.one, three: step.three} {
+			if _, err := os.Stat(place); (err == nil) != want {
+				t.Errorf("without %s: %s: %v", step.id, place, err)
+			}
+		}
+	}
+	if again := add("one", false); again == one {
+		t.Error("a place is used again")
+	}
+}
