@@ -45,7 +45,7 @@ func Details(isInit bool) (*agentpb.GuestDetailsReply, error) {
 	}
 	return &agentpb.GuestDetailsReply{
 		AgentPath: program,
-		Kernel: unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]),
+		Kernel:    unix.ByteSliceToString(u.Release[:]), Machine: unix.ByteSliceToString(u.Machine[:]),
 		KernelBuild: unix.ByteSliceToString(u.Version[:]), Cpus: cpus,
 		MemoryTotal: memory["MemTotal"], MemoryFree: memory["MemFree"], MemoryAvailable: memory["MemAvailable"],
 		MemoryBlockSize: block, AgentIsInit: isInit, Seccomp: hasSeccomp(), Filesystems: types,
