@@ -45,6 +45,19 @@ rc() { timeout "$DEADLINE" runc --root "$TMP/runc" "$@"; }
 
 stopped_in_runc() { [ "$(rc state "$C2" | jq -r .status)" = stopped ]; }
 
+@test "the namespaces of the pid that state tells: its own network, mounts and pids" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	local pid kind
+	pid=$(kata state "$C1" | jq .pid)
+	for kind in net mnt pid_for_children; do
+		[ "$(readlink "/proc/$pid/ns/$kind")" != "$(readlink "/proc/self/ns/$kind")" ]
+	done
+	for kind in uts ipc user cgroup; do
+		[ "$(readlink "/proc/$pid/ns/$kind")" = "$(readlink "/proc/self/ns/$kind")" ]
+	done
+}
+
 @test "ps: the guest's table, ps's own options for the stand-ins, pids as JSON" {
 	both
 	kata exec -d --pid-file "$TMP/pid" "$C1" sh -c 'sleep 500 & wait' </dev/null >"$TMP/o" 2>&1

@@ -4,6 +4,8 @@
 //	probe udp HOST:PORT TEXT   sends one and prints the answer
 //	probe mmap FILE TEXT       maps the file shared, checks that the map shows
 //	                           what the file holds, and writes TEXT through it
+//	probe tmpfile DIR NAME TEXT  writes TEXT to a file without a name (O_TMPFILE),
+//	                           checks that it has none, and gives it NAME
 package main
 
 import (
@@ -14,6 +16,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -31,6 +35,8 @@ func run(args []string) error {
 		return ask(args[1], args[2])
 	case len(args) == 3 && args[0] == "mmap":
 		return mapFile(args[1], args[2])
+	case len(args) == 4 && args[0] == "tmpfile":
+		return nameless(args[1], args[2], args[3])
 	}
 	return fmt.Errorf("unknown arguments %q", args)
 }
@@ -100,4 +106,29 @@ func mapFile(path, text string) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// nameless makes a file as open(2) shows it under O_TMPFILE.
+func nameless(dir, name, text string) error {
+	before, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("O_TMPFILE in %s: %w", dir, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	after, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(after) != len(before) {
+		return fmt.Errorf("%s has %d files more", dir, len(after)-len(before))
+	}
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, dir+"/"+name, unix.AT_SYMLINK_FOLLOW)
 }
