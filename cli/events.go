@@ -6,20 +6,23 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 
+	"github.com/opencontainers/runc/types"
 	"github.com/urfave/cli"
 
-	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
 var eventsCommand = cli.Command{
-	Name:        "events",
-	Usage:       "display container events such as OOM notifications, cpu, memory, and IO usage statistics",
-	ArgsUsage:   "<container-id>",
-	Description: `Prints the container's statistics as the guest measures them, once with --stats, else every --interval until it stops.`,
+	Name:      "events",
+	Usage:     "display container events such as OOM notifications, cpu, memory, and IO usage statistics",
+	ArgsUsage: "<container-id>",
+	Description: `Prints an event "oom" whenever the guest's kernel kills a process of the
+   container for want of memory, and every --interval an event "stats" with what
+   the guest measures, until the container stops. With --stats, one "stats" only.`,
 	Flags: []cli.Flag{
 		cli.DurationFlag{Name: "interval", Value: 5 * time.Second, Usage: "set the stats collection interval"},
 		cli.BoolFlag{Name: "stats", Usage: "display the container's stats then exit"},
@@ -37,95 +40,71 @@ var eventsCommand = cli.Command{
 		}
 		ctx, stop := interruptible()
 		defer stop()
+		printer := &eventPrinter{id: c.Args().First(), out: json.NewEncoder(os.Stdout)}
 		if c.Bool("stats") {
-			return printStats(ctx, host, c.Args().First())
+			return printer.stats(ctx, host)
 		}
-		return watchStats(ctx, host, c.Args().First(), c.Duration("interval"))
+		return printer.watch(ctx, host, c.Duration("interval"))
 	},
 }
 
-// watchStats prints until the container stops or the user interrupts.
-func watchStats(ctx context.Context, host *sandbox.Host, id string, interval time.Duration) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
-	for {
-		err := printStats(ctx, host, id)
-		if errors.Is(err, container.ErrState) || ctx.Err() != nil {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil
-		}
-	}
+// eventPrinter writes one event a line, whoever has it first.
+type eventPrinter struct {
+	id  string
+	mu  sync.Mutex
+	out *json.Encoder
 }
 
-func printStats(ctx context.Context, host *sandbox.Host, id string) error {
-	stats, err := host.Stats(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := json.NewEncoder(os.Stdout).Encode(statsEvent(id, stats)); err != nil {
+func (p *eventPrinter) print(kind string, data any) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.out.Encode(types.Event{Type: kind, ID: p.id, Data: data}); err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
 	return nil
 }
 
-// statsEvent has the form of runc's events (types/events.go): the keys that
-// readers of it look for, with the guest's values.
-func statsEvent(id string, s *agentpb.StatsReply) any {
-	type object = map[string]any
-	data := object{}
-	if cpu := s.Cpu; cpu != nil {
-		data["cpu"] = object{
-			"usage":      object{"total": cpu.UsageNs, "kernel": cpu.SystemNs, "user": cpu.UserNs},
-			"throttling": object{"periods": cpu.Periods, "throttledPeriods": cpu.ThrottledPeriods, "throttledTime": cpu.ThrottledNs},
-		}
+func (p *eventPrinter) stats(ctx context.Context, host *sandbox.Host) error {
+	stats, err := host.Stats(ctx, p.id)
+	if err != nil {
+		return err
 	}
-	if m := s.Memory; m != nil {
-		data["memory"] = object{
-			"cache":  m.Cache,
-			"usage":  object{"limit": m.Limit, "usage": m.Usage, "max": m.MaxUsage, "failcnt": m.FailCount},
-			"swap":   object{"limit": m.SwapLimit, "usage": m.SwapUsage, "failcnt": 0},
-			"kernel": object{"usage": m.KernelUsage, "failcnt": 0},
-			"raw":    m.Raw,
-		}
-	}
-	if p := s.Pids; p != nil {
-		data["pids"] = object{"current": p.Current, "limit": p.Limit}
-	}
-	data["blkio"] = blockIO(s.BlockIo)
-	var interfaces []object
-	for _, n := range s.Network {
-		interfaces = append(interfaces, object{
-			"Name": n.Name, "RxBytes": n.RxBytes, "RxPackets": n.RxPackets, "RxErrors": n.RxErrors, "RxDropped": n.RxDropped,
-			"TxBytes": n.TxBytes, "TxPackets": n.TxPackets, "TxErrors": n.TxErrors, "TxDropped": n.TxDropped,
-		})
-	}
-	data["network_interfaces"] = interfaces
-	pages := object{}
-	for _, h := range s.Hugepages {
-		pages[h.PageSize] = object{"usage": h.Usage, "max": h.MaxUsage, "failcnt": h.FailCount}
-	}
-	data["hugetlb"] = pages
-	return object{"type": "stats", "id": id, "data": data}
+	return p.print("stats", statsOf(stats))
 }
 
-func blockIO(devices []*agentpb.BlockIOStats) any {
-	type entry struct {
-		Major uint64 `json:"major"`
-		Minor uint64 `json:"minor"`
-		Op    string `json:"op"`
-		Value uint64 `json:"value"`
+// watch prints until the container stops, the user interrupts, or nobody reads.
+func (p *eventPrinter) watch(ctx context.Context, host *sandbox.Host, interval time.Duration) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var ticking sync.WaitGroup
+	ticking.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+			err := p.stats(ctx, host)
+			if errors.Is(err, container.ErrState) || ctx.Err() != nil {
+				return // watching ends, too
+			}
+			if err != nil {
+				stop(err)
+			}
+		}
+	})
+	err := host.WatchContainer(ctx, p.id, func() {
+		if err := p.print("oom", nil); err != nil {
+			stop(err)
+		}
+	})
+	cause := context.Cause(ctx)
+	stop(nil)
+	ticking.Wait()
+	if errors.Is(cause, context.Canceled) {
+		return nil // the user's wish
 	}
-	var bytes, operations []entry
-	for _, d := range devices {
-		bytes = append(bytes, entry{d.Major, d.Minor, "Read", d.ReadBytes}, entry{d.Major, d.Minor, "Write", d.WriteBytes})
-		operations = append(operations, entry{d.Major, d.Minor, "Read", d.Reads}, entry{d.Major, d.Minor, "Write", d.Writes})
-	}
-	return map[string][]entry{"ioServiceBytesRecursive": bytes, "ioServicedRecursive": operations}
+	return errors.Join(err, cause)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/opencontainers/runc/libcontainer/capabilities"
 	"github.com/opencontainers/runc/libcontainer/seccomp"
@@ -40,7 +41,7 @@ func supported() features.Features {
 		OCIVersionMax: specs.Version,
 		// In the order of their stages (runtime-spec, config.md, POSIX-platform Hooks).
 		Hooks:        []string{"prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"},
-		MountOptions: specconv.KnownMountOptions(),
+		MountOptions: without(specconv.KnownMountOptions(), "idmap", "ridmap"),
 		Linux: &features.Linux{
 			Namespaces:   specconv.KnownNamespaces(),
 			Capabilities: capabilities.KnownCapabilities(),
@@ -50,7 +51,7 @@ func supported() features.Features {
 			},
 			Seccomp: &features.Seccomp{
 				Enabled:   &yes,
-				Actions:   seccomp.KnownActions(),
+				Actions:   without(seccomp.KnownActions(), string(specs.ActNotify)),
 				Operators: seccomp.KnownOperators(),
 				Archs:     seccomp.KnownArchs(),
 			},
@@ -68,4 +69,9 @@ func supported() features.Features {
 		},
 		PotentiallyUnsafeConfigAnnotations: []string{config.AnnotationPrefix},
 	}
+}
+
+// without leaves out what libcontainer knows and oci refuses.
+func without(known []string, refused ...string) []string {
+	return slices.DeleteFunc(known, func(name string) bool { return slices.Contains(refused, name) })
 }

@@ -74,6 +74,12 @@ func TestLoadNamesTheMistake(t *testing.T) {
 	if _, err := ParseSpec([]byte(mapped)); err == nil || !strings.Contains(err.Error(), "mounts[0].uidMappings") {
 		t.Errorf("id-mapped mount: %v", err)
 	}
+	for _, option := range []string{"idmap", "ridmap"} {
+		mapped = strings.Replace(minimal, `"linux"`, `"mounts":[{"destination":"/m","source":"/x","options":["bind","`+option+`"]}],"linux"`, 1)
+		if _, err := ParseSpec([]byte(mapped)); err == nil || !strings.Contains(err.Error(), "the option "+option+" (/m)") {
+			t.Errorf("mount option %s: %v", option, err)
+		}
+	}
 	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "config.json not found") {
 		t.Errorf("no config.json: %v", err)
 	}

@@ -32,7 +32,12 @@ func refuse(spec *specs.Spec) error {
 	}
 	for i, m := range spec.Mounts {
 		if len(m.UIDMappings) != 0 || len(m.GIDMappings) != 0 {
-			return cannot(fmt.Sprintf("mounts[%d].uidMappings (%s)", i, m.Destination), "the guest's shared file system has no id-mapped mounts")
+			return cannot(fmt.Sprintf("mounts[%d].uidMappings (%s)", i, m.Destination), noIDMap)
+		}
+		for _, option := range m.Options {
+			if option == "idmap" || option == "ridmap" {
+				return cannot(fmt.Sprintf("mounts[%d]: the option %s (%s)", i, option, m.Destination), noIDMap)
+			}
 		}
 	}
 	for _, ns := range linux.Namespaces {
@@ -42,6 +47,8 @@ func refuse(spec *specs.Spec) error {
 	}
 	return nil
 }
+
+const noIDMap = "the guest's shared file system has no id-mapped mounts"
 
 var errNotify = cannot("linux.seccomp with SCMP_ACT_NOTIFY or listenerPath", "the listener is on the host, and the system call in the guest")
 

@@ -78,6 +78,7 @@ func TestRewriteTheRest(t *testing.T) {
 	spec.Linux.MountLabel, spec.Process.SelinuxLabel, spec.Process.ApparmorProfile = "a", "b", "c"
 	spec.Linux.Resources = &specs.LinuxResources{
 		CPU: &specs.LinuxCPU{Cpus: "9-12"}, Memory: &specs.LinuxMemory{Swap: &swap}, BlockIO: &specs.LinuxBlockIO{},
+		Network: &specs.LinuxNetwork{},
 	}
 	spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{{Path: "/host"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	sysctls, err := (Guest{CgroupRoot: t.TempDir(), CgroupParent: "/kata", HookDir: hooks}).rewrite(quiet, "c", spec)
@@ -91,7 +92,7 @@ func TestRewriteTheRest(t *testing.T) {
 		t.Errorf("cgroup %s", spec.Linux.CgroupsPath)
 	case spec.Linux.MountLabel+spec.Process.SelinuxLabel+spec.Process.ApparmorProfile != "":
 		t.Error("labels are left")
-	case spec.Linux.Resources.CPU.Cpus != "" || spec.Linux.Resources.Memory.Swap != nil || spec.Linux.Resources.BlockIO != nil:
+	case spec.Linux.Resources.CPU.Cpus != "" || spec.Linux.Resources.Memory.Swap != nil || spec.Linux.Resources.BlockIO != nil || spec.Linux.Resources.Network != nil:
 		t.Error("limits that the guest cannot have are left")
 	case spec.Process.OOMScoreAdj == nil || *spec.Process.OOMScoreAdj != 0:
 		t.Error("the agent's oom_score_adj would be inherited")

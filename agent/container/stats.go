@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/runc/libcontainer/specconv"
@@ -116,7 +117,30 @@ func (c *Container) limits(r *specs.LinuxResources) (*cgroups.Resources, error) 
 			return nil, err
 		}
 	}
+	if set.MemorySwap != 0 && set.Memory == 0 {
+		if err := c.completeSwap(set); err != nil {
+			return nil, err
+		}
+	}
 	return set, nil
+}
+
+// completeSwap adds the memory limit that is to stay: the document's swap
+// counts memory as well, the kernel's (cgroup-v2.rst, memory.swap.max) does not.
+func (c *Container) completeSwap(set *cgroups.Resources) error {
+	data, err := os.ReadFile(c.Group() + "/memory.max")
+	if err != nil {
+		return fmt.Errorf("update container %s: %w", c.ID, err)
+	}
+	text := strings.TrimSpace(string(data))
+	if text == "max" {
+		set.Memory = -1
+		return nil
+	}
+	if set.Memory, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return fmt.Errorf("update container %s: memory.max: %w", c.ID, err)
+	}
+	return nil
 }
 
 // completeCPU fills in the half of quota and period that is to stay: the kernel

@@ -136,3 +136,25 @@ setup() {
 	[[ $output == *"machine microvm"*"cannot hot-plug NICs"* ]]
 	reaches 10.77.0.1
 }
+
+@test "macvtap: an interface of the boot cannot be taken away" {
+	configured internetworking_model '"macvtap"'
+	box
+	run -1 net del-iface box - <<<'{"name": "eth0"}'
+	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
+	run -0 net list-ifaces box
+	[[ $output == *'"name":"eth0"'* ]]
+}
+
+@test "IPv6 switched off in the namespace: the guest has a link-local address all the same" {
+	ip netns add "$NS"
+	ip netns exec "$NS" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
+	# shellcheck disable=SC2317  # box calls it
+	ip() { [ "$*" = "netns add $NS" ] || command ip "$@"; } # it is there
+	box
+	unset -f ip
+	[ -z "$(ip -n "$NS" -6 addr show dev eth0)" ]
+	run -0 kata exec box ip -6 addr show dev eth0
+	[[ $output == *"inet6 fe80:"* ]]
+	reaches 10.77.0.1
+}

@@ -128,3 +128,48 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 	[[ $output == *"block special file fe:0"* ]]
 	[[ $output == *"Operation not permitted"* ]]
 }
+
+@test "block I/O: limits of a disk of the host's, and a weight, hold there" {
+	local group=/sys/fs/cgroup/blkio/kata/$C1 disk
+	[ -d /sys/fs/cgroup/blkio ] || skip "the host has no cgroup v1 controller blkio"
+	# A disk that only the host has by these numbers.
+	truncate -s 1M "$TMP/disk"
+	disk=$(losetup -f --show "$TMP/disk")
+	local numbers
+	numbers=$(lsblk -dno MAJ:MIN "$disk" | xargs)
+	edit "$TMP/bundle" ".linux.resources.blockIO = ({major: ${numbers%:*}, minor: ${numbers#*:}} as \$disk | {weight: 300,
+		throttleReadBpsDevice: [\$disk + {rate: 1000001}], throttleWriteBpsDevice: [\$disk + {rate: 1000002}],
+		throttleReadIOPSDevice: [\$disk + {rate: 103}], throttleWriteIOPSDevice: [\$disk + {rate: 104}]})"
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	losetup -d "$disk"
+	[ "$(cat "$group"/blkio.throttle.{read,write}_bps_device "$group"/blkio.throttle.{read,write}_iops_device)" = \
+		"$(printf "$numbers %s\n" 1000001 1000002 103 104)" ]
+	# In the guest they would be another disk's.
+	[ "$(kata exec "$C1" cat /sys/fs/cgroup/io.max)" = "" ]
+	# The VM is below it.
+	[ "$(grep -c . "$group/kata/cgroup.procs")" -ge 1 ]
+	compgen -G "$group/blkio*.weight" || skip "the host's kernel has no weights of block I/O"
+	[ "$(cat "$group"/blkio*.weight)" = 300 ]
+}
+
+@test "scheduler and I/O priority of the process, and CPUs of an exec" {
+	edit "$TMP/bundle" '.process.scheduler = {policy: "SCHED_BATCH", nice: 7}
+		| .process.ioPriority = {class: "IOPRIO_CLASS_BE", priority: 6}
+		| .process.execCPUAffinity = {initial: "0", final: "0"}
+		| .linux.resources.cpu = {quota: 200000, period: 100000}'
+	ln -s busybox "$TMP/bundle/rootfs/bin/ionice"
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	# proc_pid_stat(5): 19 is nice, 41 the policy; SCHED_BATCH is 3.
+	run -0 kata exec "$C1" awk '{print $19, $41}' /proc/1/stat
+	[ "$output" = "7 3" ]
+	run -0 kata exec "$C1" ionice -p 1
+	[ "$output" = "best-effort: prio 6" ]
+	# The container's document is the exec's as well; the CPUs are the guest's.
+	[ "$(kata exec "$C1" nproc --all)" = 2 ]
+	run -0 kata exec "$C1" sh -c 'awk "{print \$19, \$41}" /proc/self/stat; ionice; grep Cpus_allowed_list /proc/self/status | cut -f 2'
+	[ "$output" = $'7 3\nbest-effort: prio 6\n0' ]
+	run -0 kata exec "$C1" grep Cpus_allowed_list /proc/1/status
+	[[ $output == *"0-1" ]]
+}

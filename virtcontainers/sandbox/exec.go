@@ -41,7 +41,8 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	if err := c.status().Check(container.Exec); err != nil {
 		return nil, err
 	}
-	if c.status() == container.Paused && !req.IgnorePaused {
+	paused := c.status() == container.Paused
+	if paused && !req.IgnorePaused {
 		return nil, fmt.Errorf("cannot exec in a paused container (use --ignore-paused to override)")
 	}
 	var done undo.List
@@ -63,26 +64,34 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	}
 	done.Add("end shim", shim.Abandon)
 
-	agent, err := h.connect(ctx, st)
+	a, err := h.connect(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	defer agent.Close()
+	defer a.Close()
 	document, err := json.Marshal(req.Process)
 	if err != nil {
 		return nil, err
 	}
-	if err := agent.call(ctx, func(ctx context.Context) error {
-		_, err := agent.ExecProcess(ctx, &agentpb.ExecProcessRequest{
+	call := a.call
+	if paused {
+		// As long as whoever has paused it wants, which is how runc has it.
+		call = func(ctx context.Context, do func(context.Context) error) error { return guestError(do(ctx)) }
+	}
+	if err := call(ctx, func(ctx context.Context) error {
+		_, err := a.ExecProcess(ctx, &agentpb.ExecProcessRequest{
 			ContainerId: req.ID, ExecId: execID, Process: document, IgnorePaused: req.IgnorePaused,
 		})
 		return err
 	}); err != nil {
 		return nil, err
 	}
+	// By a connection of its own: this one is closed by then.
 	done.Add("end process", func() error {
-		_, err := agent.SignalProcess(context.Background(), &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
-		return err
+		return h.onAgent(context.Background(), req.ID, func(ctx context.Context, a *agent) error {
+			_, err := a.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
+			return err
+		})
 	})
 	pid := c.PID
 	if req.Attach == nil {

@@ -86,16 +86,16 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := errors.Join(useVolumes(dir, c), h.plugDisks(ctx, st, st.own(c))); err != nil {
 		return nil, err
 	}
-	agent, err := h.connect(ctx, st)
+	a, err := h.connect(ctx, st)
 	if err != nil {
 		return nil, err
 	}
-	defer agent.Close()
-	if err := h.growFor(ctx, st, c, agent); err != nil {
+	defer a.Close()
+	if err := h.growFor(ctx, st, c, a); err != nil {
 		return nil, err
 	}
-	err = agent.call(ctx, func(ctx context.Context) error {
-		_, err := agent.CreateContainer(ctx, &agentpb.CreateContainerRequest{
+	err = a.call(ctx, func(ctx context.Context) error {
+		_, err := a.CreateContainer(ctx, &agentpb.CreateContainerRequest{
 			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(), HugePages: hugePages(c.HugePages),
 			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
@@ -104,9 +104,10 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err != nil {
 		return nil, fmt.Errorf("unable to start container process: %w", err)
 	}
+	// By a connection of its own: this one is closed by then.
 	done.Add("remove the container in the guest", func() error {
-		return agent.call(context.Background(), func(ctx context.Context) error {
-			_, err := agent.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
+		return h.onAgent(context.Background(), st.ID, func(ctx context.Context, a *agent) error {
+			_, err := a.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
 			return err
 		})
 	})

@@ -121,6 +121,22 @@ func TestReadOnly(t *testing.T) {
 	write(t, filepath.Join(source, "sub", "x"), "the source stays writable")
 }
 
+func TestReadOnlyWithWhatIsBelow(t *testing.T) {
+	f, source := folder(t), tree(t)
+	guest, err := f.AddMount("c1", 0, source, MountOptions{ReadOnly: true, Slave: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(host(f, guest), "sub", "b")); err != nil {
+		t.Errorf("the mount below did not come along: %v", err)
+	}
+	for _, name := range []string{"x", "sub/x"} {
+		if err := os.WriteFile(filepath.Join(host(f, guest), name), nil, 0o600); !errors.Is(err, unix.EROFS) {
+			t.Errorf("writing %s: %v", name, err)
+		}
+	}
+}
+
 // The guest sees the folder's own level too; it must not be able to write there.
 func TestFolderItselfIsReadOnly(t *testing.T) {
 	f, source := folder(t), tree(t)

@@ -47,3 +47,12 @@ runs() { docker service ps -f desired-state=running --format '{{.CurrentState}}'
 	hasnt "$(uname -r)"
 	has "on the host 100000:100000"
 }
+
+@test "the daemon is killed while it creates a container: no VM is left after its restart" {
+	mkdir "$TMP/killed"
+	run env -u DOCKER_DIR "$BATS_TEST_DIRNAME/killed.sh" "$TMP/killed"
+	[ "$status" = 0 ] || { echo "$output"; false; }
+	hasnt "too late"
+	has "nothing is left"
+	has "runs again"
+}

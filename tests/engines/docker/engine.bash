@@ -23,8 +23,10 @@ find_docker() {
 }
 find_docker || exit 1
 
-# Two runs of the suite may be at work on one machine.
-export CGROUP_PARENT=${CGROUP_PARENT:-/kata-engines-docker-$$}
+# cgroup_parent: where the daemon's containers are; named after its folder, as
+# another run's may be on this machine.
+cgroup_parent() { echo "/kata-engines-$(cksum <<<"$DOCKER_DIR" | cut -d ' ' -f 1)"; }
+[ -z "${DOCKER_DIR:-}" ] || CGROUP_PARENT=$(cgroup_parent)
 
 docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" "$@"; }
 
@@ -34,6 +36,7 @@ inside() { nsenter --net="$DOCKER_DIR/netns" "$@"; }
 # start_docker DIR [ARG...]: DIR must be empty; ARG are dockerd's. Exports DOCKER_DIR.
 start_docker() {
 	export DOCKER_DIR=$1
+	CGROUP_PARENT=$(cgroup_parent)
 	shift
 	mkdir -p "$DOCKER_DIR"/{client,data,exec}
 	touch "$DOCKER_DIR/netns"
@@ -46,17 +49,23 @@ start_docker() {
 	jq -n --arg runtime "$KATA_RUNTIME" --arg config "$KATA_CONF_FILE" --arg nine "$DOCKER_DIR/9p.toml" \
 		'{runtimes: {kata: {path: $runtime, runtimeArgs: ["--kata-config", $config]},
 			"kata-9p": {path: $runtime, runtimeArgs: ["--kata-config", $nine]}}}' >"$DOCKER_DIR/daemon.json"
+	launch_docker "$@" || return 1
+	make_rootfs_tar "$DOCKER_DIR/rootfs.tar"
+	docker import --change 'CMD ["sh"]' "$DOCKER_DIR/rootfs.tar" busybox >/dev/null
+}
+
+# launch_docker [ARG...]: the daemon alone, as start_docker does it; also again
+# after its end.
+launch_docker() {
 	inside "$DOCKERD" --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
 		--exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/dockerd.pid" -H "unix://$DOCKER_DIR/docker.sock" \
 		--bridge kata-eng0 --cgroup-parent "$CGROUP_PARENT" \
-		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} "$@" >"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
+		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} "$@" >>"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
 	local pid=$!
 	# dockerd has no other sign of being ready than an answer.
 	until docker version >/dev/null 2>&1; do
 		kill -0 "$pid" 2>/dev/null || { tail -n 20 "$DOCKER_DIR/dockerd.log" >&2; return 1; }
 	done
-	make_rootfs_tar "$DOCKER_DIR/rootfs.tar"
-	docker import --change 'CMD ["sh"]' "$DOCKER_DIR/rootfs.tar" busybox >/dev/null
 }
 
 # stop_docker ends it, with all its containers, and removes its folder. It
@@ -70,6 +79,8 @@ stop_docker() {
 	umount "$DOCKER_DIR/netns"
 	# dockerd leaves its mount of the host's namespace now and then.
 	umount "$DOCKER_DIR/exec/netns/default" 2>/dev/null || true
+	# And that of its data, if one was killed.
+	umount "$DOCKER_DIR/data" 2>/dev/null || true
 	left=$(processes_in "$DOCKER_DIR"; grep -F "$DOCKER_DIR" /proc/self/mountinfo)
 	find /sys/fs/cgroup -depth -type d -path "*$CGROUP_PARENT*" -exec rmdir {} + 2>/dev/null
 	[ -z "$left" ] || { echo "left behind by the engine: $left" >&2; return 1; }

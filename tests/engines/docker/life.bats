@@ -29,17 +29,13 @@ load lib
 	has "sleep 9999"
 }
 
-@test "pause, stats, update, cp, diff, commit, rename, inspect" {
+@test "pause, update, cp, diff, commit, rename, inspect" {
 	vm -d --name c1 -v "$TMP:/tmp/host" busybox sleep 10000
 	docker pause c1
 	is_state c1 paused
 	run -1 docker exec c1 true
 	docker unpause c1
 	docker exec c1 true
-
-	# The VM's memory and processes are the container's; Docker's limit is the host's.
-	run -0 docker stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' c1
-	[[ $output =~ ^[0-9.]+MiB\ /\ .*\ [0-9]+$ ]]
 
 	docker update --memory 100m --memory-swap 100m --cpus 0.5 c1
 	run -0 docker exec c1 cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max
@@ -119,10 +115,34 @@ load lib
 	more() { [ "$(inspect always '{{.RestartCount}}')" -ge 2 ]; }
 	await more
 	docker stop -t 0 always
+	vm -d --name unless --restart unless-stopped busybox sh -c 'echo begin; test -e /second && exec sleep 10000; touch /second; exit 1'
+	again() { [ "$(docker logs unless | grep -c begin)" = 2 ]; }
+	await again
+	is_state unless running
+	[ "$(inspect unless '{{.RestartCount}}')" = 1 ]
+	docker stop -t 0 unless
 	vm -d --name never busybox false
 	[ "$(docker wait never)" = 1 ]
 	[ "$(inspect never '{{.RestartCount}} {{.State.Status}}')" = "0 exited" ]
 	is_state always exited
+	is_state unless exited
+}
+
+@test "events: each step of a life, in its order" {
+	local since
+	since=$(date +%s.%N)
+	vm -d --name c1 busybox sleep 10000
+	docker exec c1 true
+	docker pause c1
+	docker unpause c1
+	docker kill -s USR1 c1
+	docker rm -f c1
+	run -0 docker events --since "$since" --until "$(date +%s.%N)" --filter type=container --filter container=c1 --format '{{.Action}}'
+	# An exec's events end with its command.
+	[ "$(cut -d: -f1 <<<"$output" | xargs)" = "create start exec_create exec_start exec_die pause unpause kill kill die destroy" ] ||
+		{ xargs <<<"$output"; false; }
+	run -0 docker events --since "$since" --until "$(date +%s.%N)" --filter event=die --filter container=c1 --format '{{.Actor.Attributes.exitCode}}'
+	is 137
 }
 
 @test "health: one that fails, one that hangs" {

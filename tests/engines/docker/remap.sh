@@ -6,8 +6,6 @@ set -euo pipefail
 [ -n "${PRIVATE_MOUNTS:-}" ] || PRIVATE_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 # shellcheck source=tests/engines/docker/engine.bash
 . "$(dirname "$0")/engine.bash"
-# shellcheck disable=SC2034  # engine.bash's
-CGROUP_PARENT=/kata-engines-remap-$$
 # The mapped root has to come through it.
 chmod 711 "$1"
 echo nobody:100000:65536 >"$1/ids"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2034,SC2154,SC2016
+# shellcheck disable=SC2030,SC2031,SC2034,SC2154,SC2016
 # Volumes: the host's files as the container sees them, and the other way.
 
 load lib
@@ -113,3 +113,52 @@ many() {
 @test "ten thousand small files" { many; }
 
 @test "the same with 9p: ten thousand small files" { RUNTIME=kata-9p; many; }
+
+propagates() {
+	mkdir -p "$TMP/v/sub"
+	mount --bind "$TMP/v" "$TMP/v"
+	mount --make-shared "$TMP/v"
+	vm -d --name c1 -v "$TMP/v:/slave:rslave" busybox sleep 10000
+	vm -d --name c2 -v "$TMP/v:/private:rprivate" busybox sleep 10000
+	mount -t tmpfs later "$TMP/v/sub"
+	echo later >"$TMP/v/sub/f"
+	sees() { [ "$(docker exec c1 cat /slave/sub/f 2>/dev/null)" = later ]; }
+	local code=0
+	await sees || code=1
+	docker exec c2 test -e /private/sub/f && code=2
+	docker rm -f c1 c2 >/dev/null
+	umount "$TMP/v/sub" && umount "$TMP/v" || code=3
+	[ "$code" = 0 ] || { echo "failed with $code"; false; }
+}
+
+@test "propagation: what the host mounts later appears with rslave, and with rprivate not" { propagates; }
+
+@test "the same with 9p: propagation" { RUNTIME=kata-9p; propagates; }
+
+large() {
+	mkdir "$TMP/v"
+	head -c 256M /dev/urandom >"$TMP/v/in"
+	run -0 vm --rm -v "$TMP/v:/v" busybox sh -c 'cp /v/in /v/out && sha256sum </v/out'
+	[ "$output" = "$(sha256sum <"$TMP/v/in")" ]
+	cmp "$TMP/v/in" "$TMP/v/out"
+	# None of it is a hole.
+	[ "$(($(stat -c %b "$TMP/v/out") * 512))" -ge $((256 << 20)) ]
+}
+
+@test "a file of 256 MiB of noise" { large; }
+
+@test "the same with 9p: a file of 256 MiB of noise" { RUNTIME=kata-9p; large; }
+
+nameless() {
+	mkdir "$TMP/v"
+	run vm --rm --tmpfs /t -v "$TMP/v:/v" busybox sh -c 'for dir in /t /v /root; do probe tmpfile $dir named "a text" && cat $dir/named && echo; done'
+	# The guest's own file systems have it; for what is shared, FUSE and 9p have no such call.
+	[ "${lines[0]}" = "a text" ]
+	has "O_TMPFILE in /v: operation not supported"
+	has "O_TMPFILE in /root: operation not supported"
+	[ -z "$(ls "$TMP/v")" ]
+}
+
+@test "O_TMPFILE: of the guest's own file systems, and refused by name for what is shared" { nameless; }
+
+@test "the same with 9p: O_TMPFILE" { RUNTIME=kata-9p; nameless; }

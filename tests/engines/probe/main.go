@@ -8,6 +8,8 @@
 //	                           "ready" and answers those who meet it
 //	probe meet FILE            says whether the lock is "held" or "free", and the
 //	                           memory of who holds it "shared" or "apart"
+//	probe tmpfile DIR NAME TEXT  writes TEXT to a file without a name (O_TMPFILE),
+//	                           checks that it has none, and gives it NAME
 package main
 
 import (
@@ -18,6 +20,8 @@ import (
 	"os"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func main() {
@@ -39,6 +43,8 @@ func run(args []string) error {
 		return hold(args[1])
 	case len(args) == 2 && args[0] == "meet":
 		return meet(args[1])
+	case len(args) == 4 && args[0] == "tmpfile":
+		return nameless(args[1], args[2], args[3])
 	}
 	return fmt.Errorf("unknown arguments %q", args)
 }
@@ -108,4 +114,29 @@ func mapFile(path, text string) error {
 		return err
 	}
 	return f.Sync()
+}
+
+// nameless makes a file as open(2) shows it under O_TMPFILE.
+func nameless(dir, name, text string) error {
+	before, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("O_TMPFILE in %s: %w", dir, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	defer f.Close()
+	if _, err := f.WriteString(text); err != nil {
+		return err
+	}
+	after, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	if len(after) != len(before) {
+		return fmt.Errorf("%s has %d files more", dir, len(after)-len(before))
+	}
+	return unix.Linkat(unix.AT_FDCWD, fmt.Sprintf("/proc/self/fd/%d", fd), unix.AT_FDCWD, dir+"/"+name, unix.AT_SYMLINK_FOLLOW)
 }

@@ -1,0 +1,68 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016
+# Limits that hold on the host or not at all, and what an exec gets besides.
+
+load lib
+
+# group CONTROLLER CONTAINER: its cgroup on the host.
+group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
+
+@test "--env-file, --cpuset-cpus, --device-read-bps, --blkio-weight" {
+	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"
+	printf '%s\n' 'ONE=1' '# no variable' 'TWO=two words' "HOME=/from-the-file" >"$TMP/env"
+	local disk numbers
+	truncate -s 1M "$TMP/disk"
+	disk=$(losetup -f --show "$TMP/disk")
+	numbers=$(lsblk -dno MAJ:MIN "$disk" | xargs)
+	run vm -d --name c1 --env-file "$TMP/env" --cpuset-cpus 0 --blkio-weight 300 --device-read-bps "$disk:1mb" busybox sleep 10000
+	losetup -d "$disk"
+	[ "$status" = 0 ]
+	if ! grep -q "Weight discarded" <<<"$output"; then
+		[ "$(cat "$(group blkio c1)"/blkio*.weight)" = 300 ]
+	fi
+	[ "$(cat "$(group blkio c1)/blkio.throttle.read_bps_device")" = "$numbers 1048576" ]
+	# For the stand-in and for the VM below it.
+	[ "$(cat "$(group cpuset c1)/cpuset.cpus" "$(group cpuset c1)/kata/cpuset.cpus")" = $'0\n0' ]
+	run -0 docker exec c1 sh -c 'echo "$ONE $TWO $HOME"'
+	is "1 two words /from-the-file"
+}
+
+@test "memory: a process that wants more is killed, also with --oom-kill-disable" {
+	run -137 vm --name c1 --memory 64m busybox tail /dev/zero
+	# Docker looks for that in the host's cgroup.
+	[ "$(inspect c1 '{{.State.ExitCode}} {{.State.OOMKilled}}')" = "137 false" ]
+	run -137 vm --rm --memory 64m --oom-kill-disable busybox tail /dev/zero
+}
+
+@test "exec --privileged: every capability, for that process alone" {
+	vm -d --name c1 busybox sleep 10000
+	local own
+	own=$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status)
+	run -0 docker exec --privileged c1 awk '$1 == "CapEff:" {print $2}' /proc/self/status
+	# 20.10 knows 38 of them.
+	((((1 << 38) - 1) & 0x$own & ~0x$output)) && { echo "$output lacks some of $own"; false; }
+	((0x$output & 1 << 21)) # CAP_SYS_ADMIN (capability.h)
+	run -0 docker exec c1 awk '$1 == "CapEff:" {print $2}' /proc/self/status
+	is 00000000a80425fb
+}
+
+# share: how much of a CPU Docker says that c1 has, in whole percent.
+share() { docker stats --no-stream --format '{{.CPUPerc}}' c1 | cut -d. -f1; }
+
+@test "stats: memory and processes as the host's cgroup has them, the CPU's use as it is" {
+	[ -d /sys/fs/cgroup/memory ] || skip "the files on the host are those of cgroup v1"
+	vm -d --name c1 busybox sleep 10000
+	local bytes used pids
+	used=$(cat "$(group memory c1)/memory.usage_in_bytes")
+	read -r bytes pids < <(docker stats --no-stream --format '{{.MemUsage}} {{.PIDs}}' c1 | awk '{print $1, $NF}' | numfmt --from=auto --field=1 --suffix=B 2>/dev/null | tr -d B)
+	# The VM's memory: more than a guest's kernel needs, and what the cgroup
+	# says, but for caches and what has changed meanwhile.
+	((bytes > 40 << 20 && bytes <= used + (64 << 20) && bytes >= used / 4)) || { echo "$bytes of $used"; false; }
+	((pids >= 3 && pids < 200)) || { echo "$pids processes"; false; }
+	idle() { [ "$(share)" -lt 25 ]; }
+	await idle
+	docker exec -d c1 sh -c 'while :; do :; done'
+	busy() { [ "$(share)" -gt 40 ]; }
+	await busy
+	[ "$(share)" -le $((100 * $(nproc) + 10)) ]
+}

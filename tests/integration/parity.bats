@@ -1,0 +1,215 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2034,SC2153
+# The same bad input for runc and for us: the same exit code, an error of the
+# same class, and nothing left. What differs is in docs/limitations.md.
+
+load lib
+
+setup_file() {
+	command -v runc >/dev/null || skip "runc is not installed"
+}
+
+eval "$(declare -f teardown | sed '1s/teardown/kata_teardown/')"
+teardown() {
+	rc delete --force "$C1" >/dev/null 2>&1 || true
+	kata_teardown
+}
+
+rc() { timeout "$DEADLINE" runc --root "$TMP/runc" "$@"; }
+
+# same WORDS ARG...: both fail with the same code, and the words are in both
+# errors, whatever their case.
+same() {
+	local words=$1 theirs=0 ours=0
+	shift
+	rc "$@" </dev/null >"$TMP/runc.out" 2>&1 || theirs=$?
+	kata "$@" </dev/null >"$TMP/kata.out" 2>&1 || ours=$?
+	if [ "$theirs" = 0 ] || [ "$theirs" != "$ours" ] || ! grep -qi -- "$words" "$TMP/runc.out" || ! grep -qi -- "$words" "$TMP/kata.out"; then
+		echo "$*, \"$words\": runc $theirs, kata $ours"
+		cat "$TMP/runc.out" "$TMP/kata.out"
+		return 1
+	fi
+}
+
+# neither: no container, and nothing of one on the host.
+neither() {
+	[ "$(rc list -q)$(kata list -q)" = "" ]
+	[ "$(leftovers)" = "$BEFORE" ]
+}
+
+# each VERB...: both succeed.
+each() {
+	rc "$@" </dev/null >"$TMP/runc.out" 2>&1 || { cat "$TMP/runc.out"; return 1; }
+	kata "$@" </dev/null >"$TMP/kata.out" 2>&1 || { cat "$TMP/kata.out"; return 1; }
+}
+
+stopped_in_runc() { [ "$(rc state "$C1" | jq -r .status)" = stopped ]; }
+
+both_stop() {
+	each kill "$C1" KILL
+	wait_stopped "$C1"
+	await stopped_in_runc
+}
+
+@test "create and run: a program that is missing or not executable, sockets, files, bundles" {
+	command_is "$TMP/bundle" no-such-program
+	same 'executable file not found in \$PATH' create --bundle "$TMP/bundle" "$C1"
+	same 'executable file not found in \$PATH' run --bundle "$TMP/bundle" "$C1"
+	neither
+	touch "$TMP/bundle/rootfs/data"
+	command_is "$TMP/bundle" /data
+	same "permission denied" run --bundle "$TMP/bundle" "$C1"
+	command_is "$TMP/bundle" /no/such/program
+	same "no such file or directory" create --bundle "$TMP/bundle" "$C1"
+	neither
+	command_is "$TMP/bundle" true
+	same "no such file or directory" create --pid-file "$TMP/no/where" --bundle "$TMP/bundle" "$C1"
+	same "console" create --console-socket "$TMP/nobody" --bundle "$TMP/bundle" "$C1"
+	same "argument" create --bundle "$TMP/bundle"
+	edit "$TMP/bundle" '.process.terminal = true'
+	same "nobody" create --console-socket "$TMP/nobody" --bundle "$TMP/bundle" "$C1"
+	same "console" create --bundle "$TMP/bundle" "$C1"
+	edit "$TMP/bundle" '.process.terminal = false | .process.cwd = "/tmp/../etc/passwd"'
+	same "not a directory" create --bundle "$TMP/bundle" "$C1"
+	edit "$TMP/bundle" '.process.cwd = "tmp"'
+	same "absolute" create --bundle "$TMP/bundle" "$C1"
+	edit "$TMP/bundle" '.process.cwd = "/" | .root.path = "nothing"'
+	same "nothing" create --bundle "$TMP/bundle" "$C1"
+	echo '{' >"$TMP/bundle/config.json"
+	same "" create --bundle "$TMP/bundle" "$C1"
+	neither
+}
+
+@test "hooks before the start that fail, are missing, or hang" {
+	command_is "$TMP/bundle" sleep 1000
+	local stage
+	for stage in prestart createRuntime createContainer; do
+		edit "$TMP/bundle" "del(.hooks) | .hooks.$stage = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"echo its own words >&2; exit 3\"]}]"
+		same "its own words" create --bundle "$TMP/bundle" "$C1"
+		edit "$TMP/bundle" ".hooks.$stage = [{path: \"/no/such/hook\"}]"
+		same "/no/such/hook" create --bundle "$TMP/bundle" "$C1"
+		edit "$TMP/bundle" ".hooks.$stage = [{path: \"/bin/sleep\", args: [\"sleep\", \"1000\"], timeout: 1}]"
+		same "timeout of 1" create --bundle "$TMP/bundle" "$C1"
+		neither
+	done
+}
+
+@test "hooks of startContainer and poststop that fail, are missing, or hang" {
+	command_is "$TMP/bundle" sleep 1000
+	local hook
+	for hook in '{path: "/bin/false"}' '{path: "/no/such/hook"}' '{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1}'; do
+		# start is over when the process is told to go on: both answer 0, and
+		# the container ends.
+		edit "$TMP/bundle" "del(.hooks) | .hooks.startContainer = [$hook]"
+		each create --bundle "$TMP/bundle" "$C1"
+		each start "$C1"
+		wait_stopped "$C1"
+		await stopped_in_runc
+		each delete "$C1"
+		neither
+		# Only logged: the container is gone.
+		edit "$TMP/bundle" "del(.hooks) | .hooks.poststop = [$hook]"
+		each run --detach --bundle "$TMP/bundle" "$C1"
+		each delete --force "$C1"
+		neither
+	done
+}
+
+@test "poststart hooks that fail, are missing, or hang: only logged, as the specification says" {
+	command_is "$TMP/bundle" sleep 1000
+	local hook
+	for hook in '{path: "/bin/false"}' '{path: "/no/such/hook"}' '{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1}'; do
+		edit "$TMP/bundle" ".hooks.poststart = [$hook]"
+		# runc 1.1 runs them within create, and fails.
+		run -1 rc create --bundle "$TMP/bundle" "$C1" </dev/null
+		kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+		run -0 kata start "$C1"
+		[[ $output == *"runs all the same"*"poststart"* ]]
+		[ "$(status "$C1")" = running ]
+		kata delete --force "$C1"
+		neither
+	done
+}
+
+@test "a running container: what it forbids, and execs that cannot run" {
+	command_is "$TMP/bundle" sleep 1000
+	touch "$TMP/bundle/rootfs/data"
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	same "running" start "$C1"
+	same "not stopped: running" delete "$C1"
+	same "already exists" create --bundle "$TMP/bundle" "$C1"
+	same "already exists" run --detach --bundle "$TMP/bundle" "$C1"
+	same "" resume "$C1"
+	local signal
+	for signal in NOSUCH SIGNOSUCH 65 -1 KILL9; do same "" kill "$C1" "$signal"; done
+	same 'executable file not found in \$PATH' exec "$C1" no-such-program
+	same "no such file or directory" exec "$C1" /no/such/program
+	same "permission denied" exec "$C1" /data
+	same "no such file or directory" exec --cwd /no/such/folder "$C1" true
+	same "" exec --cwd relative "$C1" true
+	same "" exec --user nobody "$C1" true
+	same "" exec --user 1:x "$C1" true
+	same "additional-gids" exec --additional-gids -1 "$C1" true
+	same "" exec "$C1"
+	same "no such file or directory" exec --pid-file "$TMP/no/where" "$C1" true
+	same "nobody" exec --detach --tty --console-socket "$TMP/nobody" "$C1" true
+	same "console" exec --detach --tty "$C1" true
+	same "console" exec --console-socket "$TMP/nobody" "$C1" true
+	local document
+	for document in '' '{' '[]' '{"args": "true"}' '{"args": [], "cwd": "/"}' '{"cwd": "/"}' '{"args": ["true"]}' \
+		'{"args": ["true"], "cwd": "tmp"}' '{"args": ["no-such-program"], "cwd": "/"}'; do
+		echo "$document" >"$TMP/process.json"
+		same "" exec --process "$TMP/process.json" "$C1"
+	done
+	same "no such file or directory" exec --process "$TMP/nothing" "$C1"
+	same "100abc" update --cpu-share 100abc "$C1"
+	same "" update --resources "$TMP/nothing" "$C1"
+	each pause "$C1"
+	same "" pause "$C1"
+	same "paused container" exec "$C1" true
+	same "not stopped: paused" delete "$C1"
+	each resume "$C1"
+	[ "$(kata ps -f json "$C1" | jq length)" = 1 ]
+	[ "$(kata exec "$C1" ps -o args | grep -cv -e '^COMMAND' -e '^ps ')" = 1 ]
+}
+
+@test "a created and a stopped container: what they forbid" {
+	command_is "$TMP/bundle" sleep 1000
+	each create --bundle "$TMP/bundle" "$C1"
+	# runc kills it, against the specification.
+	run -1 kata delete "$C1"
+	[[ $output == *"not stopped: created"* ]]
+	rc delete "$C1"
+	rc create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	each start "$C1"
+	both_stop
+	same "stopped" start "$C1"
+	same "stopped" exec "$C1" true
+	same "not running" kill "$C1" TERM
+	each kill --all "$C1" KILL
+	same "" pause "$C1"
+	same "" resume "$C1"
+	same "" events --stats "$C1"
+	same "already exists" create --bundle "$TMP/bundle" "$C1"
+	each delete "$C1"
+	same "does not exist" delete "$C1"
+	each delete --force "$C1"
+	neither
+}
+
+@test "two creates of one id at once" {
+	command_is "$TMP/bundle" sleep 1000
+	codes() { # PROGRAM: the codes of two calls, sorted
+		local one=0 two=0 pid
+		"$1" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/one" 2>&1 3>&- &
+		pid=$!
+		"$1" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/two" 2>&1 || two=$?
+		wait "$pid" || one=$?
+		printf '%s\n' "$one" "$two" | sort | xargs
+	}
+	[ "$(codes kata)" = "0 1" ]
+	grep -q "already exists" "$TMP/one" "$TMP/two"
+	# runc's second call may also find a container that is half made.
+	[ "$(codes rc)" = "0 1" ]
+	[ "$(kata list -q)" = "$C1" ]
+}
