@@ -9,6 +9,9 @@ start_docker "$1/engine"
 finish() {
 	local code=$?
 	set +e
+	docker ps -aq | xargs -r timeout "$DEADLINE" "$DOCKER" -H "unix://$DOCKER_DIR/docker.sock" rm -f >/dev/null
+	# containerd leaves its own shim of a task that it did not see made.
+	processes_in "$DOCKER_DIR" | awk '$2 ~ /containerd-shim-runc-v2$/ {print $1}' | xargs -r kill -9
 	stop_docker || code=1
 	exit "$code"
 }
