@@ -137,13 +137,17 @@ setup() {
 	reaches 10.77.0.1
 }
 
-@test "macvtap: an interface of the boot cannot be taken away" {
+@test "macvtap: the guest has the interface's address, which comes back; it cannot be taken away" {
 	configured internetworking_model '"macvtap"'
 	box
+	reaches 10.77.0.1
 	run -1 net del-iface box - <<<'{"name": "eth0"}'
 	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
 	run -0 net list-ifaces box
 	[[ $output == *'"name":"eth0"'* ]]
+	[ -z "$(ip -n "$NS" -4 addr show dev eth0)" ]
+	kata delete --force box
+	[[ $(ip -n "$NS" -4 addr show dev eth0) == *" 10.77.0."* ]]
 }
 
 @test "IPv6 switched off in the namespace: the guest has a link-local address all the same" {

@@ -25,6 +25,9 @@ func Connect(ns *Namespace, i Interface, nic NIC) (Pair, error) {
 		if nic.Link != i.Name {
 			return Pair{}, fmt.Errorf("connect %s: NIC %s is a macvtap of %s", i.Name, nic.Name, nic.Link)
 		}
+		if nic.Below != nil {
+			pair.Interface = *nic.Below
+		}
 		return pair, nil
 	}
 	h, err := ns.handle()

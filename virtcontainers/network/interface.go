@@ -64,6 +64,9 @@ type NIC struct {
 	Model string `json:"model"`
 	// Link is the name of the interface below a macvtap; else empty.
 	Link string `json:"link,omitempty"`
+	// Below is that interface as it was before the macvtap took its MAC and
+	// addresses: they are the guest's from then on. Nil for a tap.
+	Below *Interface `json:"below,omitempty"`
 	// Hotplugged: the guest may not have seen it yet.
 	Hotplugged bool `json:"hotplugged,omitempty"`
 }

@@ -27,7 +27,7 @@ func CreateMacvtap(ns *Namespace, i Interface, name string, q Queues) (_ *Tap, e
 	if i.Type != "veth" && i.Type != "device" {
 		return nil, fmt.Errorf("macvtap on %s: %w: it works on veth and hardware, not on %s; use %q", i.Name, ErrUnsupported, i.Type, ModelTCFilter)
 	}
-	t := &Tap{NIC: NIC{Name: name, MAC: i.MAC, Model: ModelMacvtap, Link: i.Name}}
+	t := &Tap{NIC: NIC{Name: name, MAC: i.MAC, Model: ModelMacvtap, Link: i.Name, Below: &i}}
 	h, err := ns.handle()
 	if err != nil {
 		return nil, err

@@ -19,6 +19,11 @@ func TestMacvtapQueues(t *testing.T) {
 	if len(tap.Queues) != 2 || tap.NIC.MAC != i.MAC {
 		t.Errorf("%d queues, MAC %s", len(tap.Queues), tap.NIC.MAC)
 	}
+	// By then its addresses are off the interface: the guest gets what it had.
+	pair, err := Connect(c.sandbox, Interface{Name: i.Name, Index: i.Index}, tap.NIC)
+	if err != nil || len(i.Addresses) == 0 || !reflect.DeepEqual(pair.Interface, i) {
+		t.Errorf("connected as %+v, %v, want %+v", pair.Interface, err, i)
+	}
 	if _, err := Connect(c.sandbox, Interface{Name: "eth1"}, tap.NIC); err == nil {
 		t.Error("a macvtap was tied to another interface")
 	}

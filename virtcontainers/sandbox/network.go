@@ -262,6 +262,12 @@ func (n *Network) remove(dir *state.Dir) error {
 	for _, p := range n.Pairs {
 		errs = append(errs, network.Disconnect(ns, p), p.NIC.Remove(ns, p.Interface))
 	}
+	for _, nic := range n.NICs {
+		// A macvtap whose sandbox did not come so far as to connect it.
+		if nic.Below != nil && !slices.ContainsFunc(n.Pairs, func(p network.Pair) bool { return p.NIC.Name == nic.Name }) {
+			errs = append(errs, nic.Remove(ns, *nic.Below))
+		}
+	}
 	return errors.Join(errs...)
 }
 
