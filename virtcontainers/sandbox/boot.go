@@ -14,6 +14,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
+	"github.com/kata-go/kata-runtime/virtcontainers/factory/cache"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
@@ -57,6 +58,8 @@ type boot struct {
 	began resources.Size
 	// greeted: the VM's agent was greeted before this VM was the sandbox's.
 	greeted bool
+	// handed is what the cache waits for while the sandbox is made.
+	handed *cache.Handed
 }
 
 // close gives back what only the starting of the VM needed. It may be called

@@ -168,6 +168,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if cr.boot, err = h.readyVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
 		return nil, err
 	}
+	defer cr.boot.letGo()
 	defer cr.boot.close()
 	phases.Done("launch")
 	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {

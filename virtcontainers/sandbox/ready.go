@@ -66,8 +66,13 @@ func (h *Host) readyVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 	}
 	if handed != nil {
 		err := b.adopt(ctx, st, handed)
+		handed.CloseFiles()
+		if err == nil {
+			b.handed = handed
+			return b, nil
+		}
 		handed.Close()
-		if err == nil || ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return b, err
 		}
 		h.log.Warn("a ready VM cannot be used", "sandbox", st.ID, "error", err)
@@ -76,6 +81,14 @@ func (h *Host) readyVM(ctx context.Context, dir *state.Dir, st *State, spec *spe
 		}
 	}
 	return b, h.begin(ctx, b, st)
+}
+
+// letGo tells the cache that the sandbox with the VM that it had ready is there.
+func (b *boot) letGo() {
+	if b.handed != nil {
+		b.handed.Close()
+		b.handed = nil
+	}
 }
 
 // take asks for a ready VM; nil if there is none to be had. Where nobody serves

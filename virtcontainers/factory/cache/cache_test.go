@@ -139,7 +139,6 @@ func TestHandsOutRefillsAndDrains(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer handed.Close()
 	var name string
 	if err := json.Unmarshal(handed.Told, &name); err != nil || len(handed.Files) != 1 {
 		t.Fatalf("got %s with %d files: %v", handed.Told, len(handed.Files), err)
@@ -148,6 +147,11 @@ func TestHandsOutRefillsAndDrains(t *testing.T) {
 	if n, _ := handed.Files[0].ReadAt(content, 0); string(content[:n]) != name {
 		t.Errorf("the file holds %q, want %q", content[:n], name)
 	}
+	// None is made in its place while its taker is not through.
+	if s, err := p.Status(deadline(t)); err != nil || s.Ready != 2 || s.Booting != 0 {
+		t.Errorf("while the taker starts: %+v, %v", s, err)
+	}
+	handed.Close()
 	if owner := maker.owner(name); owner != "/root/sandboxes/a" {
 		t.Errorf("its owner is %q", owner)
 	}

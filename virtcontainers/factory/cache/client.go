@@ -28,13 +28,24 @@ type Handed struct {
 	Told json.RawMessage
 	// Files are those that came with it.
 	Files []*os.File
+
+	conn *net.UnixConn
 }
 
-// Close closes its files.
-func (h *Handed) Close() {
+// CloseFiles closes its files.
+func (h *Handed) CloseFiles() {
 	for _, f := range h.Files {
 		f.Close()
 	}
+	h.Files = nil
+}
+
+// Close closes its files and tells the server that the taker is through: until
+// then, for a while, the server makes no other in its place, which would compete
+// with the taker for the processors.
+func (h *Handed) Close() {
+	h.CloseFiles()
+	h.conn.Close()
 }
 
 // Take asks for a virtual machine that fits key, for the sandbox whose folder
@@ -43,11 +54,11 @@ func (h *Handed) Close() {
 func (p Place) Take(ctx context.Context, key, owner string) (*Handed, error) {
 	ctx, cancel := context.WithTimeout(ctx, takeTimeout)
 	defer cancel()
-	r, files, err := p.ask(ctx, request{Do: doTake, Key: key, Owner: owner})
+	conn, r, files, err := p.ask(ctx, request{Do: doTake, Key: key, Owner: owner})
 	if err != nil {
 		return nil, err
 	}
-	return &Handed{Told: r.VM, Files: files}, nil
+	return &Handed{Told: r.VM, Files: files, conn: conn}, nil
 }
 
 // Status asks how far the server's pool is.
@@ -63,7 +74,10 @@ func (p Place) Stop(ctx context.Context) error {
 }
 
 func (p Place) askStatus(ctx context.Context, do string) (*Status, error) {
-	r, _, err := p.ask(ctx, request{Do: do})
+	conn, r, _, err := p.ask(ctx, request{Do: do})
+	if err == nil {
+		defer conn.Close()
+	}
 	if err == nil && r.Status == nil {
 		err = fmt.Errorf("cache at %s: an answer without a status", p.Endpoint)
 	}
@@ -73,15 +87,15 @@ func (p Place) askStatus(ctx context.Context, do string) (*Status, error) {
 	return r.Status, nil
 }
 
-func (p Place) ask(ctx context.Context, r request) (*reply, []*os.File, error) {
+// ask answers the connection, too, which is the caller's.
+func (p Place) ask(ctx context.Context, r request) (*net.UnixConn, *reply, []*os.File, error) {
 	conn, err := sock.Dial(ctx, p.Endpoint)
 	if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ECONNREFUSED) {
-		return nil, nil, fmt.Errorf("%w at %s", ErrNotServed, p.Endpoint)
+		return nil, nil, nil, fmt.Errorf("%w at %s", ErrNotServed, p.Endpoint)
 	}
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	var answer *reply
@@ -93,6 +107,7 @@ func (p Place) ask(ctx context.Context, r request) (*reply, []*os.File, error) {
 		err = answer.err()
 	}
 	if err != nil {
+		conn.Close()
 		for _, f := range files {
 			f.Close()
 		}
@@ -102,9 +117,9 @@ func (p Place) ask(ctx context.Context, r request) (*reply, []*os.File, error) {
 		case errors.Is(err, unix.ECONNRESET), errors.Is(err, unix.EPIPE), errors.Is(err, io.ErrUnexpectedEOF):
 			err = fmt.Errorf("%w any more: it has ended meanwhile", ErrNotServed)
 		}
-		return nil, nil, fmt.Errorf("cache at %s: %w", p.Endpoint, err)
+		return nil, nil, nil, fmt.Errorf("cache at %s: %w", p.Endpoint, err)
 	}
-	return answer, files, nil
+	return conn, answer, files, nil
 }
 
 func (r *reply) err() error {

@@ -62,6 +62,9 @@ type Pool struct {
 	ready   []*VM
 	booting int
 	handed  int
+	// starting is how many of those that were handed out have takers that are not
+	// through with their start: nothing is made meanwhile.
+	starting int
 	// failed is why the last one could not be made. Nothing is made then until
 	// somebody asks for one: what is broken stays so until something changes.
 	failed  error
@@ -85,7 +88,7 @@ func atOnce() int { return max(2, runtime.NumCPU()) }
 
 // fill begins to make what is missing; with mu held.
 func (p *Pool) fill() {
-	for !p.closing && p.failed == nil && p.booting < atOnce() && len(p.ready)+p.booting < p.want {
+	for !p.closing && p.failed == nil && p.starting == 0 && p.booting < atOnce() && len(p.ready)+p.booting < p.want {
 		p.booting++
 		p.work.Go(p.make)
 	}
@@ -149,7 +152,8 @@ var (
 
 // take hands a virtual machine that fits key to owner. send brings it there; if
 // that fails it is ended. What is ready and was made from files that have
-// changed since makes room for new ones.
+// changed since makes room for new ones. After a success, nothing is made until
+// the caller says started.
 func (p *Pool) take(key, owner string, send func(*VM) error) error {
 	p.mu.Lock()
 	p.failed = nil
@@ -171,18 +175,28 @@ func (p *Pool) take(key, owner string, send func(*VM) error) error {
 	vm := p.ready[at]
 	p.ready = slices.Delete(p.ready, at, at+1)
 	p.handed++
-	p.fill()
+	p.starting++
 	p.mu.Unlock()
-	if err := p.maker.Give(vm, owner); err != nil {
-		p.end(vm)
-		return err
+	err := p.maker.Give(vm, owner)
+	if err == nil {
+		err = send(vm)
 	}
-	if err := send(vm); err != nil {
+	if err != nil {
 		p.end(vm)
+		p.started()
 		return err
 	}
 	vm.close()
 	return nil
+}
+
+// started says that the taker of a virtual machine is through with its start.
+func (p *Pool) started() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.starting--
+	p.fill()
+	p.changed.Broadcast()
 }
 
 // stale takes those out of ready that were made from other files than a new
@@ -231,8 +245,8 @@ func (p *Pool) Status() Status {
 	return p.status()
 }
 
-// Settled waits until nothing is being made, because all are ready or none can
-// be made, or until ctx ends.
+// Settled waits until nothing is being made and nobody starts what he took,
+// because all are ready or none can be made, or until ctx ends.
 func (p *Pool) Settled(ctx context.Context) Status {
 	stop := context.AfterFunc(ctx, func() {
 		p.mu.Lock()
@@ -242,7 +256,7 @@ func (p *Pool) Settled(ctx context.Context) Status {
 	defer stop()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for p.booting > 0 && !p.closing && ctx.Err() == nil {
+	for p.booting+p.starting > 0 && !p.closing && ctx.Err() == nil {
 		p.changed.Wait()
 	}
 	return p.status()

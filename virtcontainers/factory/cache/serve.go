@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -52,8 +53,13 @@ const (
 // maxMessage bounds a message in bytes; one is about a kilobyte.
 const maxMessage = 64 << 10
 
-// requestTimeout is for a client that connects and says nothing.
-const requestTimeout = 10 * time.Second
+const (
+	// requestTimeout is for a client that connects and says nothing.
+	requestTimeout = 10 * time.Second
+	// startTimeout is for one that has got a virtual machine: longer than a start
+	// takes, and short enough that a client that hangs keeps nobody from theirs.
+	startTimeout = 10 * time.Second
+)
 
 // Serve serves a pool until ctx ends or a client says stop, and drains it then.
 // The caller holds the place's lock. listening, if not nil, is called once
@@ -134,7 +140,10 @@ func (s *server) serve(ctx context.Context, conn *net.UnixConn) (done bool) {
 			return send(conn, reply{VM: vm.Told}, vm.Files)
 		})
 		s.log.Debug("a virtual machine was asked for", "for", r.Owner, "error", err)
-		if err != nil {
+		if err == nil {
+			s.untilThrough(ctx, conn)
+			s.pool.started()
+		} else {
 			err = send(conn, refusal(err), nil)
 		}
 	case doStatus:
@@ -158,6 +167,16 @@ func (s *server) serve(ctx context.Context, conn *net.UnixConn) (done bool) {
 		s.log.Warn("a client of the cache got no answer", "request", r.Do, "error", err)
 	}
 	return true
+}
+
+// untilThrough returns when the taker of a virtual machine closes its
+// connection, or startTimeout has passed, or ctx ends.
+func (s *server) untilThrough(ctx context.Context, conn *net.UnixConn) {
+	conn.SetDeadline(time.Now().Add(startTimeout))
+	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
+	if _, err := conn.Read(make([]byte, 1)); err != nil && !errors.Is(err, io.EOF) {
+		s.log.Debug("not waited for the taker of a virtual machine any longer", "error", err)
+	}
 }
 
 func (s *server) farewell() {
