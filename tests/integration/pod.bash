@@ -23,7 +23,7 @@ member() {
 }
 
 # created ID, ran ID: creates, and starts, with its output in $TMP/ID.out
-created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1; }
+created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1 || { cat "$TMP/$1.out"; return 1; }; }
 ran() { created "$1" && kata start "$1"; }
 
 # clean ID: stopped and deleted, its folder and link gone.
