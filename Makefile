@@ -118,7 +118,7 @@ AGENT_BYTES   := 10000000
 AGENT_WITHOUT := regexp|net/http|text/template|google.golang.org/grpc
 check-agent: kata-agent
 	@size=$$(stat -c %s $(BUILD)/kata-agent); [ "$$size" -le $(AGENT_BYTES) ] || { echo "kata-agent has $$size bytes, more than $(AGENT_BYTES)"; exit 1; }
-	@bad=$$($(GO) list -deps -tags "$(AGENT_TAGS)" ./agent | grep -xE '$(AGENT_WITHOUT)') || true; [ -z "$$bad" ] || { echo "kata-agent depends on $$bad"; exit 1; }
+	@deps=$$($(GO) list -deps -tags "$(AGENT_TAGS)" ./agent); bad=$$(grep -xE '$(AGENT_WITHOUT)' <<<"$$deps") || true; [ -z "$$bad" ] || { echo "kata-agent depends on $$bad"; exit 1; }
 
 unit: ## run the unit tests
 	@mkdir -p $(BUILD)/tally

@@ -38,7 +38,7 @@ full() {
 }
 
 # await COMMAND...: until it succeeds, with a deadline. Only for things that
-# announce themselves in no other way.
+# announce themselves in no other way. The pause leaves the CPU to them.
 await() {
 	local end=$((SECONDS + DEADLINE))
 	until "$@"; do
@@ -74,6 +74,10 @@ processes_in() {
 		case "$cmd $(readlink "$p/cwd" 2>/dev/null) $(grep -az '^KATA' "$p/environ" 2>/dev/null | tr -d '\0')" in *"$1"*) echo "${p#/proc/} $cmd" ;; esac
 	done
 }
+
+# cgroup_parent DIR: where the containers of the engine with this folder are;
+# named after it, as another run's may be on this machine.
+cgroup_parent() { echo "/kata-engines-$(cksum <<<"$1" | cut -d ' ' -f 1)"; }
 
 # traces DIR: what a sandbox below the engine's folder could leave on the host.
 traces() {

@@ -23,10 +23,7 @@ find_docker() {
 }
 find_docker || exit 1
 
-# cgroup_parent: where the daemon's containers are; named after its folder, as
-# another run's may be on this machine.
-cgroup_parent() { echo "/kata-engines-$(cksum <<<"$DOCKER_DIR" | cut -d ' ' -f 1)"; }
-[ -z "${DOCKER_DIR:-}" ] || CGROUP_PARENT=$(cgroup_parent)
+[ -z "${DOCKER_DIR:-}" ] || CGROUP_PARENT=$(cgroup_parent "$DOCKER_DIR")
 
 docker() { timeout "$DEADLINE" "$DOCKER" --config "$DOCKER_DIR/client" -H "unix://$DOCKER_DIR/docker.sock" "$@"; }
 
@@ -36,7 +33,7 @@ inside() { nsenter --net="$DOCKER_DIR/netns" "$@"; }
 # start_docker DIR [ARG...]: DIR must be empty; ARG are dockerd's. Exports DOCKER_DIR.
 start_docker() {
 	export DOCKER_DIR=$1
-	CGROUP_PARENT=$(cgroup_parent)
+	CGROUP_PARENT=$(cgroup_parent "$DOCKER_DIR")
 	shift
 	mkdir -p "$DOCKER_DIR"/{client,data,exec}
 	touch "$DOCKER_DIR/netns"

@@ -6,8 +6,7 @@ ENGINES=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck source=tests/engines/lib.bash
 . "$ENGINES/lib.bash"
 
-# Two runs of the suite may be at work on one machine.
-export CGROUP_PARENT=${CGROUP_PARENT:-/kata-engines-podman-$$}
+[ -z "${PODMAN_DIR:-}" ] || CGROUP_PARENT=$(cgroup_parent "$PODMAN_DIR")
 
 # inside COMMAND...: in the namespace where podman's bridges are.
 inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
@@ -24,6 +23,7 @@ podman() {
 # start_podman DIR: DIR must be empty. Exports PODMAN_DIR.
 start_podman() {
 	export PODMAN_DIR=$1
+	CGROUP_PARENT=$(cgroup_parent "$PODMAN_DIR")
 	mkdir -p "$PODMAN_DIR"/{root,run,tmp,networks}
 	touch "$PODMAN_DIR/netns"
 	unshare --net="$PODMAN_DIR/netns" sh -c 'ip link set lo up; echo 1 >/proc/sys/net/ipv4/ip_forward'
