@@ -128,7 +128,7 @@ integration: build image config ## run the tests that boot VMs
 	@packaging/prerequisites.sh run test
 	@mkdir -p $(BUILD)/tally
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-		bats --tap tests/integration | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
+		tests/integration/run.sh | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
 
 guest: image ## run the agent's tests in VMs
 	@packaging/prerequisites.sh run
@@ -185,7 +185,7 @@ test-cri: build image config ## run critest: containerd and CRI-O, runc and kata
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance $(RUNS)
 
-test-conformance: build image config ## run the OCI validation programs, for kata and for runc (ten minutes)
+test-conformance: build image config ## run the OCI validation programs with runc, crun and kata (twelve minutes)
 	@packaging/prerequisites.sh run bench
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs

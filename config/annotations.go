@@ -22,14 +22,28 @@ const enableAnnotations = "hypervisor.qemu.enable_annotations"
 // enabled.
 var ErrForbidden = errors.New("not enabled by enable_annotations in [hypervisor.qemu]")
 
+// AnnotationError is the answer to an annotation that cannot be applied.
+type AnnotationError struct{ err error }
+
+func (e *AnnotationError) Error() string { return e.err.Error() }
+func (e *AnnotationError) Unwrap() error { return e.err }
+
 // ApplyAnnotations answers a copy of c with what the annotations of a sandbox
 // change in it; annotations of other names are ignored, and c stays as it is.
 //
 // Annotations come from whoever may create a pod, so nothing is allowed but
 // what enable_annotations names; a value has to keep the limits of its key,
 // and a path of the host has to match one of the globs of the key's list too.
-// The error names the annotation.
+// An error is an *AnnotationError and names the annotation.
 func ApplyAnnotations(c *Config, annotations map[string]string) (*Config, error) {
+	changed, err := applyAnnotations(c, annotations)
+	if err != nil {
+		return nil, &AnnotationError{err}
+	}
+	return changed, nil
+}
+
+func applyAnnotations(c *Config, annotations map[string]string) (*Config, error) {
 	changed := c.Clone()
 	for _, name := range slices.Sorted(maps.Keys(annotations)) {
 		short, ours := strings.CutPrefix(name, AnnotationPrefix)

@@ -6,9 +6,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/kata-go/kata-runtime/config"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
+	"github.com/kata-go/kata-runtime/virtcontainers/volume"
 )
 
 // answer gives an error the code by which containerd decides.
@@ -20,6 +23,7 @@ func answer(err error) error {
 		return err
 	}
 	code := codes.Unknown
+	var annotation *config.AnnotationError
 	switch {
 	case errors.Is(err, sandbox.ErrNotExist), errors.Is(err, sandbox.ErrEnded):
 		code = codes.NotFound
@@ -29,6 +33,10 @@ func answer(err error) error {
 		code = codes.ResourceExhausted
 	case errors.Is(err, container.ErrState):
 		code = codes.FailedPrecondition
+	case errors.Is(err, config.ErrForbidden):
+		code = codes.PermissionDenied
+	case errors.As(err, &annotation), errors.Is(err, volume.ErrInvalid), errors.Is(err, share.ErrUnsupportedFile):
+		code = codes.InvalidArgument
 	}
 	return status.Error(code, err.Error())
 }

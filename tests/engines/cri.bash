@@ -27,6 +27,14 @@ start_cri() {
 	cri pull "$POD_IMAGE" >/dev/null
 }
 
+# restart_cri: the engine alone ends and comes again.
+restart_cri() {
+	case $CRI_ENGINE in
+	containerd) stop_containerd && run_containerd ;;
+	crio) stop_crio && run_crio ;;
+	esac
+}
+
 # stop_cri: with all of its pods.
 stop_cri() {
 	cri rmp -af >/dev/null 2>&1 || true

@@ -97,6 +97,12 @@ fails() {
 	fails "/no/such/initrd" create --bundle "$TMP/bundle" "$C1"
 }
 
+@test "a missing image" {
+	configured initrd '""'
+	configured image '"/no/such/image"'
+	fails "/no/such/image" create --bundle "$TMP/bundle" "$C1"
+}
+
 @test "an unknown key names file, line and the nearest key" {
 	cp "$KATA_CONF_FILE" "$TMP/config.toml"
 	printf '\n[hypervisor.qemu2]\n' >>"$TMP/config.toml"
@@ -109,6 +115,13 @@ fails() {
 	# That of QEMU alone: others have a key of this name, too.
 	sed "/^\[hypervisor.qemu\]/,/^path = /s|^path = .*|path = \"$TMP/qemu\"|" "$KATA_CONF_FILE" >"$TMP/config.toml"
 	KATA_CONF_FILE=$TMP/config.toml fails "no luck today" create --bundle "$TMP/bundle" "$C1"
+}
+
+@test "a DAX window, which this QEMU has not" {
+	qemu-system-x86_64 -device vhost-user-fs-pci,help | grep -q cache-size && skip "this QEMU has it"
+	configured shared_fs '"virtio-fs"'
+	configured virtio_fs_cache_size 64
+	fails "set virtio_fs_cache_size = 0" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a guest that never answers: deadline, and the end of its console" {
@@ -126,14 +139,29 @@ fails() {
 	fails "/no/such/hook" create --bundle "$TMP/bundle" "$C1"
 }
 
-@test "a full disk" {
+@test "a full disk, at many points of a creation" {
 	mkdir "$TMP/small"
-	mount -t tmpfs -o size=8k tmpfs "$TMP/small"
-	# Nearly all of it is used: the state does not fit.
-	head -c 8192 /dev/zero >"$TMP/small/fill" || true
-	run -1 timeout "$DEADLINE" "$KATA_RUNTIME" --root "$TMP/small/root" create --bundle "$TMP/bundle" "$C1"
-	[[ $output == *"no space left on device"* ]]
-	umount "$TMP/small"
+	ROOT=$TMP/small/root
+	command_is "$TMP/bundle" sleep 1000
+	local limit failed=0 made=0
+	# Room for so many files, or so much in them.
+	for limit in nr_inodes={3..21..3} size={4,12,20}k nr_inodes=100; do
+		mount -t tmpfs -o "$limit" tmpfs "$TMP/small"
+		run --separate-stderr kata --log "$TMP/log" create --bundle "$TMP/bundle" "$C1"
+		if [ "$status" = 0 ]; then
+			made=$((made + 1))
+			kata delete --force "$C1"
+		else
+			failed=$((failed + 1))
+			[[ $stderr == *"no space left on device"* ]] || { echo "$limit: $stderr"; false; }
+			[ "$(wc -l <<<"$stderr")" = 1 ] || { echo "$limit: $stderr"; false; }
+		fi
+		[ "$(leftovers)" = "$BEFORE" ] || { echo "$limit: $(leftovers)"; false; }
+		umount "$TMP/small"
+	done
+	[ "$failed" -ge 6 ]
+	[ "$made" -ge 1 ]
+	ROOT=$TMP/root
 }
 
 @test "no permission" {
@@ -187,7 +215,7 @@ fails() {
 		5) await test -S "$ROOT/sandboxes/$C1/qmp.sock" ;;
 		6) await test -e "$ROOT/sandboxes/$C1/qemu.log" ;;
 		7) await test -e "$ROOT/sandboxes/$C1/console.log" ;;
-		8) await test -d "$ROOT/sandboxes/$C1/shared/$C1" ;;
+		8) await compgen -G "$ROOT/sandboxes/$C1/shared/@*" ;;
 		esac
 		kill -9 "$pid"
 		wait "$pid" 2>/dev/null || true

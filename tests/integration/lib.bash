@@ -97,11 +97,13 @@ wait_stopped() {
 # leftovers lists what a sandbox could leave on the host: processes, mounts,
 # network namespaces, links, cgroups, files.
 leftovers() {
-	# Processes by the test's folder on their command line or as working directory.
+	# Processes by the test's folder on their command line, as working directory, or
+	# in the variable by which the runtime marks its own.
 	local p
 	for p in /proc/[0-9]*; do
 		case "$(readlink "$p/cwd" 2>/dev/null)" in "$ROOT"*) echo "process $(tr '\0' ' ' <"$p/cmdline" 2>/dev/null)" ;; esac
 	done
+	grep -slzF "KATA_SANDBOX=$ROOT/" /proc/[0-9]*/environ | sed 's/^/process /'
 	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
 	ip -o link | cut -d: -f2 | grep -E 'kata[0-9]|tap[0-9]' | sed 's/^/link /'

@@ -109,12 +109,15 @@ setup() {
 	link eth1 peer1 10.78.0
 	ip -n "$NS" addr add 10.77.0.9/24 dev eth0
 	ip -n "$NS" route add default via 10.77.0.1
+	ip -n "$NS" neigh add 10.77.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent
 	run -0 net sync box
 	[ "$(jq -c 'map(.name) | sort' <<<"$output")" = '["eth0","eth1"]' ]
 	reaches 10.78.0.1
 	[ "$(jq -c '[.[] | select(.name == "eth0") | .IPAddresses[].address | select(startswith("10."))]' <<<"$output")" = '["10.77.0.2","10.77.0.9"]' ]
 	run -0 net list-routes box
 	[ "$(jq -c '.[] | select(.gateway == "10.77.0.1") | .device' <<<"$output")" = '"eth0"' ]
+	run -0 kata exec box ip neigh show to 10.77.0.77
+	[[ $output == *"eth0 lladdr 02:00:00:00:00:77 "*PERMANENT* ]]
 	# What was taken by hand stays away.
 	net del-iface box - <<<'{"name": "eth1"}'
 	ip -n "$NS" route del default
@@ -158,7 +161,7 @@ setup() {
 	box
 	unset -f ip
 	[ -z "$(ip -n "$NS" -6 addr show dev eth0)" ]
-	run -0 kata exec box ip -6 addr show dev eth0
-	[[ $output == *"inet6 fe80:"* ]]
+	# It comes when the guest's kernel has seen that the link is there.
+	await kata exec box sh -c 'ip -6 addr show dev eth0 | grep "inet6 fe80:"'
 	reaches 10.77.0.1
 }

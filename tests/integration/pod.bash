@@ -26,10 +26,15 @@ member() {
 created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1 || { cat "$TMP/$1.out"; return 1; }; }
 ran() { created "$1" && kata start "$1"; }
 
-# clean ID: stopped and deleted, its folder and link gone.
+# places: how many root file systems and volumes are in the pod's shared folder.
+places() { find "$ROOT/sandboxes/pod/shared" -mindepth 1 -maxdepth 1 | wc -l; }
+
+# clean ID: stopped and deleted, its place and link gone.
 clean() {
+	local before
+	before=$(places)
 	wait_stopped "$1"
 	kata delete "$1"
-	[ ! -e "$ROOT/sandboxes/pod/shared/$1" ]
+	[ "$(places)" -lt "$before" ]
 	[ ! -L "$ROOT/containers/$1" ]
 }

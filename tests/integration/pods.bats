@@ -22,6 +22,22 @@ load pod
 	[ "$(ls "$ROOT/sandboxes")" = pod ]
 }
 
+# The guest's kernel remembers for a moment what was mounted at a path.
+@test "a member that is deleted while it runs comes again at once, with its id" {
+	local n
+	mkdir "$TMP/volume"
+	echo kept >"$TMP/volume/file"
+	pod
+	member app sleep 1000
+	edit "$TMP/app" ".mounts += [{\"destination\": \"/volume\", \"type\": \"bind\", \"source\": \"$TMP/volume\", \"options\": [\"rbind\"]}]"
+	for n in 1 2 3 4 5 6 7 8; do
+		ran app
+		run -0 kata exec app cat /volume/file
+		[ "$output" = kept ]
+		kata delete --force app
+	done
+}
+
 @test "two members live side by side, with exec, and end alone" {
 	pod
 	member one sleep 1000
@@ -44,10 +60,12 @@ load pod
 	member one sleep 1000
 	ran one
 	member bad no-such-command
+	local before
+	before=$(places)
 	run -1 kata create --bundle "$TMP/bad" bad
 	[[ $output == *"no-such-command"* ]]
 	[ ! -L "$ROOT/containers/bad" ]
-	[ ! -e "$ROOT/sandboxes/pod/shared/bad" ]
+	[ "$(places)" = "$before" ]
 	[ "$(status one)" = running ]
 	[ "$(status pod)" = running ]
 	run -0 kata exec one true

@@ -91,17 +91,20 @@ func reason(output []string) string {
 	return "no reason given"
 }
 
-// readTAP passes the lines on, so that one sees the tests go by. A plan that
-// the results fall short of (a run that was cut off) counts as a failure.
+// readTAP passes the lines on, so that one sees the tests go by. Several runs may
+// follow one another. Plans that the results fall short of (a run that was cut
+// off) count as a failure.
 func readTAP(in io.Reader, out io.Writer) (Count, error) {
 	var count Count
-	plan, seen := -1, 0
+	plan, seen := -1, 0 // -1: none
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
 	for lines.Scan() {
 		line := lines.Text()
 		fmt.Fprintln(out, line)
-		if _, err := fmt.Sscanf(line, "1..%d", &plan); err == nil && strings.HasPrefix(line, "1..") {
+		var tests int
+		if _, err := fmt.Sscanf(line, "1..%d", &tests); err == nil && strings.HasPrefix(line, "1..") {
+			plan = max(plan, 0) + tests
 			continue
 		}
 		switch {

@@ -54,6 +54,8 @@ func TestReadTAP(t *testing.T) {
 	}{
 		{"all kinds", "1..3\nok 1 a\nnot ok 2 b\n# why\nok 3 c # skip no vsock\n", 1, 1, 1},
 		{"cut off", "1..3\nok 1 a\n", 1, 1, 0},
+		{"two runs", "1..1\nok 1 a\n1..2\nok 1 b\nok 2 c\n", 3, 0, 0},
+		{"two runs, the first cut off", "1..2\nok 1 a\n1..2\nok 1 b\nok 2 c\n", 3, 1, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var out bytes.Buffer

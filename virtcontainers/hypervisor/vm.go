@@ -31,7 +31,11 @@ func (e *LaunchError) Error() string {
 	if e.Log == "" {
 		return msg + " without a message: the guest shut down or its kernel panicked, see the guest's console"
 	}
-	return msg + ": " + strings.ReplaceAll(e.Log, "\n", "; ")
+	msg += ": " + strings.ReplaceAll(e.Log, "\n", "; ")
+	if strings.Contains(e.Log, "cache-size") {
+		msg += "; this QEMU has no DAX window for virtiofs (upstream's has none): set virtio_fs_cache_size = 0"
+	}
+	return msg
 }
 
 // Unwrap makes it an ErrStopped.

@@ -13,6 +13,7 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
@@ -112,7 +113,7 @@ func newContainer(req *CreateRequest, role oci.Role) (*Container, error) {
 	}
 	spec := req.Bundle.Spec
 	c := &Container{
-		ID: req.ID, Bundle: req.Bundle.Path, Rootfs: req.Bundle.Rootfs,
+		ID: req.ID, Bundle: req.Bundle.Path, Rootfs: req.Bundle.Rootfs, Place: share.NewPlace(),
 		Created: time.Now().UTC(), Owner: os.Getuid(), Creator: self,
 		Spec: Spec{
 			Process: spec.Process, Annotations: spec.Annotations, Hooks: spec.Hooks,

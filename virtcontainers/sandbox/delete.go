@@ -100,7 +100,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := h.dropVolumes(ctx, dir, c); err != nil {
 		h.log.Warn("the guest keeps a volume of the container", "id", c.ID, "error", err)
 	}
-	if err := unshareContainer(dir, c.ID); err != nil {
+	if err := unshareContainer(dir, c); err != nil {
 		return err
 	}
 	if c.Cgroup != nil {

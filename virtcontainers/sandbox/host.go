@@ -124,6 +124,8 @@ type Container struct {
 	Rootfs  string    `json:"rootfs"`
 	Created time.Time `json:"created"`
 	Owner   int       `json:"owner"`
+	// Place is its own place in the shared folder.
+	Place string `json:"place"`
 	// Creator is the process that is making the container; zero when it is done.
 	Creator proc.Handle `json:"creator"`
 	// Shim stands for the init process; zero if Service does.

@@ -73,7 +73,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.createHooks(ctx, st, c); err != nil {
 		return nil, err
 	}
-	done.Add("unshare the container", func() error { return unshareContainer(dir, c.ID) })
+	done.Add("unshare the container", func() error { return unshareContainer(dir, c) })
 	document, err := h.shareContainer(dir, c, req.Bundle, oci.Member)
 	if err != nil {
 		return nil, err

@@ -28,7 +28,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 		}
 	}
 	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
-	if plan.Root, err = folder.AddRootfs(c.ID, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
+	if plan.Root, err = folder.AddRootfs(c.Place, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err
 	}
 	var list sharings
@@ -47,7 +47,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			if slices.Contains(m.Options, "shared") || slices.Contains(m.Options, "rshared") {
 				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
 			}
-			err = h.planVolume(&list, folder, c.ID, i, m, plan)
+			err = h.planVolume(&list, folder, c, i, m, plan)
 		case oci.Shm:
 			if role == oci.Single { // a pod's containers have the sandbox's
 				plan.ShmSize[i], err = shmSize(m.Source)

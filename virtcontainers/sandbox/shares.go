@@ -16,9 +16,8 @@ import (
 type Share struct {
 	// Key is the source's.
 	Key string `json:"key"`
-	// ID and Name are its place. An ID is never used again: the guest may still
-	// remember what was there.
-	ID    string `json:"id"`
+	// Place and Name are where it is in the folder.
+	Place string `json:"place"`
 	Name  string `json:"name"`
 	IsDir bool   `json:"is_dir,omitempty"`
 }
@@ -29,7 +28,7 @@ func (s Share) storage() *agentpb.Storage {
 	if !s.IsDir {
 		return nil
 	}
-	return &agentpb.Storage{Driver: "submount", MountPoint: share.GuestDir + "/" + s.ID + "/" + s.Name}
+	return &agentpb.Storage{Driver: "submount", MountPoint: share.GuestDir + "/" + s.Place + "/" + s.Name}
 }
 
 // sharing is a volume that a container asks for.
@@ -54,10 +53,10 @@ func (l sharings) close() {
 // planVolume adds a volume, the container's n-th mount, and what is mounted below
 // it to the list. One that later mounts of the host are to reach is tied to the
 // host's mount, not only to what lies there, and shared for the container alone.
-func (h *Host) planVolume(list *sharings, folder *share.Folder, id string, n int, m specs.Mount, plan oci.GuestPlan) (err error) {
+func (h *Host) planVolume(list *sharings, folder *share.Folder, c *Container, n int, m specs.Mount, plan oci.GuestPlan) (err error) {
 	o := volumeOptions(m.Options)
 	if o.Slave {
-		plan.Sources[n], err = folder.AddMount(id, n, m.Source, o.MountOptions)
+		plan.Sources[n], err = folder.AddMount(c.Place, n, m.Source, o.MountOptions)
 		return err
 	}
 	source, err := share.OpenSource(m.Source)
@@ -74,7 +73,7 @@ func (h *Host) planVolume(list *sharings, folder *share.Folder, id string, n int
 	below, err := folder.Below(m.Source)
 	for _, b := range below {
 		if b.Skipped != nil {
-			h.log.Warn("a mount below a volume is left out", "id", id, "destination", m.Destination, "mount", b.Path, "cause", b.Skipped)
+			h.log.Warn("a mount below a volume is left out", "id", c.ID, "destination", m.Destination, "mount", b.Path, "cause", b.Skipped)
 		} else if lerr := list.add(sharing{mount: n, below: b.Path, source: b.Source, o: o.MountOptions}); err == nil {
 			err = lerr
 		}
@@ -107,11 +106,7 @@ func shareOnce(dir *state.Dir, folder *share.Folder, c *Container, list sharings
 			if findShare(entry.Shares, s.key) != nil {
 				continue
 			}
-			random, err := newExecID()
-			if err != nil {
-				return err
-			}
-			had := Share{Key: s.key, ID: "@" + random[:12], Name: s.source.Name(), IsDir: s.source.IsDir()}
+			had := Share{Key: s.key, Place: share.NewPlace(), Name: s.source.Name(), IsDir: s.source.IsDir()}
 			for _, other := range st.Containers {
 				if found := findShare(other.Shares, s.key); found != nil {
 					had = *found
@@ -129,7 +124,7 @@ func shareOnce(dir *state.Dir, folder *share.Folder, c *Container, list sharings
 	return dir.Exclusive(func() error {
 		for _, s := range list {
 			had := findShare(c.Shares, s.key)
-			guest, err := folder.AddVolume(had.ID, had.Name, s.source, s.o)
+			guest, err := folder.AddVolume(had.Place, had.Name, s.source, s.o)
 			if err != nil {
 				return fmt.Errorf("mounts[%d]: %w", s.mount, err)
 			}
@@ -169,7 +164,7 @@ func dropShares(dir *state.Dir, folder *share.Folder, id string) error {
 			if used {
 				continue
 			}
-			if err := folder.RemoveVolume(s.ID); err != nil {
+			if err := folder.RemovePlace(s.Place); err != nil {
 				return err
 			}
 		}
@@ -180,13 +175,16 @@ func dropShares(dir *state.Dir, folder *share.Folder, id string) error {
 
 // unshareContainer takes a container out of the shared folder of a sandbox that
 // lives on.
-func unshareContainer(dir *state.Dir, id string) error {
+func unshareContainer(dir *state.Dir, c *Container) error {
+	if c.Place == "" {
+		return nil // nothing of it was noted, so nothing was shared
+	}
 	folder, err := share.Open(sharedPath(dir))
 	if err != nil {
 		return err
 	}
-	if err := folder.RemoveContainer(id); err != nil {
+	if err := folder.RemovePlace(c.Place); err != nil {
 		return err
 	}
-	return dropShares(dir, folder, id)
+	return dropShares(dir, folder, c.ID)
 }

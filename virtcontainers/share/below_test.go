@@ -69,7 +69,7 @@ func TestBelowPinsNothing(t *testing.T) {
 	if err := errors.Join(os.Mkdir(sub, 0o755), unix.Mount("test", sub, "tmpfs", 0, "")); err != nil {
 		t.Fatal(err)
 	}
-	_, err := f.AddMount("c1", 0, source, MountOptions{ReadOnly: true})
+	_, err := f.AddMount("@c1", 0, source, MountOptions{ReadOnly: true})
 	all, err2 := f.Below(source)
 	if err := errors.Join(err, err2); err != nil || len(all) != 1 {
 		t.Fatalf("found %+v, %v", all, err)
@@ -86,7 +86,7 @@ func TestBelowPinsNothing(t *testing.T) {
 // A volume that holds the share: nothing is mounted in itself.
 func TestBelowOfTheRoot(t *testing.T) {
 	f := folder(t)
-	if _, err := f.AddMount("c1", 0, "/", MountOptions{}); err != nil {
+	if _, err := f.AddMount("@c1", 0, "/", MountOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	all, err := f.Below("/")

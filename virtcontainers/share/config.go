@@ -23,7 +23,9 @@ type Config struct {
 	// VirtioFSDaemon is the path of virtiofsd, QEMU's older one in C or the newer
 	// one in Rust. Empty: looked for where distributions put it.
 	VirtioFSDaemon string `toml:"virtio_fs_daemon"`
-	// VirtioFSCacheSize is the size of virtiofs's DAX window in MiB. 0: none.
+	// VirtioFSCacheSize is the size of virtiofs's DAX window in MiB, for a QEMU that
+	// was patched to have one (upstream's, up to 10 at least, refuses to start
+	// with it). 0: none.
 	VirtioFSCacheSize uint32 `toml:"virtio_fs_cache_size"`
 	// VirtioFSCache is what the guest may cache: "none", "auto" (for a second) or
 	// "always" (the host must not change files then). Empty means "auto".

@@ -65,7 +65,7 @@ func server(t *testing.T, d *Daemon) string {
 func TestDaemonSeesLaterMounts(t *testing.T) {
 	d, f, _ := daemon(t)
 	before := tree(t)
-	if _, err := f.AddRootfs("early", before, false); err != nil {
+	if _, err := f.AddRootfs("@early", before, false); err != nil {
 		t.Fatal(err)
 	}
 	conn, err := d.Connect()
@@ -74,7 +74,7 @@ func TestDaemonSeesLaterMounts(t *testing.T) {
 	}
 	defer conn.Close()
 	answer(t, conn)
-	if _, err := f.AddRootfs("late", tree(t), false); err != nil {
+	if _, err := f.AddRootfs("@late", tree(t), false); err != nil {
 		t.Fatal(err)
 	}
 	inside := server(t, d)
@@ -83,7 +83,7 @@ func TestDaemonSeesLaterMounts(t *testing.T) {
 	} else if its, err := os.Readlink(inside + "/ns/mnt"); err != nil || its == mine {
 		t.Errorf("the daemon is not in a mount namespace of its own (%v)", err)
 	}
-	for _, name := range []string{"early/rootfs/sub/b", "late/rootfs/a", "late/rootfs/sub/b"} {
+	for _, name := range []string{"@early/rootfs/sub/b", "@late/rootfs/a", "@late/rootfs/sub/b"} {
 		if _, err := os.Stat(inside + "/root/" + name); err != nil {
 			t.Errorf("the daemon does not see %s: %v", name, err)
 		}
@@ -91,10 +91,10 @@ func TestDaemonSeesLaterMounts(t *testing.T) {
 	if err := os.WriteFile(inside+"/root/x", nil, 0o600); !errors.Is(err, unix.EROFS) {
 		t.Errorf("the daemon can write into the folder itself: %v", err)
 	}
-	if err := f.RemoveContainer("late"); err != nil {
+	if err := f.RemovePlace("@late"); err != nil {
 		t.Fatal(err)
 	}
-	if left, err := os.ReadFile(inside + "/mountinfo"); err != nil || strings.Contains(string(left), "/late/") {
+	if left, err := os.ReadFile(inside + "/mountinfo"); err != nil || strings.Contains(string(left), "/@late/") {
 		t.Errorf("the daemon keeps a mount that was taken away (%v):\n%s", err, left)
 	}
 	status, err := os.ReadFile(inside + "/status")

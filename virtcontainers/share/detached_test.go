@@ -37,19 +37,19 @@ func TestDetachedGetsAPlace(t *testing.T) {
 		gone(t, f)
 	})
 	source := tree(t)
-	if _, err := f.AddRootfs("c1", source, false); err != nil {
+	if _, err := f.AddRootfs("@c1", source, false); err != nil {
 		t.Fatal(err)
 	}
-	if text, err := os.ReadFile(filepath.Join(f.dir, "c1/rootfs/sub/b")); err != nil || string(text) != "b" {
+	if text, err := os.ReadFile(filepath.Join(f.dir, "@c1/rootfs/sub/b")); err != nil || string(text) != "b" {
 		t.Errorf("here: %q, %v", text, err)
 	}
 	// It opens step by step from the folder's root, as QEMU does.
-	file, err := early.Open("c1/rootfs/a")
+	file, err := early.Open("@c1/rootfs/a")
 	if err != nil {
 		t.Fatal(err)
 	}
 	file.Close()
-	if err := f.RemoveContainer("c1"); err != nil {
+	if err := f.RemovePlace("@c1"); err != nil {
 		t.Error(err)
 	}
 }

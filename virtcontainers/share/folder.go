@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -93,21 +92,22 @@ func Open(dir string) (*Folder, error) {
 func (f *Folder) Dir() string { return f.dir }
 
 // AddRootfs binds the root file system at hostPath, with all that is mounted
-// below it, and answers its path in the guest. After an error nothing is left.
-func (f *Folder) AddRootfs(containerID, hostPath string, readonly bool) (guestPath string, err error) {
-	return f.add(containerID, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true, true)
+// below it, for the container whose place it is, and answers its path in the
+// guest. After an error nothing is left.
+func (f *Folder) AddRootfs(place, hostPath string, readonly bool) (guestPath string, err error) {
+	return f.add(place, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true, true)
 }
 
-// AddMount binds a folder or regular file as the container's n-th mount (n is
-// the caller's to choose), for this container alone, and answers its path in the
-// guest, whose last element is that of hostPath. What is mounted below it does
-// not come along (Below), unless it is a slave. A link in hostPath is followed,
-// once. After an error nothing is left.
-func (f *Folder) AddMount(containerID string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
+// AddMount binds a folder or regular file as the n-th mount (n is the caller's to
+// choose) of the container whose place it is, for this one alone, and answers its
+// path in the guest, whose last element is that of hostPath. What is mounted below
+// it does not come along (Below), unless it is a slave. A link in hostPath is
+// followed, once. After an error nothing is left.
+func (f *Folder) AddMount(place string, n int, hostPath string, o MountOptions) (guestPath string, err error) {
 	if n < 0 {
 		return "", fmt.Errorf("share %s: mount number %d is negative", hostPath, n)
 	}
-	return f.add(containerID, "mounts/"+strconv.Itoa(n)+"/"+lastElement(hostPath), hostPath, o, o.Slave, false)
+	return f.add(place, "mounts/"+strconv.Itoa(n)+"/"+lastElement(hostPath), hostPath, o, o.Slave, false)
 }
 
 // lastElement answers the last element of an absolute path as one name for a
@@ -119,8 +119,8 @@ func lastElement(path string) string {
 	return "root"
 }
 
-func (f *Folder) add(containerID, name, hostPath string, o MountOptions, recursive, dirOnly bool) (string, error) {
-	if err := checkID(containerID); err != nil {
+func (f *Folder) add(place, name, hostPath string, o MountOptions, recursive, dirOnly bool) (string, error) {
+	if err := checkPlace(place); err != nil {
 		return "", err
 	}
 	source, isDir, err := openSource(hostPath)
@@ -131,16 +131,16 @@ func (f *Folder) add(containerID, name, hostPath string, o MountOptions, recursi
 	if dirOnly && !isDir {
 		return "", fmt.Errorf("root file system %s: %w", hostPath, unix.ENOTDIR)
 	}
-	at := containerID + "/" + name
-	if err := f.place(source, isDir, at, o, recursive); err != nil {
+	at := place + "/" + name
+	if err := f.set(source, isDir, at, o, recursive); err != nil {
 		return "", err
 	}
 	return GuestDir + "/" + at, nil
 }
 
-// place makes a place in the folder and binds what is open there. After an error
-// nothing is left that was not there before.
-func (f *Folder) place(source *os.File, isDir bool, at string, o MountOptions, recursive bool) error {
+// set makes a folder or file in the folder and binds what is open there. After an
+// error nothing is left that was not there before.
+func (f *Folder) set(source *os.File, isDir bool, at string, o MountOptions, recursive bool) error {
 	made, err := f.makeTarget(at, isDir)
 	if err == nil {
 		err = f.bind(source, at, o, recursive)
@@ -246,16 +246,4 @@ func (f *Folder) open(at string, resolve uint64) (*os.File, error) {
 		return nil, &os.PathError{Op: "open", Path: filepath.Join(f.dir, at), Err: err}
 	}
 	return os.NewFile(uintptr(fd), at), nil
-}
-
-var validID = regexp.MustCompile(`^[a-zA-Z0-9_.+-]+$`)
-
-// maxID bounds an id in bytes.
-const maxID = 128
-
-func checkID(id string) error {
-	if len(id) > maxID || !validID.MatchString(id) || id == "." || id == ".." {
-		return fmt.Errorf("container id %q: letters, digits and _.+- only", id)
-	}
-	return nil
 }

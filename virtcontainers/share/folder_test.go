@@ -76,11 +76,11 @@ func host(f *Folder, guestPath string) string {
 
 func TestRootfs(t *testing.T) {
 	f, source := folder(t), tree(t)
-	guest, err := f.AddRootfs("c1", source, false)
+	guest, err := f.AddRootfs("@c1", source, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "/run/kata-containers/shared/c1/rootfs"; guest != want {
+	if want := "/run/kata-containers/shared/@c1/rootfs"; guest != want {
 		t.Errorf("guest path %s, want %s", guest, want)
 	}
 	at := host(f, guest)
@@ -88,14 +88,14 @@ func TestRootfs(t *testing.T) {
 	if data, err := os.ReadFile(filepath.Join(source, "sub", "new")); err != nil || string(data) != "x" {
 		t.Errorf("written through the share: %q, %v", data, err)
 	}
-	if _, err := f.AddRootfs("c1", source, false); !errors.Is(err, ErrExist) {
+	if _, err := f.AddRootfs("@c1", source, false); !errors.Is(err, ErrExist) {
 		t.Errorf("added twice: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(at, "a")); err != nil {
 		t.Errorf("the first is damaged: %v", err)
 	}
 	for range 2 {
-		if err := f.RemoveContainer("c1"); err != nil {
+		if err := f.RemovePlace("@c1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -109,7 +109,7 @@ func TestRootfs(t *testing.T) {
 
 func TestReadOnly(t *testing.T) {
 	f, source := folder(t), tree(t)
-	guest, err := f.AddRootfs("c1", source, true)
+	guest, err := f.AddRootfs("@c1", source, true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestReadOnly(t *testing.T) {
 
 func TestReadOnlyWithWhatIsBelow(t *testing.T) {
 	f, source := folder(t), tree(t)
-	guest, err := f.AddMount("c1", 0, source, MountOptions{ReadOnly: true, Slave: true})
+	guest, err := f.AddMount("@c1", 0, source, MountOptions{ReadOnly: true, Slave: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,10 +140,10 @@ func TestReadOnlyWithWhatIsBelow(t *testing.T) {
 // The guest sees the folder's own level too; it must not be able to write there.
 func TestFolderItselfIsReadOnly(t *testing.T) {
 	f, source := folder(t), tree(t)
-	if _, err := f.AddMount("c1", 0, source, MountOptions{}); err != nil {
+	if _, err := f.AddMount("@c1", 0, source, MountOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"x", "c1/x", "c1/mounts/x", "c1/mounts/0/x"} {
+	for _, name := range []string{"x", "@c1/x", "@c1/mounts/x", "@c1/mounts/0/x"} {
 		if err := os.WriteFile(filepath.Join(f.dir, name), nil, 0o600); !errors.Is(err, unix.EROFS) {
 			t.Errorf("writing %s: %v", name, err)
 		}
@@ -157,7 +157,7 @@ func TestMounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n, path := range []string{source, filepath.Join(source, "a"), link} {
-		guest, err := f.AddMount("c1", n, path, MountOptions{ReadOnly: n == 1})
+		guest, err := f.AddMount("@c1", n, path, MountOptions{ReadOnly: n == 1})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,10 +166,10 @@ func TestMounts(t *testing.T) {
 			t.Errorf("%s is not what %s is: %v", guest, path, err)
 		}
 	}
-	if err := os.WriteFile(filepath.Join(f.dir, "c1/mounts/1/a"), nil, 0); !errors.Is(err, unix.EROFS) {
+	if err := os.WriteFile(filepath.Join(f.dir, "@c1/mounts/1/a"), nil, 0); !errors.Is(err, unix.EROFS) {
 		t.Errorf("writing a read-only file: %v", err)
 	}
-	guest, err := f.AddMount("c1", 7, source, MountOptions{})
+	guest, err := f.AddMount("@c1", 7, source, MountOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,24 +189,24 @@ func TestMountKeepsItsName(t *testing.T) {
 			t.Fatal(err)
 		}
 		// A slash at the end names nothing of its own.
-		guest, err := f.AddMount("c1", n, path+strings.Repeat("/", n%3), MountOptions{})
+		guest, err := f.AddMount("@c1", n, path+strings.Repeat("/", n%3), MountOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("%s/c1/mounts/%d/%s", GuestDir, n, filepath.Base(path)); guest != want {
+		if want := fmt.Sprintf("%s/@c1/mounts/%d/%s", GuestDir, n, filepath.Base(path)); guest != want {
 			t.Errorf("%q became %q, want %q", path, guest, want)
 		}
 	}
 	for n, path := range []string{"/", source + "/data/..", source + "/data/."} {
-		guest, err := f.AddMount("c2", n, path, MountOptions{})
+		guest, err := f.AddMount("@c2", n, path, MountOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := fmt.Sprintf("%s/c2/mounts/%d/%s", GuestDir, n, []string{"root", filepath.Base(source), "data"}[n]); guest != want {
+		if want := fmt.Sprintf("%s/@c2/mounts/%d/%s", GuestDir, n, []string{"root", filepath.Base(source), "data"}[n]); guest != want {
 			t.Errorf("%q became %q, want %q", path, guest, want)
 		}
 	}
-	if err := errors.Join(f.RemoveContainer("c1"), f.RemoveContainer("c2")); err != nil {
+	if err := errors.Join(f.RemovePlace("@c1"), f.RemovePlace("@c2")); err != nil {
 		t.Fatal(err)
 	}
 	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) > 0 {
@@ -217,7 +217,7 @@ func TestMountKeepsItsName(t *testing.T) {
 func TestPropagation(t *testing.T) {
 	f := folder(t)
 	source := t.TempDir()
-	steps := []error{unix.Mount("test", source, "tmpfs", 0, ""), unix.Mount("", source, "", unix.MS_SHARED, ""), os.Mkdir(filepath.Join(source, "late"), 0o755)}
+	steps := []error{unix.Mount("test", source, "tmpfs", 0, ""), unix.Mount("", source, "", unix.MS_SHARED, ""), os.Mkdir(filepath.Join(source, "@late"), 0o755)}
 	t.Cleanup(func() {
 		if err := unix.Unmount(source, unix.MNT_DETACH); err != nil {
 			t.Error(err)
@@ -228,13 +228,13 @@ func TestPropagation(t *testing.T) {
 	}
 	var at [2]string
 	for n, slave := range []bool{false, true} {
-		guest, err := f.AddMount("c1", n, source, MountOptions{Slave: slave})
+		guest, err := f.AddMount("@c1", n, source, MountOptions{Slave: slave})
 		if err != nil {
 			t.Fatal(err)
 		}
-		at[n] = filepath.Join(host(f, guest), "late")
+		at[n] = filepath.Join(host(f, guest), "@late")
 	}
-	late := filepath.Join(source, "late")
+	late := filepath.Join(source, "@late")
 	if err := unix.Mount("test", late, "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}
@@ -245,7 +245,7 @@ func TestPropagation(t *testing.T) {
 		}
 	}
 	// Taking ours away leaves the source's.
-	if err := f.RemoveContainer("c1"); err != nil {
+	if err := f.RemovePlace("@c1"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(late, "x")); err != nil {
@@ -266,16 +266,16 @@ func TestUnsupportedFiles(t *testing.T) {
 	}
 	defer l.Close()
 	for path, kind := range map[string]string{fifo: "FIFO", socket: "socket", "/dev/null": "device"} {
-		if _, err := f.AddMount("c1", 0, path, MountOptions{}); !errors.Is(err, ErrUnsupportedFile) || !strings.Contains(err.Error(), kind) {
+		if _, err := f.AddMount("@c1", 0, path, MountOptions{}); !errors.Is(err, ErrUnsupportedFile) || !strings.Contains(err.Error(), kind) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
 	for _, path := range []string{filepath.Join(dir, "missing"), ""} {
-		if _, err := f.AddMount("c1", 0, path, MountOptions{}); !errors.Is(err, os.ErrNotExist) {
+		if _, err := f.AddMount("@c1", 0, path, MountOptions{}); !errors.Is(err, os.ErrNotExist) {
 			t.Errorf("%q: %v", path, err)
 		}
 	}
-	if _, err := f.AddRootfs("c1", "/etc/passwd", false); !errors.Is(err, unix.ENOTDIR) {
+	if _, err := f.AddRootfs("@c1", "/etc/passwd", false); !errors.Is(err, unix.ENOTDIR) {
 		t.Errorf("a file as rootfs: %v", err)
 	}
 	if entries, err := os.ReadDir(f.dir); err != nil || len(entries) > 0 {
@@ -283,22 +283,10 @@ func TestUnsupportedFiles(t *testing.T) {
 	}
 }
 
-func TestBadIDs(t *testing.T) {
-	f := folder(t)
-	for _, id := range []string{"", ".", "..", "a/b", "../x", "a\x00", "a\n"} {
-		if _, err := f.AddRootfs(id, t.TempDir(), false); err == nil {
-			t.Errorf("%q was taken", id)
-		}
-		if err := f.RemoveContainer(id); err == nil {
-			t.Errorf("%q was removed", id)
-		}
-	}
-}
-
 // What a kill -9 leaves: mounts of another process. A new one removes them.
 func TestRemoveByAnother(t *testing.T) {
 	f, source := folder(t), tree(t)
-	for _, id := range []string{"c1", "c2"} {
+	for _, id := range []string{"@c1", "@c2"} {
 		if _, err := f.AddRootfs(id, source, false); err != nil {
 			t.Fatal(err)
 		}
@@ -320,7 +308,7 @@ func TestRemoveByAnother(t *testing.T) {
 
 func TestRemoveWhileBusy(t *testing.T) {
 	f, source := folder(t), tree(t)
-	guest, err := f.AddRootfs("c1", source, false)
+	guest, err := f.AddRootfs("@c1", source, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -329,10 +317,10 @@ func TestRemoveWhileBusy(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer user.Close()
-	if err := f.RemoveContainer("c1"); err != nil {
+	if err := f.RemovePlace("@c1"); err != nil {
 		t.Errorf("while a file is open: %v", err)
 	}
-	if left, err := mountsBelow(filepath.Join(f.dir, "c1")); err != nil || len(left) > 0 {
+	if left, err := mountsBelow(filepath.Join(f.dir, "@c1")); err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
 }
@@ -346,7 +334,7 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(parent, "m"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	guest, err := f.AddRootfs("c1", rootfs, false)
+	guest, err := f.AddRootfs("@c1", rootfs, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -371,7 +359,7 @@ func TestRemoveFollowsNoLink(t *testing.T) {
 	if mounts, err := mountsBelow(bystander); err != nil || len(mounts) != 1 {
 		t.Errorf("the bystander's mount is gone (%v, %v)", mounts, err)
 	}
-	if err := f.RemoveContainer("c1"); err != nil {
+	if err := f.RemovePlace("@c1"); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -393,10 +381,10 @@ func TestRemoveHalfMade(t *testing.T) {
 		t.Skip("mounts need root")
 	}
 	dir := filepath.Join(t.TempDir(), "shared")
-	if err := os.MkdirAll(filepath.Join(dir, "c1", "rootfs"), 0o700); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, "@c1", "rootfs"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	write(t, filepath.Join(dir, "c1", "file"), "")
+	write(t, filepath.Join(dir, "@c1", "file"), "")
 	f, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)

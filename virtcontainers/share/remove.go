@@ -11,18 +11,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// RemoveContainer takes away what was added for a container. It is idempotent.
-// nil means that nothing of it is mounted in the folder any more; what a running
-// virtiofsd or QEMU still holds open for the guest ends with them.
-func (f *Folder) RemoveContainer(containerID string) error {
-	if err := checkID(containerID); err != nil {
+// RemovePlace takes away what was added at a place. It is idempotent. nil means
+// that nothing of it is mounted in the folder any more; what a running virtiofsd
+// or QEMU still holds open for the guest ends with them.
+func (f *Folder) RemovePlace(at string) error {
+	if err := checkPlace(at); err != nil {
 		return err
 	}
-	return f.remove(containerID)
-}
-
-// remove takes away a place at the top of the folder, and all below it.
-func (f *Folder) remove(at string) error {
 	if _, err := os.Lstat(f.dir); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 
 	"golang.org/x/sys/unix"
 )
@@ -53,36 +52,18 @@ func (s *Source) Key(o MountOptions) (string, error) {
 	return fmt.Sprintf("%x:%x:%x:%t", st.Dev, st.Ino, fs.Flags, o.ReadOnly), nil
 }
 
-// volumeID is a form that no container's id has.
-var volumeID = regexp.MustCompile(`^@[0-9a-z]+$`)
-
-func checkVolume(id string) error {
-	if !volumeID.MatchString(id) {
-		return fmt.Errorf("volume id %q: @ and letters and digits only", id)
-	}
-	return nil
-}
-
 // AddVolume binds a source for all containers of the sandbox, at a place that the
 // caller chooses, and answers its path in the guest. Two containers that lock or
 // map a file have to find it at the same place: the guest's kernel knows two
 // mounts of the host as two file systems. What is mounted below does not come
 // along (Below). It is idempotent; after an error nothing is left.
-func (f *Folder) AddVolume(id, name string, s *Source, o MountOptions) (guestPath string, err error) {
-	if err := checkVolume(id); err != nil {
+func (f *Folder) AddVolume(place, name string, s *Source, o MountOptions) (guestPath string, err error) {
+	if err := checkPlace(place); err != nil {
 		return "", err
 	}
-	at := id + "/" + lastElement(name)
-	if err := f.place(s.file, s.isDir, at, o, false); err != nil && !errors.Is(err, ErrExist) {
+	at := place + "/" + lastElement(name)
+	if err := f.set(s.file, s.isDir, at, o, false); err != nil && !errors.Is(err, ErrExist) {
 		return "", err
 	}
 	return GuestDir + "/" + at, nil
-}
-
-// RemoveVolume is RemoveContainer for what AddVolume has bound.
-func (f *Folder) RemoveVolume(id string) error {
-	if err := checkVolume(id); err != nil {
-		return err
-	}
-	return f.remove(id)
 }

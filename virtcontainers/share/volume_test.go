@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -50,20 +51,31 @@ func TestVolume(t *testing.T) {
 		t.Errorf("it is not read-only: %v", err)
 	}
 	for range 2 {
-		if err := errors.Join(f.RemoveVolume("@0"), f.RemoveVolume("@1")); err != nil {
+		if err := errors.Join(f.RemovePlace("@0"), f.RemovePlace("@1")); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if entries, err := os.ReadDir(f.Dir()); err != nil || len(entries) != 0 {
 		t.Errorf("left %v, %v", entries, err)
 	}
-	for _, id := range []string{"", "@", "c1", "@a/b", "@..", "../@a"} {
-		if _, err := f.AddVolume(id, "x", opened(t, source), MountOptions{}); err == nil {
-			t.Errorf("added %q", id)
+}
+
+func TestPlaces(t *testing.T) {
+	f, source := folder(t), tree(t)
+	for _, place := range []string{"", "@", "c1", "@a/b", "@..", "../@a", "@a\x00", "@a\n", "@" + strings.Repeat("a", 65)} {
+		if _, err := f.AddVolume(place, "x", opened(t, source), MountOptions{}); err == nil {
+			t.Errorf("added a volume at %q", place)
 		}
-		if err := f.RemoveVolume(id); err == nil {
-			t.Errorf("removed %q", id)
+		if _, err := f.AddRootfs(place, source, false); err == nil {
+			t.Errorf("added a root file system at %q", place)
 		}
+		if err := f.RemovePlace(place); err == nil {
+			t.Errorf("removed %q", place)
+		}
+	}
+	one, two := NewPlace(), NewPlace()
+	if one == two || checkPlace(one) != nil {
+		t.Errorf("%q and %q", one, two)
 	}
 }
 

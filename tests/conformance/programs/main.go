@@ -1,9 +1,10 @@
 // Command programs sets what the OCI validation programs passed with one
-// runtime beside what they passed with another. It fails if the second is worse
-// in a program that the list of known differences does not name, and if the
-// list names one that is not worse.
+// runtime beside what they passed with others. It fails if it is worse than any
+// of them in a program that the list of known differences does not name, and if
+// the list names one in which it is not worse.
 //
-// Usage: programs -known FILE BASELINE FOLDER (of tally's files, PROGRAM.json)
+// Usage: programs -known FILE BASELINE... FOLDER (of tally's files, PROGRAM.json;
+// the runtime's name is the folder's)
 package main
 
 import (
@@ -11,6 +12,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -51,22 +53,39 @@ func main() {
 }
 
 func run(list string, args []string, out io.Writer) (bool, error) {
-	if len(args) != 2 {
-		return false, fmt.Errorf("usage: programs -known FILE BASELINE FOLDER")
+	if len(args) < 2 {
+		return false, fmt.Errorf("usage: programs -known FILE BASELINE... FOLDER")
 	}
 	reasons, err := known.Read(list)
 	if err != nil {
 		return false, err
 	}
-	base, err := readCounts(args[0])
-	if err != nil {
-		return false, err
+	var peers []peer
+	for _, dir := range args {
+		counts, err := readCounts(dir)
+		if err != nil {
+			return false, err
+		}
+		peers = append(peers, peer{filepath.Base(dir), counts})
 	}
-	other, err := readCounts(args[1])
-	if err != nil {
-		return false, err
+	last := len(peers) - 1
+	return compare(peers[:last], peers[last], reasons, out), nil
+}
+
+// peer is a runtime and what each program found with it.
+type peer struct {
+	name   string
+	counts map[string]count
+}
+
+// whole is how many programs passed as a whole.
+func (p peer) whole() (n int) {
+	for _, c := range p.counts {
+		if c.ok() {
+			n++
+		}
 	}
-	return compare(base, other, reasons, out), nil
+	return n
 }
 
 func readCounts(dir string) (map[string]count, error) {
@@ -93,39 +112,50 @@ func readCounts(dir string) (map[string]count, error) {
 }
 
 // compare prints the table and answers whether all is as known.
-func compare(base, other map[string]count, reasons map[string]string, out io.Writer) bool {
-	ok := true
-	var names []string
-	for name := range base {
-		names = append(names, name)
+func compare(bases []peer, it peer, reasons map[string]string, out io.Writer) bool {
+	ok, seen := true, map[string]bool{}
+	columns := append(slices.Clone(bases), it)
+	var titles, counted []string
+	for i, p := range columns {
+		title := p.name
+		if i == 0 {
+			title += ": passed / failed / skipped"
+		}
+		titles = append(titles, title)
+		counted = append(counted, fmt.Sprintf("%d with %s", p.whole(), p.name))
+		for name := range p.counts {
+			seen[name] = true
+		}
 	}
-	slices.Sort(names)
-	fmt.Fprintf(out, "| program | runc: passed / failed / skipped | kata | |\n|---|---|---|---|\n")
-	var whole [2]int
+	names := slices.Sorted(maps.Keys(seen))
+	fmt.Fprintf(out, "| program | %s | |\n|---|%s---|\n", strings.Join(titles, " | "), strings.Repeat("---|", len(columns)))
 	for _, name := range names {
-		b, o := base[name], other[name]
+		o := it.counts[name]
+		var cells []string
+		worse, better := false, o.ok()
+		for _, base := range bases {
+			b := base.counts[name]
+			cells = append(cells, b.String())
+			worse = worse || o.worseThan(b)
+			better = better && !b.ok()
+		}
 		reason, sure := reasons[name], true
 		if reason == "" {
 			reason, sure = reasons[name+"?"], false
 		}
-		for i, c := range []count{b, o} {
-			if c.ok() {
-				whole[i]++
-			}
-		}
 		note := ""
-		switch worse := o.worseThan(b); {
+		switch {
 		case worse && reason != "":
 			note = reason
 		case worse:
 			note, ok = "WORSE", false
 		case reason != "" && sure:
 			note, ok = "not worse any more: remove it from the list", false
-		case o.ok() && !b.ok():
+		case better:
 			note = "better"
 		}
-		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", name, b, o, note)
+		fmt.Fprintf(out, "| %s | %s | %s | %s |\n", name, strings.Join(cells, " | "), o, note)
 	}
-	fmt.Fprintf(out, "\n%d of %d programs pass with runc, %d with kata\n", whole[0], len(names), whole[1])
+	fmt.Fprintf(out, "\nOf %d programs pass: %s\n", len(names), strings.Join(counted, ", "))
 	return ok
 }

@@ -35,9 +35,27 @@ func TestCompare(t *testing.T) {
 			reasons["p?"] = "why"
 		}
 		var out strings.Builder
-		if ok := compare(map[string]count{"p": test.base}, map[string]count{"p": test.other}, reasons, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
+		base, it := peer{"runc", map[string]count{"p": test.base}}, peer{"kata", map[string]count{"p": test.other}}
+		if ok := compare([]peer{base}, it, reasons, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
 			t.Errorf("%s: %v\n%s", test.name, ok, out.String())
 		}
+	}
+}
+
+func TestCompareWithSeveral(t *testing.T) {
+	good, bad := map[string]count{"p": {Passed: 3}}, map[string]count{"p": {Passed: 2, Failed: 1}}
+	var out strings.Builder
+	if compare([]peer{{"runc", bad}, {"crun", good}}, peer{"kata", bad}, nil, &out) {
+		t.Errorf("worse than one of two was let pass:\n%s", out.String())
+	}
+	out.Reset()
+	want := "| p | 2 / 1 / 0 | 3 / 0 / 0 | 3 / 0 / 0 |  |\n\nOf 1 programs pass: 0 with runc, 1 with crun, 1 with kata\n"
+	if !compare([]peer{{"runc", bad}, {"crun", good}}, peer{"kata", good}, nil, &out) || !strings.HasSuffix(out.String(), want) {
+		t.Errorf("as good as the better of two:\n%s", out.String())
+	}
+	// One that the runtime never ran, and a baseline without results.
+	if compare([]peer{{"runc", good}}, peer{"kata", map[string]count{"q": {Passed: 1}}}, nil, &out) {
+		t.Error("a program that did not run was let pass")
 	}
 }
 

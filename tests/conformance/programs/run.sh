@@ -1,7 +1,7 @@
 #!/bin/bash
 # Builds the validation programs of opencontainers/runtime-tools, runs each with
-# runc and with kata-runtime, and prints what they passed beside each other.
-# FOLDER gets what they said: FOLDER/{runc,kata}/PROGRAM.{tap,err,json}.
+# runc, crun and kata-runtime, and prints what they passed beside each other.
+# FOLDER gets what they said: FOLDER/{runc,crun,kata}/PROGRAM.{tap,err,json}.
 # Usage: run.sh FOLDER [PROGRAM...]
 set -euo pipefail
 # A container without a mount namespace mounts its /proc and /sys where it was
@@ -57,13 +57,13 @@ clear_containers() {
 	rm -rf --one-file-system "$run/tmp"
 }
 finish() {
-	for runtime in runc kata; do clear_containers "$runtime"; done
+	for runtime in runc crun kata; do clear_containers "$runtime"; done
 	rm -rf --one-file-system "$run"
 }
 trap finish EXIT
 # The programs take a command without arguments, and look for their files in
 # the current folder.
-for runtime in "runc $(command -v runc)" "kata $KATA_RUNTIME"; do
+for runtime in "runc $(command -v runc)" "crun $(command -v crun)" "kata $KATA_RUNTIME"; do
 	printf '#!/bin/sh\nexec %s --root %s "$@"\n' "${runtime#* }" "$run/root-${runtime%% *}" >"$run/${runtime%% *}"
 	chmod +x "$run/${runtime%% *}"
 done
@@ -89,7 +89,7 @@ cd "$run"
 programs=("$@")
 [ $# -gt 0 ] || mapfile -t programs < <(find "$tools" -maxdepth 1 -type f -perm /111 ! -name runtimetest -printf '%f\n' | sort)
 rm -rf "$out"
-for runtime in runc kata; do
+for runtime in runc crun kata; do
 	mkdir -p "$out/$runtime"
 	for program in "${programs[@]}"; do
 		mkdir "$run/tmp"
@@ -101,4 +101,4 @@ for runtime in runc kata; do
 		"$run/tally" --save "$out/$runtime/$program.json" tap <"$out/$runtime/$program.tap" >/dev/null || true
 	done
 done
-cd "$here" && go run . -known "$here/../known/programs" "$out/runc" "$out/kata"
+cd "$here" && go run . -known "$here/../known/programs" "$out/runc" "$out/crun" "$out/kata"

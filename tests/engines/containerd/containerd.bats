@@ -143,6 +143,55 @@ is_status() { [ "$(status "$1")" = "$2" ]; }
 	run -1 compgen -G "$cache.[^t]*"
 }
 
+@test "containerd: the first container has a template saved, a later one begins with it" {
+	local templates=$TMP/templates qemu
+	sed -E "s|^#? *auto_template *=.*|auto_template = true|; s|^#? *template_path *=.*|template_path = \"$templates\"|" "$KATA_CONF_FILE" >"$TMP/template.toml"
+	stop_containerd
+	local KATA_CONF_FILE=$TMP/template.toml
+	export KATA_CONF_FILE
+	run_containerd
+	run -0 kata_run --rm test/busybox:1 c0 true
+	run -0 "$KATA_RUNTIME" factory status
+	[ "${lines[0]}" = "vm factory is on" ]
+	running c1
+	qemu=$(jq .sandbox.vm.process.pid "$(state)/sandboxes/c1/state.json")
+	tr '\0' '\n' <"/proc/$qemu/cmdline" | grep -qx -- -incoming
+	run -3 ctr tasks exec --exec-id e1 c1 sh -c 'echo in; exit 3'
+	[ "$output" = in ]
+	ctr tasks kill -s TERM c1
+	await is_status c1 STOPPED
+	"$KATA_RUNTIME" factory destroy
+	[ ! -e "$templates" ]
+}
+
+# told TOPIC ID: containerd has published such an event.
+told() { grep -F "/tasks/$1 " "$TMP/events" | grep -qF "\"container_id\":\"$2\""; }
+# subscribed: what is done to the image is told.
+subscribed() {
+	ctr images label test/busybox:1 "at=$SECONDS$RANDOM" >/dev/null
+	[ -s "$TMP/events" ]
+}
+
+@test "containerd: the events of a task, and of a want of memory" {
+	ctr events >"$TMP/events" 3>&- &
+	local pid=$! topic
+	await subscribed
+	running c1
+	ctr tasks exec --exec-id e1 c1 true
+	ctr tasks pause c1
+	ctr tasks resume c1
+	ctr tasks kill -s TERM c1
+	await is_status c1 STOPPED
+	ctr tasks rm c1 || true
+	for topic in create start exec-added exec-started paused resumed exit delete; do await told "$topic" c1; done
+	kata_run -d --memory-limit 33554432 test/busybox:1 c2 dd if=/dev/zero of=/dev/null bs=48M 3>&-
+	await is_status c2 STOPPED
+	await told oom c2
+	run ! told oom c1
+	kill "$pid"
+	wait "$pid" || true
+}
+
 @test "containerd: killed and started again, with containers that print, end and are exec'd" {
 	kata_run -d test/busybox:1 c1 sh -c 'trap "exit 5" TERM; while :; do echo line; sleep 0.01; done' 3>&-
 	kata_run -d test/busybox:1 c2 sh -c 'read x; exit 6' 3>&-

@@ -3,6 +3,8 @@
 
 # shellcheck source=tests/engines/containerd/containerd.bash
 . "${BASH_SOURCE[0]%/*}/containerd.bash"
+# shellcheck source=tests/engines/cni.bash
+. "${BASH_SOURCE[0]%/*}/../cni.bash"
 
 NAMESPACE=k8s.io
 # A subnet and a bridge of this process's own.
@@ -10,16 +12,12 @@ CRI_BRIDGE=kata-cri$$
 CRI_SUBNET=10.231.$(($$ % 256)).0/24
 
 # cri_config DIR REGISTRY: the lines of containerd's configuration; every image
-# comes from the registry at that address.
+# comes from the registry at that address. HANDLER_CONF is the configuration that
+# the handler "kata" names; without it the shim finds it by itself.
 cri_config() {
 	mkdir -p "$1/cni" "$1/certs.d/_default"
 	printf 'server = "http://%s"\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$2" "$2" >"$1/certs.d/_default/hosts.toml"
-	cat >"$1/cni/10-kata.conflist" <<-EOF
-		{"cniVersion": "0.4.0", "name": "kata-cri", "plugins": [
-		  {"type": "bridge", "bridge": "$CRI_BRIDGE", "isGateway": true, "ipMasq": true,
-		   "ipam": {"type": "host-local", "dataDir": "$1/cni-data", "ranges": [[{"subnet": "$CRI_SUBNET"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-		  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-	EOF
+	cni_conflist kata-cri "$CRI_BRIDGE" "$CRI_SUBNET" "$1/cni-data" >"$1/cni/10-kata.conflist"
 	cat <<-EOF
 		[plugins."io.containerd.grpc.v1.cri"]
 		  sandbox_image = "registry.k8s.io/pause:3.10"
@@ -37,5 +35,8 @@ cri_config() {
 		  runtime_type = "io.containerd.runc.v2"
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
 		  runtime_type = "io.containerd.kata.v2"
+		  pod_annotations = ["io.katacontainers.*"]
+		${HANDLER_CONF:+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata.options]}
+		${HANDLER_CONF:+  ConfigPath = "$HANDLER_CONF"}
 	EOF
 }

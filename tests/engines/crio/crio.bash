@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # A CRI-O of our own: own storage, socket, network and logs; and crictl for it.
 # Runtime handlers: runc, kata-oci (conmon drives kata-runtime), kata-vm
-# (containerd-shim-kata-v2).
+# (containerd-shim-kata-v2; HANDLER_CONF is the configuration that it names).
 
 # shellcheck source=tests/engines/module.bash
 . "${BASH_SOURCE[0]%/*}/../module.bash"
+# shellcheck source=tests/engines/cni.bash
+. "${BASH_SOURCE[0]%/*}/../cni.bash"
 
 # A subnet and a bridge of this process's own.
 CRIO_BRIDGE=kata-crio$$
@@ -18,7 +20,7 @@ start_crio() {
 	CRIO_BIN=$bin/crio
 	CRICTL=$(critools)/crictl || return 1
 	mkdir -p "$CRIO_DIR"/{cni,etc}
-	crio_network >"$CRIO_DIR/cni/10-kata.conflist"
+	cni_conflist kata-crio "$CRIO_BRIDGE" "$CRIO_SUBNET" "$CRIO_DIR/cni-data" >"$CRIO_DIR/cni/10-kata.conflist"
 	crio_config "$bin" >"$CRIO_DIR/crio.conf"
 	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$CRIO_DIR/etc/policy.json"
 	: >"$CRIO_DIR/etc/crictl.yaml"
@@ -57,15 +59,6 @@ clean_crio() {
 }
 
 crictl() { timeout 300 "$CRICTL" --config "$CRIO_DIR/etc/crictl.yaml" --runtime-endpoint "unix://$CRIO_DIR/crio.sock" --timeout 200s "$@"; }
-
-crio_network() {
-	cat <<-EOF
-		{"cniVersion": "0.4.0", "name": "kata-crio", "plugins": [
-		  {"type": "bridge", "bridge": "$CRIO_BRIDGE", "isGateway": true, "ipMasq": true,
-		   "ipam": {"type": "host-local", "dataDir": "$CRIO_DIR/cni-data", "ranges": [[{"subnet": "$CRIO_SUBNET"}]], "routes": [{"dst": "0.0.0.0/0"}]}},
-		  {"type": "portmap", "capabilities": {"portMappings": true}}]}
-	EOF
-}
 
 crio_config() {
 	cat <<-EOF
@@ -115,7 +108,7 @@ crio_config() {
 		runtime_path = "$(dirname "$KATA_RUNTIME")/containerd-shim-kata-v2"
 		runtime_type = "vm"
 		runtime_root = "$CRIO_DIR/state-vm"
-		runtime_config_path = "$KATA_CONF_FILE"
+		runtime_config_path = "${HANDLER_CONF:-$KATA_CONF_FILE}"
 	EOF
 }
 

@@ -18,6 +18,11 @@ teardown() {
 
 clean() { [ "$(traces "$DOCKER_DIR")" = "$BEFORE" ]; }
 
+# What the tests of volumes, which Podman's suite has too, ask for: the exit code
+# of a refusal by the runtime, and a socket.
+# shellcheck disable=SC2034
+REFUSED=125 SOCKET=$DOCKER_DIR/docker.sock
+
 # vm ARG...: docker run in a VM, labelled so that teardown finds it.
 vm() { docker run --runtime "${RUNTIME:-kata}" --label test "$@"; }
 

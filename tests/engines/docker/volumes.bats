@@ -59,7 +59,7 @@ changes() {
 	echo new >"$TMP/v/g"
 	reads() { [ "$(docker exec c1 cat /v/f /v/g 2>/dev/null)" = $'after\nnew' ]; }
 	await reads
-	run -125 vm --rm -v "$DOCKER_DIR/docker.sock:/sock" busybox true
+	run "-$REFUSED" vm --rm -v "$SOCKET:/sock" busybox true
 	has "cannot be shared with a VM"
 }
 

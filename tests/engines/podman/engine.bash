@@ -20,6 +20,12 @@ podman() {
 		--runtime "$PODMAN_DIR/kata-runtime" "$@" 3>&-
 }
 
+# runtime_script NAME CONFIG
+runtime_script() {
+	printf '#!/bin/sh\nexec %q --root %q --kata-config %q "$@"\n' "$KATA_RUNTIME" "$PODMAN_DIR/kata" "$2" >"$PODMAN_DIR/$1"
+	chmod +x "$PODMAN_DIR/$1"
+}
+
 # start_podman DIR: DIR must be empty. Exports PODMAN_DIR.
 start_podman() {
 	export PODMAN_DIR=$1
@@ -40,9 +46,10 @@ start_podman() {
 		infra_image = "localhost/busybox"
 		infra_command = "sleep 100000"
 	END
-	printf '#!/bin/sh\nexec %q --root %q --kata-config %q "$@"\n' \
-		"$KATA_RUNTIME" "$PODMAN_DIR/kata" "$KATA_CONF_FILE" >"$PODMAN_DIR/kata-runtime"
-	chmod +x "$PODMAN_DIR/kata-runtime"
+	sed -E 's|^#? *shared_fs *=.*|shared_fs = "virtio-9p"|' "$KATA_CONF_FILE" >"$PODMAN_DIR/9p.toml"
+	runtime_script kata-runtime "$KATA_CONF_FILE"
+	runtime_script kata-9p "$PODMAN_DIR/9p.toml"
+	perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0) && bind($s, sockaddr_un($ARGV[0])) || die "$!\n"' "$PODMAN_DIR/socket"
 	make_rootfs_tar "$PODMAN_DIR/rootfs.tar"
 	# CMD is what the infra container of play kube runs.
 	podman import --change 'ENV PATH=/bin:/usr/bin' --change 'CMD ["sleep", "100000"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null

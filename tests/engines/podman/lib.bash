@@ -18,9 +18,11 @@ teardown() {
 	[ "$after" = "$BEFORE" ] || { echo "left behind:"; diff <(echo "$BEFORE") <(echo "$after"); return 1; }
 }
 
-# Podman's namespaces besides; ours are in the sandboxes' folders.
+# Podman's namespaces besides (ours are in the sandboxes' folders), and the
+# containers' cgroups, which are in Podman's own place.
 left() {
 	traces "$PODMAN_DIR"
+	find /sys/fs/cgroup -type d -path '*/libpod_parent/libpod-*' ! -path '*conmon*' 2>/dev/null | sort | sed 's/^/cgroup /'
 	find /run/netns -maxdepth 1 -name 'netns-*' 2>/dev/null | sort | sed 's/^/netns /'
 }
 
@@ -29,3 +31,12 @@ inspect() { podman inspect -f "$2" "$1"; }
 is_state() { [ "$(inspect "$1" '{{.State.Status}}')" = "$2" ]; }
 
 logs_have() { podman logs "$1" 2>&1 | grep -qF -- "$2"; }
+
+# What the tests of volumes, which are Docker's, ask for.
+# shellcheck disable=SC2034
+REFUSED=126 SOCKET=$PODMAN_DIR/socket
+
+# vm ARG...: podman run, with the runtime that RUNTIME names.
+vm() { podman ${RUNTIME:+--runtime "$PODMAN_DIR/$RUNTIME"} run "$@"; }
+
+docker() { podman "$@"; }
