@@ -28,8 +28,10 @@ const _ = proto.GoGoProtoPackageIsVersion3 // please upgrade the proto package
 type Stream int32
 
 const (
+	// None: the agent closes the connection.
 	Stream_STREAM_UNSPECIFIED Stream = 0
-	Stream_STDIN              Stream = 1
+	// What the client sends; with a terminal: what is typed.
+	Stream_STDIN Stream = 1
 	// With a terminal: all that it prints.
 	Stream_STDOUT Stream = 2
 	// Absent with a terminal.
@@ -58,11 +60,13 @@ func (Stream) EnumDescriptor() ([]byte, []int) {
 	return fileDescriptor_56ede974c0020f77, []int{0}
 }
 
+// Kind says what happened.
 type Event_Kind int32
 
 const (
+	// Never sent.
 	Event_UNSPECIFIED Event_Kind = 0
-	// The OOM killer struck in container_id.
+	// The OOM killer took a process of container_id: one event for each.
 	Event_OOM Event_Kind = 1
 	// A process ended: exec_id and exit_code say which and how.
 	Event_EXIT Event_Kind = 2
@@ -88,6 +92,7 @@ func (Event_Kind) EnumDescriptor() ([]byte, []int) {
 	return fileDescriptor_56ede974c0020f77, []int{54, 0}
 }
 
+// Empty is a request or an answer that has nothing to say.
 type Empty struct {
 }
 
@@ -124,11 +129,13 @@ func (m *Empty) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_Empty proto.InternalMessageInfo
 
+// HelloRequest says who calls.
 type HelloRequest struct {
 	// The client's protocol version: major in the upper 16 bits, minor in the
 	// lower. Another major than the agent's is refused with FailedPrecondition.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The client's name and release, for the agent's log ("kata-runtime 0.1.0").
+	// The client's name and release, for the agent's log ("kata-runtime 0.1.0");
+	// empty is allowed.
 	Client string `protobuf:"bytes,2,opt,name=client,proto3" json:"client,omitempty"`
 }
 
@@ -179,13 +186,14 @@ func (m *HelloRequest) GetClient() string {
 	return ""
 }
 
+// HelloReply says who answers.
 type HelloReply struct {
-	// The agent's protocol version, same form.
+	// The agent's protocol version, same form; the client checks it, too.
 	Version uint32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
-	// The agent's release, e.g. "0.1.0".
+	// The agent's release, e.g. "0.1.0"; for people, nothing is decided by it.
 	Release string `protobuf:"bytes,2,opt,name=release,proto3" json:"release,omitempty"`
 	// Names of what this agent can do beyond the version's minimum: see
-	// agent-protocol/wire's Feature constants. Unknown names are ignored.
+	// agent-protocol/wire's Feature constants. Unknown names are ignored; empty for none.
 	Features []string `protobuf:"bytes,3,rep,name=features,proto3" json:"features,omitempty"`
 }
 
@@ -243,29 +251,39 @@ func (m *HelloReply) GetFeatures() []string {
 	return nil
 }
 
+// CreateSandboxRequest says what the guest is to be. The agent works through
+// entropy, clock, host name, dns, sysctls, network, storages, pid namespace,
+// container, in this order.
 type CreateSandboxRequest struct {
+	// The sandbox's id, for the agent's messages; never empty.
 	SandboxId string `protobuf:"bytes,1,opt,name=sandbox_id,json=sandboxId,proto3" json:"sandbox_id,omitempty"`
-	// The guest's host name; empty leaves it as it is.
+	// The guest's host name, at most 64 bytes; empty leaves it as it is.
 	Hostname string `protobuf:"bytes,2,opt,name=hostname,proto3" json:"hostname,omitempty"`
 	// Lines of /etc/resolv.conf for the guest itself; empty leaves the file as it is.
 	Dns []string `protobuf:"bytes,3,rep,name=dns,proto3" json:"dns,omitempty"`
 	// Wall clock, nanoseconds since 1970 UTC; 0 leaves the guest's clock alone.
 	ClockNs int64 `protobuf:"varint,4,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
-	// Random bytes to stir into the guest's pool; empty adds none.
+	// Random bytes to stir into the guest's pool, at most 4096; empty adds none.
 	Entropy []byte `protobuf:"bytes,5,opt,name=entropy,proto3" json:"entropy,omitempty"`
-	// Mounted in this order, before any container is created.
-	Storages   []*Storage   `protobuf:"bytes,6,rep,name=storages,proto3" json:"storages,omitempty"`
+	// Mounted in this order, before any container is created, until the
+	// sandbox's end or RemoveStorage. The sandbox's /dev/shm is mounted unasked.
+	Storages []*Storage `protobuf:"bytes,6,rep,name=storages,proto3" json:"storages,omitempty"`
+	// Configured as by UpdateInterfaces; empty leaves all as they are.
 	Interfaces []*Interface `protobuf:"bytes,7,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
-	Routes     []*Route     `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
+	// The guest's routes from now on, as by UpdateRoutes; empty leaves those that there are.
+	Routes []*Route `protobuf:"bytes,8,rep,name=routes,proto3" json:"routes,omitempty"`
+	// Added as by AddNeighbours; empty adds none.
 	Neighbours []*Neighbour `protobuf:"bytes,9,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
-	// Kernel settings of the sandbox, /proc/sys names with dots.
+	// Kernel settings of the sandbox, /proc/sys names with dots, and what is
+	// written there; empty for none.
 	Sysctls map[string]string `protobuf:"bytes,10,rep,name=sysctls,proto3" json:"sysctls,omitempty" protobuf_key:"bytes,1,opt,name=key,proto3" protobuf_val:"bytes,2,opt,name=value,proto3"`
-	// One pid namespace for all containers of the sandbox.
+	// Make the pid namespace that containers with share_pid join now; else it is
+	// made with the first of them.
 	SharePid bool `protobuf:"varint,11,opt,name=share_pid,json=sharePid,proto3" json:"share_pid,omitempty"`
 	// The first container, created in the same call; absent for none.
 	Container *CreateContainerRequest `protobuf:"bytes,12,opt,name=container,proto3" json:"container,omitempty"`
 	// Folder in the guest with hook programs, one sub-folder per stage
-	// (prestart, poststart, poststop); empty for none.
+	// (prestart, poststart, poststop), an absolute path; empty for none.
 	GuestHookPath string `protobuf:"bytes,13,opt,name=guest_hook_path,json=guestHookPath,proto3" json:"guest_hook_path,omitempty"`
 	// Size of the sandbox's shared /dev/shm in bytes; 0 means 64 MiB.
 	ShmSize uint64 `protobuf:"varint,14,opt,name=shm_size,json=shmSize,proto3" json:"shm_size,omitempty"`
@@ -402,6 +420,7 @@ func (m *CreateSandboxRequest) GetShmSize() uint64 {
 	return 0
 }
 
+// CreateSandboxReply is what came of a CreateSandboxRequest.
 type CreateSandboxReply struct {
 	// The answer for the request's container; absent without one.
 	Container *CreateContainerReply `protobuf:"bytes,1,opt,name=container,proto3" json:"container,omitempty"`
@@ -456,11 +475,14 @@ func (m *CreateSandboxReply) GetInterfaces() []*Interface {
 	return nil
 }
 
+// DestroySandboxRequest says how much of the guest ends with the sandbox.
 type DestroySandboxRequest struct {
-	// Power the guest off after the answer is sent.
+	// Power the guest off after the answer is sent, also if there is no sandbox;
+	// FailedPrecondition where the agent is not the guest's init. False: it goes on.
 	PowerOff bool `protobuf:"varint,1,opt,name=power_off,json=powerOff,proto3" json:"power_off,omitempty"`
 	// The VM ends right after the answer: every process is ended and every file
 	// system written back, and what goes with the guest's memory stays undone.
+	// False: all is undone, and the guest can get another sandbox.
 	VmEnds bool `protobuf:"varint,2,opt,name=vm_ends,json=vmEnds,proto3" json:"vm_ends,omitempty"`
 }
 
@@ -513,25 +535,34 @@ func (m *DestroySandboxRequest) GetVmEnds() bool {
 
 // Storage is something to mount in the guest.
 type Storage struct {
-	// How the source is found: "virtiofs", "9p", "blk" (by PCI or MMIO address),
-	// "pmem", "ephemeral" (tmpfs), "hugetlbfs", "local" (a folder in the guest),
+	// How the source is found: "virtiofs", "9p", "blk" and "pmem" (a disk of the
+	// VM), "ephemeral" (tmpfs), "hugetlbfs", "local" (a folder in the guest),
 	// "folder" (one in another storage), "submount" (a mount of the host's in the
-	// share, which is there already).
+	// share, which is there already). Others are Unimplemented.
 	Driver string `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
-	// Driver-specific: tag (virtiofs, 9p), device address "bb/ss" of PCI slots
-	// from the root or "serial=NAME" (blk), the folder's path (folder; what is
-	// missing of it is made), empty for tmpfs and local.
+	// Driver-specific: tag of 1 to 36 bytes (virtiofs, 9p); "serial=NAME" with at
+	// most 20 bytes, the PCI slots from the root bus on as "02/00", or "/dev/NAME"
+	// (blk, pmem), a device that is waited for; the folder's path below
+	// /run/kata-containers (folder; what is missing of it is made). The other
+	// drivers have none and ignore it.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// File system type for mount(2); empty for what the driver implies.
+	// File system type for mount(2); must be given for blk and pmem. The other
+	// drivers imply theirs and ignore it.
 	Fstype string `protobuf:"bytes,3,opt,name=fstype,proto3" json:"fstype,omitempty"`
-	// mount(8) options, flags among them ("ro", "nosuid", "size=64m", "msize=1048576").
-	// For a folder that is made: "mode=0750", "uid=1000", "gid=1000".
+	// mount(8) options, flags among them ("ro", "nosuid", "size=64m",
+	// "msize=1048576"); empty for none. For a folder that is made: "mode=0750",
+	// "uid=1000", "gid=1000"; local knows the mode only. Bind mounts are refused.
 	Options []string `protobuf:"bytes,4,rep,name=options,proto3" json:"options,omitempty"`
-	// Absolute path in the guest, below /run/kata-containers; created if missing.
+	// Absolute, clean path in the guest, below /run/kata-containers; created if
+	// missing. It is the storage's name in other calls. A container's storage that
+	// is mounted there already, from the same driver and source, is shared;
+	// anything else there is AlreadyExists.
 	MountPoint string `protobuf:"bytes,5,opt,name=mount_point,json=mountPoint,proto3" json:"mount_point,omitempty"`
-	// Group that shall own the mounted root; 0 leaves it alone.
+	// Group that shall own the mounted root, which becomes 2775; 0 leaves it
+	// alone. Ignored for folder and submount.
 	FsGroup uint32 `protobuf:"varint,6,opt,name=fs_group,json=fsGroup,proto3" json:"fs_group,omitempty"`
-	// It stays until the sandbox ends, though a container brought it.
+	// It stays until the sandbox ends, though a container brought it; else that
+	// goes with the last container that has it. The sandbox's own stay anyway.
 	ForSandbox bool `protobuf:"varint,7,opt,name=for_sandbox,json=forSandbox,proto3" json:"for_sandbox,omitempty"`
 }
 
@@ -617,21 +648,28 @@ func (m *Storage) GetForSandbox() bool {
 	return false
 }
 
+// CreateContainerRequest is a container to be.
 type CreateContainerRequest struct {
+	// The container's id, AlreadyExists if it is taken; never empty.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	// The container's config.json (OCI runtime-spec JSON). Paths in it that the
-	// guest resolves (root.path, mounts[].source) are guest paths: the host has
-	// rewritten them. Host hooks are removed from it.
+	// The container's config.json (OCI runtime-spec JSON), also of an infra
+	// container. Paths in it that the guest resolves (root.path, mounts[].source)
+	// are guest paths: the host has rewritten them. Host hooks are removed from it.
 	OciSpec []byte `protobuf:"bytes,2,opt,name=oci_spec,json=ociSpec,proto3" json:"oci_spec,omitempty"`
-	// Mounted before this container is created, unmounted with it.
+	// Mounted before this container is created, unmounted with it (but see
+	// for_sandbox); empty for none.
 	Storages []*Storage `protobuf:"bytes,3,rep,name=storages,proto3" json:"storages,omitempty"`
-	// Block devices that the spec's linux.devices name, by their container path.
+	// Block devices that the spec's linux.devices name, by their container path;
+	// empty for none.
 	Devices []*Device `protobuf:"bytes,4,rep,name=devices,proto3" json:"devices,omitempty"`
-	// Join the sandbox's shared pid namespace.
+	// Join the sandbox's shared pid namespace, which is made if it is not there;
+	// else the document's namespaces decide.
 	SharePid bool `protobuf:"varint,5,opt,name=share_pid,json=sharePid,proto3" json:"share_pid,omitempty"`
 	// A pause container: it gets no process unless share_pid needs one.
+	// False: a container that runs the document's process.
 	Infra bool `protobuf:"varint,6,opt,name=infra,proto3" json:"infra,omitempty"`
-	// Set aside for this container until it is removed.
+	// Set aside for this container until it is removed; ResourceExhausted if
+	// there is no room. Empty for none.
 	HugePages []*HugePages `protobuf:"bytes,7,rep,name=huge_pages,json=hugePages,proto3" json:"huge_pages,omitempty"`
 }
 
@@ -717,10 +755,14 @@ func (m *CreateContainerRequest) GetHugePages() []*HugePages {
 	return nil
 }
 
+// HugePages is an amount of huge pages of one size.
 type HugePages struct {
-	// In bytes; what is not a whole number of pages is rounded up.
+	// Size of a page in bytes, one that the guest's kernel has; others, as 0, are
+	// ResourceExhausted.
 	PageSize uint64 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	Amount   uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
+	// Size of all together in bytes; what is not a whole number of pages is
+	// rounded up, 0 sets none aside.
+	Amount uint64 `protobuf:"varint,2,opt,name=amount,proto3" json:"amount,omitempty"`
 }
 
 func (m *HugePages) Reset()         { *m = HugePages{} }
@@ -770,12 +812,14 @@ func (m *HugePages) GetAmount() uint64 {
 	return 0
 }
 
+// Device is a disk of the VM that a container gets as a device: the agent puts
+// the guest's numbers for the host's into the container's document.
 type Device struct {
-	// "blk", "vfio".
+	// "blk"; others are Unimplemented.
 	Driver string `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
-	// As Storage.source.
+	// As Storage.source for "blk"; waited for.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
-	// The path in the container, as in linux.devices.
+	// The path in the container, as in linux.devices, which must have it.
 	ContainerPath string `protobuf:"bytes,3,opt,name=container_path,json=containerPath,proto3" json:"container_path,omitempty"`
 }
 
@@ -833,8 +877,10 @@ func (m *Device) GetContainerPath() string {
 	return ""
 }
 
+// CreateContainerReply is a container that waits for its start.
 type CreateContainerReply struct {
-	// Pid of the init process in the guest's root pid namespace.
+	// Pid of the init process in the guest's root pid namespace; of an infra
+	// container the shared pid namespace's first process, 0 without one.
 	Pid int32 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
 }
 
@@ -878,7 +924,9 @@ func (m *CreateContainerReply) GetPid() int32 {
 	return 0
 }
 
+// ContainerRequest names the container that a call is about.
 type ContainerRequest struct {
+	// The container's id, NotFound if there is none; never empty.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
 }
 
@@ -922,9 +970,12 @@ func (m *ContainerRequest) GetContainerId() string {
 	return ""
 }
 
+// UpdateContainerRequest is a change of a container's limits.
 type UpdateContainerRequest struct {
+	// The container's id; never empty, and not an infra container's.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	// LinuxResources of the runtime-spec, JSON; a field that is absent is left as it is.
+	// LinuxResources of the runtime-spec, JSON; a field that is absent is left as
+	// it is. Device rules, CPU sets, block I/O and network classes are ignored.
 	Resources []byte `protobuf:"bytes,2,opt,name=resources,proto3" json:"resources,omitempty"`
 }
 
@@ -975,13 +1026,17 @@ func (m *UpdateContainerRequest) GetResources() []byte {
 	return nil
 }
 
+// ExecProcessRequest is a further process of a container.
 type ExecProcessRequest struct {
+	// The container's id; never empty, and not an infra container's.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	// The process's id, unique in the container.
+	// The process's id, unique in the container, AlreadyExists if it is taken;
+	// never empty.
 	ExecId string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
-	// Process of the runtime-spec, JSON.
+	// Process of the runtime-spec, JSON; its args must not be empty.
 	Process []byte `protobuf:"bytes,3,opt,name=process,proto3" json:"process,omitempty"`
-	// Start even if the container is paused (the process then waits frozen).
+	// Start even if the container is paused: the call then waits until it is
+	// resumed. Else a paused container is FailedPrecondition.
 	IgnorePaused bool `protobuf:"varint,4,opt,name=ignore_paused,json=ignorePaused,proto3" json:"ignore_paused,omitempty"`
 }
 
@@ -1046,6 +1101,7 @@ func (m *ExecProcessRequest) GetIgnorePaused() bool {
 	return false
 }
 
+// ExecProcessReply is a process that has been started.
 type ExecProcessReply struct {
 	// Pid in the guest's root pid namespace.
 	Pid int32 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
@@ -1093,11 +1149,15 @@ func (m *ExecProcessReply) GetPid() int32 {
 
 // A process: a container's init (exec_id empty) or an exec in it.
 type ProcessRequest struct {
+	// The container's id; never empty. Of an infra container there is only
+	// WaitProcess.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	ExecId      string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
+	// The exec's id; empty for the container's init process, which RemoveProcess refuses.
+	ExecId string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
 	// Of WaitProcess: the caller is what stands for the process on the host. If
 	// the call ends before the process, the process is killed and removed: who
-	// kills the one has killed the other. Not for a container's init.
+	// kills the one has killed the other. Not for a container's init. False: the
+	// process goes on.
 	Owner bool `protobuf:"varint,3,opt,name=owner,proto3" json:"owner,omitempty"`
 }
 
@@ -1155,13 +1215,17 @@ func (m *ProcessRequest) GetOwner() bool {
 	return false
 }
 
+// SignalProcessRequest is a signal for a container's processes.
 type SignalProcessRequest struct {
+	// The container's id; never empty. An infra container takes signals, too, as
+	// a program would that catches none.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
 	// Empty for the container's init process.
 	ExecId string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
-	// Linux signal number of the guest's architecture, 1 to 64; 0 only probes.
+	// Linux signal number of the guest's architecture, 1 to 64; 0 only probes,
+	// more is refused.
 	Signal uint32 `protobuf:"varint,3,opt,name=signal,proto3" json:"signal,omitempty"`
-	// Every process of the container instead of one.
+	// Every process of the container instead of one; exec_id counts for nothing then.
 	All bool `protobuf:"varint,4,opt,name=all,proto3" json:"all,omitempty"`
 }
 
@@ -1226,12 +1290,15 @@ func (m *SignalProcessRequest) GetAll() bool {
 	return false
 }
 
+// WaitProcessReply is how a process ended.
 type WaitProcessReply struct {
-	// Exit code 0 to 255, or 128 + the number of the signal that ended it.
+	// Exit code 0 to 255, or 128 + the number of the signal that ended it; 255,
+	// too, if nobody saw its end.
 	ExitCode int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
 	// When it ended: nanoseconds since 1970 UTC by the guest's clock.
 	ExitedAtNs int64 `protobuf:"varint,2,opt,name=exited_at_ns,json=exitedAtNs,proto3" json:"exited_at_ns,omitempty"`
-	// The kernel's OOM killer struck in the container before.
+	// The kernel's OOM killer struck in the container before; it need not have
+	// been this process.
 	OomKilled bool `protobuf:"varint,3,opt,name=oom_killed,json=oomKilled,proto3" json:"oom_killed,omitempty"`
 }
 
@@ -1289,7 +1356,9 @@ func (m *WaitProcessReply) GetOomKilled() bool {
 	return false
 }
 
+// ListProcessesReply is what runs in a container.
 type ListProcessesReply struct {
+	// In no order; one that ends meanwhile is left out. Empty if nothing runs.
 	Processes []*ProcessInfo `protobuf:"bytes,1,rep,name=processes,proto3" json:"processes,omitempty"`
 }
 
@@ -1333,18 +1402,22 @@ func (m *ListProcessesReply) GetProcesses() []*ProcessInfo {
 	return nil
 }
 
+// ProcessInfo is a process as the guest's /proc shows it.
 type ProcessInfo struct {
 	// In the guest's root pid namespace.
-	Pid  int32  `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
-	Ppid int32  `protobuf:"varint,2,opt,name=ppid,proto3" json:"ppid,omitempty"`
-	Uid  uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
-	// Started since the guest's boot, in nanoseconds.
+	Pid int32 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	// The parent's pid in the same namespace.
+	Ppid int32 `protobuf:"varint,2,opt,name=ppid,proto3" json:"ppid,omitempty"`
+	// Effective user id in the guest; 0 is root.
+	Uid uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	// Started since the guest's boot, in nanoseconds (whole hundredths of a second).
 	StartNs int64 `protobuf:"varint,4,opt,name=start_ns,json=startNs,proto3" json:"start_ns,omitempty"`
-	// CPU time used, user and system, in nanoseconds.
+	// CPU time used, user and system, in nanoseconds (whole hundredths of a second).
 	CpuNs int64 `protobuf:"varint,5,opt,name=cpu_ns,json=cpuNs,proto3" json:"cpu_ns,omitempty"`
 	// Controlling terminal as ps shows it; "?" without one.
 	Tty string `protobuf:"bytes,6,opt,name=tty,proto3" json:"tty,omitempty"`
-	// Command line, NULs as blanks; the name in brackets if it is empty.
+	// Command line, NULs as blanks; the name in brackets if it is empty. The
+	// container chose the bytes.
 	Command string `protobuf:"bytes,7,opt,name=command,proto3" json:"command,omitempty"`
 	// Set if it is a process that the host knows: "" stands for the init.
 	ExecId string `protobuf:"bytes,8,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
@@ -1448,11 +1521,15 @@ func (m *ProcessInfo) GetKnown() bool {
 	return false
 }
 
+// ResizeTTYRequest is a terminal's new size.
 type ResizeTTYRequest struct {
+	// The container's id; never empty.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	ExecId      string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
-	// Characters; 0 is refused.
-	Rows    uint32 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	// The exec's id; empty for the container's init process.
+	ExecId string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
+	// Lines of characters, 1 to 65535; 0 is refused.
+	Rows uint32 `protobuf:"varint,3,opt,name=rows,proto3" json:"rows,omitempty"`
+	// Characters in a line, 1 to 65535; 0 is refused.
 	Columns uint32 `protobuf:"varint,4,opt,name=columns,proto3" json:"columns,omitempty"`
 }
 
@@ -1521,11 +1598,13 @@ func (m *ResizeTTYRequest) GetColumns() uint32 {
 type NameQuery struct {
 	// Unique in the call; 0 in the first message, which only says that the agent listens.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// The name server's address that was asked ("127.0.0.11").
+	// The name server's address that was asked ("127.0.0.11"), one of those that
+	// were lent: the host checks that. Empty in the first message.
 	Server string `protobuf:"bytes,2,opt,name=server,proto3" json:"server,omitempty"`
-	// Asked over TCP, so the answer may be longer than 512 bytes.
+	// Asked over TCP, so the answer may be longer than 512 bytes; else over UDP.
 	Tcp bool `protobuf:"varint,3,opt,name=tcp,proto3" json:"tcp,omitempty"`
-	// A DNS message (RFC 1035, section 4.1) as it came, at most 65535 bytes.
+	// A DNS message (RFC 1035, section 4.1) as it came, at most 65535 bytes;
+	// empty in the first message.
 	Message []byte `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
 }
 
@@ -1592,11 +1671,13 @@ func (m *NameQuery) GetMessage() []byte {
 
 // NameAnswer is what the name server said.
 type NameAnswer struct {
-	// The query's.
+	// The query's; one that nobody waits for any more is dropped. Not read in the
+	// first message.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// A DNS message, at most 65535 bytes.
+	// A DNS message, at most 65535 bytes: a longer one is dropped. Not read in
+	// the first message.
 	Message []byte `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	// In the first message only: the name servers, IPv4 or IPv6 loopback addresses.
+	// In the first message only: the name servers, 1 to 8 IPv4 or IPv6 loopback addresses.
 	Servers []string `protobuf:"bytes,3,rep,name=servers,proto3" json:"servers,omitempty"`
 }
 
@@ -1658,11 +1739,12 @@ func (m *NameAnswer) GetServers() []string {
 type PortData struct {
 	// In the client's first message only: a loopback address ("127.0.0.1", "::1").
 	Address string `protobuf:"bytes,1,opt,name=address,proto3" json:"address,omitempty"`
-	// In the client's first message only.
+	// In the client's first message only: 1 to 65535; 0 is refused.
 	Port uint32 `protobuf:"varint,2,opt,name=port,proto3" json:"port,omitempty"`
-	// At most 64 KiB.
+	// Bytes of the connection, as they come: both sides send 32 KiB at most at
+	// once. Empty in the first messages and with end.
 	Data []byte `protobuf:"bytes,3,opt,name=data,proto3" json:"data,omitempty"`
-	// The agent's last message: the server has said all.
+	// The agent's last message: the server has said all. Never of the client's.
 	End bool `protobuf:"varint,4,opt,name=end,proto3" json:"end,omitempty"`
 }
 
@@ -1730,11 +1812,14 @@ func (m *PortData) GetEnd() bool {
 // StreamHello opens a connection for one standard stream; the first thing on
 // the connection after the magic. The agent answers StreamWelcome.
 type StreamHello struct {
+	// The container's id; never empty. An infra container has no streams.
 	ContainerId string `protobuf:"bytes,1,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	ExecId      string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
-	Stream      Stream `protobuf:"varint,3,opt,name=stream,proto3,enum=kata.agent.Stream" json:"stream,omitempty"`
-	// Output: bytes that the client has already (it resumes after them).
-	// Input: ignored.
+	// The exec's id; empty for the container's init process.
+	ExecId string `protobuf:"bytes,2,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
+	// Which one; must be given.
+	Stream Stream `protobuf:"varint,3,opt,name=stream,proto3,enum=kata.agent.Stream" json:"stream,omitempty"`
+	// Output: bytes that the client has already (it resumes after them); 0 for
+	// one that has none, more than there are is refused. Input: ignored.
 	Offset uint64 `protobuf:"varint,4,opt,name=offset,proto3" json:"offset,omitempty"`
 }
 
@@ -1799,15 +1884,17 @@ func (m *StreamHello) GetOffset() uint64 {
 	return 0
 }
 
+// StreamWelcome is the agent's answer to a StreamHello.
 type StreamWelcome struct {
-	// A code as calls have; 0 is success.
+	// A code as calls have; 0 is success. With another the connection ends.
 	Code uint32 `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
-	// One line; empty on success.
+	// One line, at most 2 KiB; empty on success.
 	Error string `protobuf:"bytes,2,opt,name=error,proto3" json:"error,omitempty"`
 	// Output: position of the first byte that follows. Input: bytes that the
-	// process's standard input took already; the client goes on from there.
+	// agent has received already; the client goes on from there.
 	Offset uint64 `protobuf:"varint,3,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Bytes that may be sent beyond what the other side has acknowledged.
+	// Bytes that may be sent beyond what the other side has acknowledged; the
+	// client takes 1 byte to 16 MiB. 0 with an error.
 	Window uint32 `protobuf:"varint,4,opt,name=window,proto3" json:"window,omitempty"`
 }
 
@@ -1872,13 +1959,23 @@ func (m *StreamWelcome) GetWindow() uint32 {
 	return 0
 }
 
+// StatsReply is what a container uses. Figures of a cgroup controller that the
+// guest's kernel lacks are 0 or missing.
 type StatsReply struct {
-	Cpu       *CPUStats         `protobuf:"bytes,1,opt,name=cpu,proto3" json:"cpu,omitempty"`
-	Memory    *MemoryStats      `protobuf:"bytes,2,opt,name=memory,proto3" json:"memory,omitempty"`
-	Pids      *PidsStats        `protobuf:"bytes,3,opt,name=pids,proto3" json:"pids,omitempty"`
-	BlockIo   []*BlockIOStats   `protobuf:"bytes,4,rep,name=block_io,json=blockIo,proto3" json:"block_io,omitempty"`
-	Network   []*InterfaceStats `protobuf:"bytes,5,rep,name=network,proto3" json:"network,omitempty"`
-	Hugepages []*HugepageStats  `protobuf:"bytes,6,rep,name=hugepages,proto3" json:"hugepages,omitempty"`
+	// Time on the guest's CPUs; always there.
+	Cpu *CPUStats `protobuf:"bytes,1,opt,name=cpu,proto3" json:"cpu,omitempty"`
+	// Memory of the guest; always there.
+	Memory *MemoryStats `protobuf:"bytes,2,opt,name=memory,proto3" json:"memory,omitempty"`
+	// Processes and threads; always there.
+	Pids *PidsStats `protobuf:"bytes,3,opt,name=pids,proto3" json:"pids,omitempty"`
+	// One for each disk of the guest that the container has used; the shared
+	// folder is none. Empty if there is none.
+	BlockIo []*BlockIOStats `protobuf:"bytes,4,rep,name=block_io,json=blockIo,proto3" json:"block_io,omitempty"`
+	// One for each interface of the guest but the loopback: all containers of the
+	// sandbox have them in common.
+	Network []*InterfaceStats `protobuf:"bytes,5,rep,name=network,proto3" json:"network,omitempty"`
+	// One for each size of huge pages that the guest's kernel has, in no order.
+	Hugepages []*HugepageStats `protobuf:"bytes,6,rep,name=hugepages,proto3" json:"hugepages,omitempty"`
 }
 
 func (m *StatsReply) Reset()         { *m = StatsReply{} }
@@ -1956,15 +2053,20 @@ func (m *StatsReply) GetHugepages() []*HugepageStats {
 	return nil
 }
 
+// CPUStats counts from the container's creation on (cgroup v2's cpu.stat).
 type CPUStats struct {
-	// Nanoseconds since the container was created.
-	UsageNs  uint64 `protobuf:"varint,1,opt,name=usage_ns,json=usageNs,proto3" json:"usage_ns,omitempty"`
-	UserNs   uint64 `protobuf:"varint,2,opt,name=user_ns,json=userNs,proto3" json:"user_ns,omitempty"`
+	// CPU time in nanoseconds, user's and kernel's.
+	UsageNs uint64 `protobuf:"varint,1,opt,name=usage_ns,json=usageNs,proto3" json:"usage_ns,omitempty"`
+	// CPU time in user mode, in nanoseconds.
+	UserNs uint64 `protobuf:"varint,2,opt,name=user_ns,json=userNs,proto3" json:"user_ns,omitempty"`
+	// CPU time in the kernel, in nanoseconds.
 	SystemNs uint64 `protobuf:"varint,3,opt,name=system_ns,json=systemNs,proto3" json:"system_ns,omitempty"`
-	// Enforcement periods, periods in which it was throttled, time throttled in ns.
-	Periods          uint64 `protobuf:"varint,4,opt,name=periods,proto3" json:"periods,omitempty"`
+	// Enforcement periods of the quota that have passed; 0 without a quota.
+	Periods uint64 `protobuf:"varint,4,opt,name=periods,proto3" json:"periods,omitempty"`
+	// Periods in which the container was throttled.
 	ThrottledPeriods uint64 `protobuf:"varint,5,opt,name=throttled_periods,json=throttledPeriods,proto3" json:"throttled_periods,omitempty"`
-	ThrottledNs      uint64 `protobuf:"varint,6,opt,name=throttled_ns,json=throttledNs,proto3" json:"throttled_ns,omitempty"`
+	// Time for which it was throttled, in nanoseconds.
+	ThrottledNs uint64 `protobuf:"varint,6,opt,name=throttled_ns,json=throttledNs,proto3" json:"throttled_ns,omitempty"`
 }
 
 func (m *CPUStats) Reset()         { *m = CPUStats{} }
@@ -2042,20 +2144,29 @@ func (m *CPUStats) GetThrottledNs() uint64 {
 	return 0
 }
 
+// MemoryStats is what cgroup v2's memory.* files say, at the moment of the call.
 type MemoryStats struct {
-	// Bytes; limits: 0 means none.
-	Usage       uint64 `protobuf:"varint,1,opt,name=usage,proto3" json:"usage,omitempty"`
-	MaxUsage    uint64 `protobuf:"varint,2,opt,name=max_usage,json=maxUsage,proto3" json:"max_usage,omitempty"`
-	Limit       uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
-	SwapUsage   uint64 `protobuf:"varint,4,opt,name=swap_usage,json=swapUsage,proto3" json:"swap_usage,omitempty"`
-	SwapLimit   uint64 `protobuf:"varint,5,opt,name=swap_limit,json=swapLimit,proto3" json:"swap_limit,omitempty"`
+	// Bytes in use, the page cache included.
+	Usage uint64 `protobuf:"varint,1,opt,name=usage,proto3" json:"usage,omitempty"`
+	// The most bytes that were in use; 0 if the guest's kernel does not say
+	// (before Linux 5.19).
+	MaxUsage uint64 `protobuf:"varint,2,opt,name=max_usage,json=maxUsage,proto3" json:"max_usage,omitempty"`
+	// Limit of usage in bytes; 0 means none.
+	Limit uint64 `protobuf:"varint,3,opt,name=limit,proto3" json:"limit,omitempty"`
+	// Bytes in swap, not counted in usage.
+	SwapUsage uint64 `protobuf:"varint,4,opt,name=swap_usage,json=swapUsage,proto3" json:"swap_usage,omitempty"`
+	// Limit of swap_usage in bytes; 0 means none, or a kernel without a count of swap.
+	SwapLimit uint64 `protobuf:"varint,5,opt,name=swap_limit,json=swapLimit,proto3" json:"swap_limit,omitempty"`
+	// Bytes of usage that are the kernel's own; 0 if it does not say (before Linux 5.18).
 	KernelUsage uint64 `protobuf:"varint,6,opt,name=kernel_usage,json=kernelUsage,proto3" json:"kernel_usage,omitempty"`
 	// Page cache in bytes.
 	Cache uint64 `protobuf:"varint,7,opt,name=cache,proto3" json:"cache,omitempty"`
-	// Times that the limit was hit, and OOM kills.
+	// Times that the limit was hit. 0 always: cgroup v2 has this in memory.events,
+	// of which the agent reads oom_kill alone.
 	FailCount uint64 `protobuf:"varint,8,opt,name=fail_count,json=failCount,proto3" json:"fail_count,omitempty"`
-	OomKills  uint64 `protobuf:"varint,9,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
-	// The rest of cgroup v2's memory.stat, names and units as the kernel gives them.
+	// Processes that the OOM killer took.
+	OomKills uint64 `protobuf:"varint,9,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`
+	// All of cgroup v2's memory.stat, names and units as the kernel gives them.
 	Raw map[string]uint64 `protobuf:"bytes,10,rep,name=raw,proto3" json:"raw,omitempty" protobuf_key:"bytes,1,opt,name=key,proto3" protobuf_val:"varint,2,opt,name=value,proto3"`
 }
 
@@ -2162,9 +2273,12 @@ func (m *MemoryStats) GetRaw() map[string]uint64 {
 	return nil
 }
 
+// PidsStats counts a container's processes.
 type PidsStats struct {
+	// Processes and their threads that there are now; processes alone where the
+	// guest's kernel lacks the controller.
 	Current uint64 `protobuf:"varint,1,opt,name=current,proto3" json:"current,omitempty"`
-	// 0 means no limit.
+	// The most that there may be; 0 means no limit.
 	Limit uint64 `protobuf:"varint,2,opt,name=limit,proto3" json:"limit,omitempty"`
 }
 
@@ -2215,14 +2329,21 @@ func (m *PidsStats) GetLimit() uint64 {
 	return 0
 }
 
+// BlockIOStats counts a container's use of one disk from its creation on
+// (cgroup v2's io.stat).
 type BlockIOStats struct {
+	// The disk's major number in the guest.
 	Major uint64 `protobuf:"varint,1,opt,name=major,proto3" json:"major,omitempty"`
+	// The disk's minor number in the guest.
 	Minor uint64 `protobuf:"varint,2,opt,name=minor,proto3" json:"minor,omitempty"`
-	// Bytes and operations since the container was created.
-	ReadBytes  uint64 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	// Bytes read from the disk.
+	ReadBytes uint64 `protobuf:"varint,3,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"`
+	// Bytes written to the disk.
 	WriteBytes uint64 `protobuf:"varint,4,opt,name=write_bytes,json=writeBytes,proto3" json:"write_bytes,omitempty"`
-	Reads      uint64 `protobuf:"varint,5,opt,name=reads,proto3" json:"reads,omitempty"`
-	Writes     uint64 `protobuf:"varint,6,opt,name=writes,proto3" json:"writes,omitempty"`
+	// Read operations.
+	Reads uint64 `protobuf:"varint,5,opt,name=reads,proto3" json:"reads,omitempty"`
+	// Write operations.
+	Writes uint64 `protobuf:"varint,6,opt,name=writes,proto3" json:"writes,omitempty"`
 }
 
 func (m *BlockIOStats) Reset()         { *m = BlockIOStats{} }
@@ -2300,16 +2421,26 @@ func (m *BlockIOStats) GetWrites() uint64 {
 	return 0
 }
 
+// InterfaceStats counts what went through one interface of the guest since the
+// guest has it.
 type InterfaceStats struct {
+	// The interface's name in the guest.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// Bytes, packets, errors, drops since the interface came up.
-	RxBytes   uint64 `protobuf:"varint,2,opt,name=rx_bytes,json=rxBytes,proto3" json:"rx_bytes,omitempty"`
+	// Bytes received.
+	RxBytes uint64 `protobuf:"varint,2,opt,name=rx_bytes,json=rxBytes,proto3" json:"rx_bytes,omitempty"`
+	// Packets received.
 	RxPackets uint64 `protobuf:"varint,3,opt,name=rx_packets,json=rxPackets,proto3" json:"rx_packets,omitempty"`
-	RxErrors  uint64 `protobuf:"varint,4,opt,name=rx_errors,json=rxErrors,proto3" json:"rx_errors,omitempty"`
+	// Packets that came damaged.
+	RxErrors uint64 `protobuf:"varint,4,opt,name=rx_errors,json=rxErrors,proto3" json:"rx_errors,omitempty"`
+	// Packets that came and were dropped.
 	RxDropped uint64 `protobuf:"varint,5,opt,name=rx_dropped,json=rxDropped,proto3" json:"rx_dropped,omitempty"`
-	TxBytes   uint64 `protobuf:"varint,6,opt,name=tx_bytes,json=txBytes,proto3" json:"tx_bytes,omitempty"`
+	// Bytes sent.
+	TxBytes uint64 `protobuf:"varint,6,opt,name=tx_bytes,json=txBytes,proto3" json:"tx_bytes,omitempty"`
+	// Packets sent.
 	TxPackets uint64 `protobuf:"varint,7,opt,name=tx_packets,json=txPackets,proto3" json:"tx_packets,omitempty"`
-	TxErrors  uint64 `protobuf:"varint,8,opt,name=tx_errors,json=txErrors,proto3" json:"tx_errors,omitempty"`
+	// Packets that could not be sent.
+	TxErrors uint64 `protobuf:"varint,8,opt,name=tx_errors,json=txErrors,proto3" json:"tx_errors,omitempty"`
+	// Packets that were dropped instead of being sent.
 	TxDropped uint64 `protobuf:"varint,9,opt,name=tx_dropped,json=txDropped,proto3" json:"tx_dropped,omitempty"`
 }
 
@@ -2409,12 +2540,16 @@ func (m *InterfaceStats) GetTxDropped() uint64 {
 	return 0
 }
 
+// HugepageStats is a container's use of huge pages of one size (cgroup v2's
+// hugetlb.*).
 type HugepageStats struct {
 	// "2MB", "1GB".
 	PageSize string `protobuf:"bytes,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	// Bytes.
-	Usage     uint64 `protobuf:"varint,2,opt,name=usage,proto3" json:"usage,omitempty"`
-	MaxUsage  uint64 `protobuf:"varint,3,opt,name=max_usage,json=maxUsage,proto3" json:"max_usage,omitempty"`
+	// Bytes that are reserved, used or not; those used on a kernel before Linux 5.7.
+	Usage uint64 `protobuf:"varint,2,opt,name=usage,proto3" json:"usage,omitempty"`
+	// The most bytes that were in use. 0 always: cgroup v2 has no such figure.
+	MaxUsage uint64 `protobuf:"varint,3,opt,name=max_usage,json=maxUsage,proto3" json:"max_usage,omitempty"`
+	// Times that the limit was hit.
 	FailCount uint64 `protobuf:"varint,4,opt,name=fail_count,json=failCount,proto3" json:"fail_count,omitempty"`
 }
 
@@ -2479,7 +2614,11 @@ func (m *HugepageStats) GetFailCount() uint64 {
 	return 0
 }
 
+// AddStoragesRequest is what to mount for the sandbox.
 type AddStoragesRequest struct {
+	// Mounted in this order; AlreadyExists if a mount point is taken. If one
+	// fails, those before it are unmounted. They stay until RemoveStorage or the
+	// sandbox's end.
 	Storages []*Storage `protobuf:"bytes,1,rep,name=storages,proto3" json:"storages,omitempty"`
 }
 
@@ -2523,7 +2662,10 @@ func (m *AddStoragesRequest) GetStorages() []*Storage {
 	return nil
 }
 
+// RemoveStorageRequest names a storage that is to go.
 type RemoveStorageRequest struct {
+	// As in Storage; NotFound if nothing is mounted there, FailedPrecondition
+	// while a container uses it.
 	MountPoint string `protobuf:"bytes,1,opt,name=mount_point,json=mountPoint,proto3" json:"mount_point,omitempty"`
 }
 
@@ -2567,8 +2709,9 @@ func (m *RemoveStorageRequest) GetMountPoint() string {
 	return ""
 }
 
+// VolumeRequest names a mounted storage.
 type VolumeRequest struct {
-	// Mount point in the guest.
+	// Mount point in the guest, as in Storage; NotFound if nothing is mounted there.
 	MountPoint string `protobuf:"bytes,1,opt,name=mount_point,json=mountPoint,proto3" json:"mount_point,omitempty"`
 	// ResizeVolume only: bytes that the device is to have, which are waited for;
 	// 0 for what it has.
@@ -2622,13 +2765,19 @@ func (m *VolumeRequest) GetDeviceSize() uint64 {
 	return 0
 }
 
+// StatVolumeReply is what statfs(2) says of a storage.
 type StatVolumeReply struct {
-	// Bytes.
-	Capacity   uint64 `protobuf:"varint,1,opt,name=capacity,proto3" json:"capacity,omitempty"`
-	Used       uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
-	Available  uint64 `protobuf:"varint,3,opt,name=available,proto3" json:"available,omitempty"`
-	Inodes     uint64 `protobuf:"varint,4,opt,name=inodes,proto3" json:"inodes,omitempty"`
+	// Bytes that the file system has.
+	Capacity uint64 `protobuf:"varint,1,opt,name=capacity,proto3" json:"capacity,omitempty"`
+	// Bytes in use.
+	Used uint64 `protobuf:"varint,2,opt,name=used,proto3" json:"used,omitempty"`
+	// Bytes that users other than root can still get.
+	Available uint64 `protobuf:"varint,3,opt,name=available,proto3" json:"available,omitempty"`
+	// Inodes that the file system has; 0 if it does not count them.
+	Inodes uint64 `protobuf:"varint,4,opt,name=inodes,proto3" json:"inodes,omitempty"`
+	// Inodes in use.
 	InodesUsed uint64 `protobuf:"varint,5,opt,name=inodes_used,json=inodesUsed,proto3" json:"inodes_used,omitempty"`
+	// Inodes that are free.
 	InodesFree uint64 `protobuf:"varint,6,opt,name=inodes_free,json=inodesFree,proto3" json:"inodes_free,omitempty"`
 }
 
@@ -2707,19 +2856,27 @@ func (m *StatVolumeReply) GetInodesFree() uint64 {
 	return 0
 }
 
+// CopyFileRequest is a part of a file, or a whole folder or link. Folders on the
+// way are made.
 type CopyFileRequest struct {
-	// Absolute guest path below /run/kata-containers.
+	// Absolute guest path below /run/kata-containers, clean; its end must not
+	// be ".kata-part". A link on the way is refused.
 	Path string `protobuf:"bytes,1,opt,name=path,proto3" json:"path,omitempty"`
-	// Type and permission bits as in st_mode; a regular file, folder or link.
+	// Type and permission bits as in st_mode; a regular file (also for type 0),
+	// folder or link. A link's permissions are ignored.
 	Mode uint32 `protobuf:"varint,2,opt,name=mode,proto3" json:"mode,omitempty"`
-	Uid  uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
-	Gid  uint32 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
-	// Size of the whole file in bytes; the file appears under its name when the
-	// part that completes it has come.
+	// The owner's user id in the guest; 0 is root.
+	Uid uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
+	// The owner's group id in the guest; 0 is root's.
+	Gid uint32 `protobuf:"varint,4,opt,name=gid,proto3" json:"gid,omitempty"`
+	// Size of the whole file in bytes, at most 1 TiB; the file appears under its
+	// name when the part that completes it has come. 0 for an empty file;
+	// not read for a folder or link.
 	Size_ uint64 `protobuf:"varint,5,opt,name=size,proto3" json:"size,omitempty"`
-	// Where data goes, in bytes from the file's start.
+	// Where data goes, in bytes from the file's start: parts come in order, 0
+	// begins anew.
 	Offset uint64 `protobuf:"varint,6,opt,name=offset,proto3" json:"offset,omitempty"`
-	// Contents; a link's target for a link.
+	// Contents; a link's target for a link; empty for a folder.
 	Data []byte `protobuf:"bytes,7,opt,name=data,proto3" json:"data,omitempty"`
 }
 
@@ -2805,22 +2962,29 @@ func (m *CopyFileRequest) GetData() []byte {
 	return nil
 }
 
+// Interface is a network interface of the guest: as it is to be in requests,
+// as it is in answers.
 type Interface struct {
-	// How the guest finds it: its MAC when it was plugged, "aa:bb:cc:dd:ee:ff".
-	// In answers: its current MAC.
+	// How the guest finds it: its MAC when it was plugged, "aa:bb:cc:dd:ee:ff";
+	// must be given. In answers: its current MAC.
 	DeviceMac string `protobuf:"bytes,1,opt,name=device_mac,json=deviceMac,proto3" json:"device_mac,omitempty"`
-	// Name to give it, e.g. "eth0"; empty leaves the name.
+	// Name to give it, e.g. "eth0", at most 15 bytes; empty leaves the name. One
+	// that has the name already gets another.
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// MAC to give it; empty leaves it.
 	Mac string `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
-	// Bytes; 0 leaves the kernel's default.
+	// Bytes; 0 leaves it.
 	Mtu uint32 `protobuf:"varint,4,opt,name=mtu,proto3" json:"mtu,omitempty"`
-	// CIDR notation: "10.88.0.4/16", "fd00::4/64". Replaces what is there.
+	// CIDR notation: "10.88.0.4/16", "fd00::4/64". Replaces what is there, but
+	// for IPv6's link-local ones; empty takes all.
 	Addresses []string `protobuf:"bytes,5,rep,name=addresses,proto3" json:"addresses,omitempty"`
-	// Not empty: it is being hot-plugged (an address of its bus, or "hotplug"
-	// for an unknown one), and the guest waits for it. Empty: it is there.
+	// Not empty: it is being hot-plugged ("hotplug", or the address of its bus:
+	// the agent does not look at it), and the guest waits for it. Empty: it is
+	// there. Empty in answers.
 	Address string `protobuf:"bytes,6,opt,name=address,proto3" json:"address,omitempty"`
-	// IFF_* flags to set besides IFF_UP (IFF_NOARP 0x80); 0 for none.
+	// IFF_* flags to set besides IFF_UP: IFF_NOARP 0x80, IFF_PROMISC 0x100,
+	// others are ignored; 0 for none, and none is taken away. In answers: all
+	// that it has.
 	Flags uint32 `protobuf:"varint,7,opt,name=flags,proto3" json:"flags,omitempty"`
 }
 
@@ -2906,20 +3070,23 @@ func (m *Interface) GetFlags() uint32 {
 	return 0
 }
 
+// Route is a route of the guest's main table.
 type Route struct {
-	// CIDR; empty means the default route of the family that gateway has.
+	// CIDR; empty means the default route of its family.
 	Destination string `protobuf:"bytes,1,opt,name=destination,proto3" json:"destination,omitempty"`
 	// Empty for a route on the link.
 	Gateway string `protobuf:"bytes,2,opt,name=gateway,proto3" json:"gateway,omitempty"`
-	// Interface name in the guest.
+	// Interface name in the guest, NotFound if there is none; must be given.
 	Device string `protobuf:"bytes,3,opt,name=device,proto3" json:"device,omitempty"`
 	// Preferred source address; empty for the kernel's choice.
 	Source string `protobuf:"bytes,4,opt,name=source,proto3" json:"source,omitempty"`
-	// RT_SCOPE_*: 0 universe, 253 link.
+	// RT_SCOPE_*: 0 universe, 253 link; at most 255.
 	Scope uint32 `protobuf:"varint,5,opt,name=scope,proto3" json:"scope,omitempty"`
-	// "4" or "6"; empty: from the addresses.
+	// "4" or "6"; empty: from the addresses, or "4" without any. Addresses of the
+	// other family are refused.
 	Family string `protobuf:"bytes,6,opt,name=family,proto3" json:"family,omitempty"`
-	// 0: the kernel's default.
+	// The kernel's priority: of two routes the smaller one counts. 0: the
+	// kernel's default.
 	Metric uint32 `protobuf:"varint,7,opt,name=metric,proto3" json:"metric,omitempty"`
 	// RTNH_F_* (4 is onlink); 0 for none.
 	Flags uint32 `protobuf:"varint,8,opt,name=flags,proto3" json:"flags,omitempty"`
@@ -3023,13 +3190,17 @@ func (m *Route) GetMtu() uint32 {
 	return 0
 }
 
+// Neighbour is an entry of the guest's neighbour tables (ARP, NDP).
 type Neighbour struct {
-	Device  string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	// Interface name in the guest, NotFound if there is none; must be given.
+	Device string `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	// The neighbour's IPv4 or IPv6 address, without a prefix length; must be given.
 	Address string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
-	Mac     string `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
-	// NUD_* state; 0 means permanent (0x80).
+	// The neighbour's MAC, "aa:bb:cc:dd:ee:ff"; must be given.
+	Mac string `protobuf:"bytes,3,opt,name=mac,proto3" json:"mac,omitempty"`
+	// NUD_* state, at most 255; 0 means permanent (0x80).
 	State uint32 `protobuf:"varint,4,opt,name=state,proto3" json:"state,omitempty"`
-	// NTF_* flags; 0 for none.
+	// NTF_* flags, at most 255; 0 for none.
 	Flags uint32 `protobuf:"varint,5,opt,name=flags,proto3" json:"flags,omitempty"`
 }
 
@@ -3101,7 +3272,9 @@ func (m *Neighbour) GetFlags() uint32 {
 	return 0
 }
 
+// UpdateInterfacesRequest is how interfaces are to be.
 type UpdateInterfacesRequest struct {
+	// All are checked before the first is changed; those not named stay as they are.
 	Interfaces []*Interface `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 }
 
@@ -3145,8 +3318,9 @@ func (m *UpdateInterfacesRequest) GetInterfaces() []*Interface {
 	return nil
 }
 
+// RemoveInterfaceRequest names an interface that is not to be used any more.
 type RemoveInterfaceRequest struct {
-	// Interface name in the guest.
+	// Interface name in the guest, NotFound if there is none; never empty.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 }
 
@@ -3190,7 +3364,9 @@ func (m *RemoveInterfaceRequest) GetName() string {
 	return ""
 }
 
+// ListInterfacesReply is how the guest's interfaces are.
 type ListInterfacesReply struct {
+	// The loopback left out; empty if there is no other.
 	Interfaces []*Interface `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 }
 
@@ -3234,7 +3410,10 @@ func (m *ListInterfacesReply) GetInterfaces() []*Interface {
 	return nil
 }
 
+// UpdateRoutesRequest is how the guest's routes are to be.
 type UpdateRoutesRequest struct {
+	// All are checked before the first is changed. Empty removes every route that
+	// is not the kernel's own.
 	Routes []*Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
 }
 
@@ -3278,7 +3457,10 @@ func (m *UpdateRoutesRequest) GetRoutes() []*Route {
 	return nil
 }
 
+// ListRoutesReply is how the guest's routes are.
 type ListRoutesReply struct {
+	// Without the kernel's own, those learned from a router and those that carry
+	// nothing (blackhole and the like); empty for none.
 	Routes []*Route `protobuf:"bytes,1,rep,name=routes,proto3" json:"routes,omitempty"`
 }
 
@@ -3322,7 +3504,9 @@ func (m *ListRoutesReply) GetRoutes() []*Route {
 	return nil
 }
 
+// AddNeighboursRequest is what to add to the guest's neighbour tables.
 type AddNeighboursRequest struct {
+	// Added in this order, until one fails; one that is there is changed.
 	Neighbours []*Neighbour `protobuf:"bytes,1,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
 }
 
@@ -3366,10 +3550,13 @@ func (m *AddNeighboursRequest) GetNeighbours() []*Neighbour {
 	return nil
 }
 
+// OnlineResourcesRequest says what is to be in use. With nothing set, the call
+// only tells what is.
 type OnlineResourcesRequest struct {
-	// CPUs that shall be online in the end; 0 leaves them.
+	// CPUs that shall be online in the end, at most 8192: all that are there are
+	// brought online, and those that are missing waited for. 0 leaves them.
 	Cpus uint32 `protobuf:"varint,1,opt,name=cpus,proto3" json:"cpus,omitempty"`
-	// Bring memory blocks online that are not.
+	// Bring memory blocks online that are not; else they stay.
 	Memory bool `protobuf:"varint,2,opt,name=memory,proto3" json:"memory,omitempty"`
 	// Memory blocks that shall be online in the end, with memory only: those that
 	// are still being plugged are waited for. 0 waits for none.
@@ -3430,14 +3617,15 @@ func (m *OnlineResourcesRequest) GetMemoryBlocks() uint64 {
 	return 0
 }
 
+// OnlineResourcesReply is what is in use.
 type OnlineResourcesReply struct {
 	// CPUs online now.
 	Cpus uint32 `protobuf:"varint,1,opt,name=cpus,proto3" json:"cpus,omitempty"`
 	// MemTotal in bytes now.
 	Memory uint64 `protobuf:"varint,2,opt,name=memory,proto3" json:"memory,omitempty"`
-	// Memory blocks online now, and the size of one in bytes; 0 if the guest's
-	// kernel has no hot-plug of memory.
-	MemoryBlocks    uint64 `protobuf:"varint,3,opt,name=memory_blocks,json=memoryBlocks,proto3" json:"memory_blocks,omitempty"`
+	// Memory blocks online now; 0 if the guest's kernel has no hot-plug of memory.
+	MemoryBlocks uint64 `protobuf:"varint,3,opt,name=memory_blocks,json=memoryBlocks,proto3" json:"memory_blocks,omitempty"`
+	// Size of a memory block in bytes; 0 if the guest's kernel has no hot-plug of memory.
 	MemoryBlockSize uint64 `protobuf:"varint,4,opt,name=memory_block_size,json=memoryBlockSize,proto3" json:"memory_block_size,omitempty"`
 }
 
@@ -3502,8 +3690,9 @@ func (m *OnlineResourcesReply) GetMemoryBlockSize() uint64 {
 	return 0
 }
 
+// SetClockRequest is the host's time.
 type SetClockRequest struct {
-	// Nanoseconds since 1970 UTC; 0 is refused.
+	// Nanoseconds since 1970 UTC; 0 and less is refused.
 	ClockNs int64 `protobuf:"varint,1,opt,name=clock_ns,json=clockNs,proto3" json:"clock_ns,omitempty"`
 }
 
@@ -3547,7 +3736,9 @@ func (m *SetClockRequest) GetClockNs() int64 {
 	return 0
 }
 
+// AddEntropyRequest is randomness from the host.
 type AddEntropyRequest struct {
+	// 1 to 4096 random bytes, each of which counts for 8 bits; empty is refused.
 	Data []byte `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
 }
 
@@ -3591,24 +3782,34 @@ func (m *AddEntropyRequest) GetData() []byte {
 	return nil
 }
 
+// GuestDetailsReply is what the guest says of itself: nothing that the host can
+// rely on.
 type GuestDetailsReply struct {
-	// As uname -r, -m, -v.
-	Kernel      string `protobuf:"bytes,1,opt,name=kernel,proto3" json:"kernel,omitempty"`
-	Machine     string `protobuf:"bytes,2,opt,name=machine,proto3" json:"machine,omitempty"`
+	// The kernel's release, as uname -r.
+	Kernel string `protobuf:"bytes,1,opt,name=kernel,proto3" json:"kernel,omitempty"`
+	// The architecture, as uname -m: "x86_64".
+	Machine string `protobuf:"bytes,2,opt,name=machine,proto3" json:"machine,omitempty"`
+	// The kernel's build, as uname -v.
 	KernelBuild string `protobuf:"bytes,3,opt,name=kernel_build,json=kernelBuild,proto3" json:"kernel_build,omitempty"`
-	Cpus        uint32 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`
-	// Bytes, from /proc/meminfo.
-	MemoryTotal     uint64 `protobuf:"varint,5,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
-	MemoryFree      uint64 `protobuf:"varint,6,opt,name=memory_free,json=memoryFree,proto3" json:"memory_free,omitempty"`
+	// CPUs online.
+	Cpus uint32 `protobuf:"varint,4,opt,name=cpus,proto3" json:"cpus,omitempty"`
+	// MemTotal of /proc/meminfo, in bytes.
+	MemoryTotal uint64 `protobuf:"varint,5,opt,name=memory_total,json=memoryTotal,proto3" json:"memory_total,omitempty"`
+	// MemFree of /proc/meminfo, in bytes: what nobody uses.
+	MemoryFree uint64 `protobuf:"varint,6,opt,name=memory_free,json=memoryFree,proto3" json:"memory_free,omitempty"`
+	// MemAvailable of /proc/meminfo, in bytes: what programs can still get.
 	MemoryAvailable uint64 `protobuf:"varint,7,opt,name=memory_available,json=memoryAvailable,proto3" json:"memory_available,omitempty"`
 	// Granularity of memory hot-plug in bytes; 0 if the guest has none.
 	MemoryBlockSize uint64 `protobuf:"varint,8,opt,name=memory_block_size,json=memoryBlockSize,proto3" json:"memory_block_size,omitempty"`
-	// True if the agent is PID 1.
+	// True if the kernel started the agent as the guest's init; power_off works
+	// only then.
 	AgentIsInit bool `protobuf:"varint,9,opt,name=agent_is_init,json=agentIsInit,proto3" json:"agent_is_init,omitempty"`
-	Seccomp     bool `protobuf:"varint,10,opt,name=seccomp,proto3" json:"seccomp,omitempty"`
-	// File systems that the guest's kernel can mount.
+	// True if the guest's kernel has seccomp filters.
+	Seccomp bool `protobuf:"varint,10,opt,name=seccomp,proto3" json:"seccomp,omitempty"`
+	// File systems that the guest's kernel can mount, as in /proc/filesystems:
+	// those of modules that are not loaded are missing.
 	Filesystems []string `protobuf:"bytes,11,rep,name=filesystems,proto3" json:"filesystems,omitempty"`
-	// The agent's own file in the guest, an absolute path; empty if unknown.
+	// The agent's own file in the guest, an absolute path.
 	AgentPath string `protobuf:"bytes,12,opt,name=agent_path,json=agentPath,proto3" json:"agent_path,omitempty"`
 }
 
@@ -3729,7 +3930,10 @@ func (m *GuestDetailsReply) GetAgentPath() string {
 	return ""
 }
 
+// MetricsReply is the guest's and the agent's figures.
 type MetricsReply struct {
+	// The Prometheus text format: each figure's HELP line gives
+	// its meaning, its name the unit.
 	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
 }
 
@@ -3773,6 +3977,7 @@ func (m *MetricsReply) GetText() string {
 	return ""
 }
 
+// EventsRequest asks for every event from now on.
 type EventsRequest struct {
 }
 
@@ -3809,11 +4014,17 @@ func (m *EventsRequest) XXX_DiscardUnknown() {
 
 var xxx_messageInfo_EventsRequest proto.InternalMessageInfo
 
+// Event is something that happened in the guest. A listener that is more than
+// 1024 of them behind is cut off with ResourceExhausted.
 type Event struct {
-	Kind        Event_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=kata.agent.Event_Kind" json:"kind,omitempty"`
-	ContainerId string     `protobuf:"bytes,2,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
-	ExecId      string     `protobuf:"bytes,3,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
-	ExitCode    int32      `protobuf:"varint,4,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
+	// What happened; clients ignore kinds that they do not know.
+	Kind Event_Kind `protobuf:"varint,1,opt,name=kind,proto3,enum=kata.agent.Event_Kind" json:"kind,omitempty"`
+	// The container's id; never empty.
+	ContainerId string `protobuf:"bytes,2,opt,name=container_id,json=containerId,proto3" json:"container_id,omitempty"`
+	// EXIT: the exec's id, empty for the container's init process. OOM: empty.
+	ExecId string `protobuf:"bytes,3,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`
+	// EXIT: as in WaitProcessReply. OOM: 0.
+	ExitCode int32 `protobuf:"varint,4,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
 	// Nanoseconds since 1970 UTC by the guest's clock.
 	TimeNs int64 `protobuf:"varint,5,opt,name=time_ns,json=timeNs,proto3" json:"time_ns,omitempty"`
 }
@@ -4178,7 +4389,7 @@ type AgentClient interface {
 	// CreateSandbox prepares the guest for containers: clock, entropy, hostname,
 	// interfaces, storages, shared namespaces; and, to save a round trip, may
 	// create the first container. At most one sandbox per guest. If a part
-	// fails, what was done before it is undone.
+	// fails, the mounts and processes before it are undone.
 	CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error)
 	// DestroySandbox kills every container, unmounts every storage, syncs the
 	// disks and, when asked, powers the guest off.
@@ -4191,8 +4402,12 @@ type AgentClient interface {
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.
 	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// PauseContainer freezes every process of a running container.
 	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// ResumeContainer thaws a paused container.
 	ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// StatsContainer answers what the container's cgroup has used, and what went
+	// through the guest's interfaces. An infra container has no figures.
 	StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error)
 	// UpdateContainer changes the limits of a created, running or paused container.
 	UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error)
@@ -4210,13 +4425,18 @@ type AgentClient interface {
 	ForwardPort(ctx context.Context) (Agent_ForwardPortClient, error)
 	// ExecProcess starts a further process in a created or running container.
 	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
+	// SignalProcess sends a signal to one process of a container, NotFound if it
+	// has ended, or to all.
 	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.
 	WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error)
 	// RemoveProcess forgets an ended exec process (not a container's init).
 	RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error)
+	// ListProcesses answers every process in the container, whoever started it;
+	// none of a stopped or an infra container.
 	ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error)
+	// ResizeTTY sets the size of a process's terminal; FailedPrecondition if it has none.
 	ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error)
 	// CloseStdin closes the process's standard input once what was sent before is written.
 	CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error)
@@ -4230,21 +4450,29 @@ type AgentClient interface {
 	StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error)
 	// ResizeVolume grows the file system on a storage to its device's size.
 	ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error)
-	// UpdateInterfaces configures interfaces: it answers when they are up.
+	// UpdateInterfaces configures interfaces: it answers when they are up, with
+	// all that the guest has.
 	UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error)
+	// RemoveInterface takes an interface's addresses and brings it down; the
+	// device itself is the host's to unplug.
 	RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error)
+	// ListInterfaces answers the guest's interfaces as they are.
 	ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error)
 	// UpdateRoutes replaces the guest's routes (of the main table, not the
 	// kernel's own) by those given.
 	UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error)
+	// ListRoutes answers the routes that UpdateRoutes would replace.
 	ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error)
+	// AddNeighbours adds entries to the guest's neighbour tables, or changes them.
 	AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error)
 	// OnlineResources brings hot-plugged CPUs and memory into use.
 	OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error)
+	// SetClock sets the guest's wall clock.
 	SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error)
 	// AddEntropy stirs and credits the guest's random pool; a clone of a saved
 	// VM must get some before anything in it asks for random numbers.
 	AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error)
+	// GuestDetails describes the guest: its kernel, its size, the agent.
 	GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error)
 	// Metrics answers in the Prometheus text format.
 	Metrics(ctx context.Context, in *Empty) (*MetricsReply, error)
@@ -4570,7 +4798,7 @@ type AgentServer interface {
 	// CreateSandbox prepares the guest for containers: clock, entropy, hostname,
 	// interfaces, storages, shared namespaces; and, to save a round trip, may
 	// create the first container. At most one sandbox per guest. If a part
-	// fails, what was done before it is undone.
+	// fails, the mounts and processes before it are undone.
 	CreateSandbox(ctx context.Context, in *CreateSandboxRequest) (*CreateSandboxReply, error)
 	// DestroySandbox kills every container, unmounts every storage, syncs the
 	// disks and, when asked, powers the guest off.
@@ -4583,8 +4811,12 @@ type AgentServer interface {
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.
 	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// PauseContainer freezes every process of a running container.
 	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// ResumeContainer thaws a paused container.
 	ResumeContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
+	// StatsContainer answers what the container's cgroup has used, and what went
+	// through the guest's interfaces. An infra container has no figures.
 	StatsContainer(ctx context.Context, in *ContainerRequest) (*StatsReply, error)
 	// UpdateContainer changes the limits of a created, running or paused container.
 	UpdateContainer(ctx context.Context, in *UpdateContainerRequest) (*Empty, error)
@@ -4602,13 +4834,18 @@ type AgentServer interface {
 	ForwardPort(stream Agent_ForwardPortServer) error
 	// ExecProcess starts a further process in a created or running container.
 	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
+	// SignalProcess sends a signal to one process of a container, NotFound if it
+	// has ended, or to all.
 	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.
 	WaitProcess(ctx context.Context, in *ProcessRequest) (*WaitProcessReply, error)
 	// RemoveProcess forgets an ended exec process (not a container's init).
 	RemoveProcess(ctx context.Context, in *ProcessRequest) (*Empty, error)
+	// ListProcesses answers every process in the container, whoever started it;
+	// none of a stopped or an infra container.
 	ListProcesses(ctx context.Context, in *ContainerRequest) (*ListProcessesReply, error)
+	// ResizeTTY sets the size of a process's terminal; FailedPrecondition if it has none.
 	ResizeTTY(ctx context.Context, in *ResizeTTYRequest) (*Empty, error)
 	// CloseStdin closes the process's standard input once what was sent before is written.
 	CloseStdin(ctx context.Context, in *ProcessRequest) (*Empty, error)
@@ -4622,21 +4859,29 @@ type AgentServer interface {
 	StatVolume(ctx context.Context, in *VolumeRequest) (*StatVolumeReply, error)
 	// ResizeVolume grows the file system on a storage to its device's size.
 	ResizeVolume(ctx context.Context, in *VolumeRequest) (*Empty, error)
-	// UpdateInterfaces configures interfaces: it answers when they are up.
+	// UpdateInterfaces configures interfaces: it answers when they are up, with
+	// all that the guest has.
 	UpdateInterfaces(ctx context.Context, in *UpdateInterfacesRequest) (*ListInterfacesReply, error)
+	// RemoveInterface takes an interface's addresses and brings it down; the
+	// device itself is the host's to unplug.
 	RemoveInterface(ctx context.Context, in *RemoveInterfaceRequest) (*Empty, error)
+	// ListInterfaces answers the guest's interfaces as they are.
 	ListInterfaces(ctx context.Context, in *Empty) (*ListInterfacesReply, error)
 	// UpdateRoutes replaces the guest's routes (of the main table, not the
 	// kernel's own) by those given.
 	UpdateRoutes(ctx context.Context, in *UpdateRoutesRequest) (*ListRoutesReply, error)
+	// ListRoutes answers the routes that UpdateRoutes would replace.
 	ListRoutes(ctx context.Context, in *Empty) (*ListRoutesReply, error)
+	// AddNeighbours adds entries to the guest's neighbour tables, or changes them.
 	AddNeighbours(ctx context.Context, in *AddNeighboursRequest) (*Empty, error)
 	// OnlineResources brings hot-plugged CPUs and memory into use.
 	OnlineResources(ctx context.Context, in *OnlineResourcesRequest) (*OnlineResourcesReply, error)
+	// SetClock sets the guest's wall clock.
 	SetClock(ctx context.Context, in *SetClockRequest) (*Empty, error)
 	// AddEntropy stirs and credits the guest's random pool; a clone of a saved
 	// VM must get some before anything in it asks for random numbers.
 	AddEntropy(ctx context.Context, in *AddEntropyRequest) (*Empty, error)
+	// GuestDetails describes the guest: its kernel, its size, the agent.
 	GuestDetails(ctx context.Context, in *Empty) (*GuestDetailsReply, error)
 	// Metrics answers in the Prometheus text format.
 	Metrics(ctx context.Context, in *Empty) (*MetricsReply, error)

@@ -19,6 +19,7 @@ import (
 	"github.com/gogo/protobuf/vanity"
 	"github.com/gogo/protobuf/vanity/command"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 const (
@@ -67,20 +68,26 @@ func generate() error {
 // parse compiles the .proto file and hands it over in gogo's descriptor type,
 // comments included: they become the Go comments.
 func parse() (*descriptor.FileDescriptorProto, error) {
-	compiler := protocompile.Compiler{
-		Resolver:       &protocompile.SourceResolver{ImportPaths: []string{protoDir}},
-		SourceInfoMode: protocompile.SourceInfoStandard,
-	}
-	files, err := compiler.Compile(context.Background(), protoFile)
+	compiled, err := compile(&protocompile.SourceResolver{ImportPaths: []string{protoDir}})
 	if err != nil {
 		return nil, err
 	}
-	raw, err := proto.Marshal(protoutil.ProtoFromFileDescriptor(files[0]))
+	raw, err := proto.Marshal(protoutil.ProtoFromFileDescriptor(compiled))
 	if err != nil {
 		return nil, err
 	}
 	file := new(descriptor.FileDescriptorProto)
 	return file, gogo.Unmarshal(raw, file)
+}
+
+// compile compiles the .proto file that the resolver has.
+func compile(resolver protocompile.Resolver) (protoreflect.FileDescriptor, error) {
+	compiler := protocompile.Compiler{Resolver: resolver, SourceInfoMode: protocompile.SourceInfoStandard}
+	files, err := compiler.Compile(context.Background(), protoFile)
+	if err != nil {
+		return nil, err
+	}
+	return files[0], nil
 }
 
 func init() { generator.RegisterPlugin(new(calls)) }
