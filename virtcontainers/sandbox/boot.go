@@ -43,6 +43,7 @@ type boot struct {
 	folder *share.Folder
 	choice share.Choice
 	daemon *share.Daemon
+	proxy  *child
 	files  []*os.File
 	// spec is the VM that the sandbox asks for, without what differs between a
 	// clone and one that boots, and before equip without what the host makes for it.
@@ -280,12 +281,17 @@ func (b *boot) deadline() time.Duration {
 // and their last words, or the guest's silence, with the end of its console.
 func (b *boot) failure(ctx context.Context, err error) error {
 	var launch *hypervisor.LaunchError
+	var lost *lostHelper
 	switch {
 	case errors.As(context.Cause(ctx), &launch):
 		err = launch
+	case errors.As(context.Cause(ctx), &lost):
+		err = lost
 	case errors.Is(context.Cause(ctx), context.Canceled):
 		return errors.New("interrupted while the guest was booting")
-	case errors.Is(context.Cause(ctx), errSilent), errors.Is(ctx.Err(), context.DeadlineExceeded):
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		err = fmt.Errorf("the guest's agent did not answer in the caller's time: %w", ctx.Err())
+	case errors.Is(context.Cause(ctx), errSilent):
 		err = fmt.Errorf("the guest's agent did not answer within %s (boot_timeout)", b.deadline())
 		if lost := b.vm.Starved().Round(time.Second); lost > 0 {
 			err = fmt.Errorf("%w, not counting %s for which the host had no CPU for the VM", err, lost)

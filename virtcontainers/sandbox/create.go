@@ -92,12 +92,15 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	return shim, nil
 }
 
-// explain finds the cause of a failed step: whatever failed because QEMU has
-// ended, QEMU's own words say why.
+// explain finds the cause of a failed step: whatever failed because QEMU or a
+// helper has ended, its own words say why.
 func (cr *creation) explain(ctx context.Context, err error) error {
 	var launch *hypervisor.LaunchError
-	if cr.boot == nil || cr.boot.vm == nil || cr.boot.vm.Alive() || errors.As(err, &launch) {
+	switch {
+	case cr.boot == nil || cr.boot.vm == nil || errors.As(err, &launch):
 		return err
+	case cr.boot.vm.Alive():
+		return cr.boot.blame(err)
 	}
 	return cr.boot.failure(ctx, cr.boot.vm.ExitError())
 }

@@ -12,7 +12,7 @@ import (
 func (b *boot) fitUp(ctx context.Context, st *State) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
-	ctx, stop := context.WithTimeout(ctx, b.deadline())
+	ctx, stop := b.patient(ctx)
 	defer stop()
 	if err := b.plugDisks(ctx); err != nil {
 		return err

@@ -13,9 +13,11 @@ var errSilent = errors.New("the guest does not answer")
 const mostPatience = 10
 
 // patient answers a context that ends when the guest has had boot_timeout to
-// answer: the cause is errSilent then.
+// answer (the cause is errSilent then), or when a helper that it needs is lost.
 func (b *boot) patient(ctx context.Context) (context.Context, context.CancelFunc) {
-	return patience(ctx, b.deadline(), b.vm.Starved)
+	ctx, cancel := b.mindful(ctx)
+	ctx, stop := patience(ctx, b.deadline(), b.vm.Starved)
+	return ctx, func() { stop(); cancel() }
 }
 
 // patience is a limit for a VM on a host that is busy: the time for which it

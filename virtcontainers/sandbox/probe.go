@@ -42,6 +42,8 @@ func (h *Host) Probe(ctx context.Context) (*Probed, error) {
 		}
 		ctx, cancel := boot.vm.Bind(ctx)
 		defer cancel()
+		ctx, stop := boot.patient(ctx)
+		defer stop()
 		agent, err := dial.Connect(ctx, st.Agent, "kata-runtime kata-check")
 		if err != nil {
 			return boot.failure(ctx, err)

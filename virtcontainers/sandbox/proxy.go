@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/proc"
 )
 
@@ -22,7 +23,7 @@ func (c *AgentConfig) kernelParams() []string {
 // is no vsock (listener is its socket then) and keeps the guest's console.
 func (b *boot) startProxy(st *State, listener *os.File) error {
 	args := []string{
-		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog, "--log", proxyLog,
+		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog,
 	}
 	if b.config.Proxy.EnableDebug {
 		args = append(args, "--debug")
@@ -35,6 +36,13 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 	if b.greeted {
 		cmd.Args = append(cmd.Args, "--resync")
 	}
+	// Opened here, so that a full disk is this process's error.
+	logFile, err := log.Open(filepath.Join(b.dir.Path, proxyLog))
+	if err != nil {
+		return fmt.Errorf("start kata-proxy: %w", err)
+	}
+	defer logFile.Close()
+	cmd.Stderr = logFile
 	cmd.Dir = b.dir.Path
 	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -42,13 +50,11 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 	if err := st.Network.start(cmd); err != nil {
 		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)
 	}
-	var err error
-	st.Proxy, err = proc.Of(cmd.Process.Pid)
-	if err != nil {
+	b.proxy = mind("kata-proxy", cmd, logFile.Name())
+	if st.Proxy, err = proc.Of(cmd.Process.Pid); err != nil {
 		cmd.Process.Kill()
 		return fmt.Errorf("start kata-proxy: %w", err)
 	}
-	go cmd.Wait() // as long as we are its parent
 	return nil
 }
 
