@@ -24,7 +24,7 @@ boot() { jq -r ".[] | select(.name == \"boot\") | .$1" <<<"$output"; }
 	configured initrd "\"$TMP/initrd\""
 	run -1 --separate-stderr kata kata-check --boot --json
 	[ "$(boot result)" = fail ]
-	[[ $(boot cause) == *"Unable to mount root fs"* ]]
+	[[ $(boot cause) == *"Kernel panic - not syncing"* ]]
 	configured kernel "\"$TMP/initrd\""
 	run -1 --separate-stderr kata kata-check --boot --json
 	[ "$(boot result)" = fail ]

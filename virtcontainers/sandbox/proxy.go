@@ -64,7 +64,8 @@ const (
 	consoleBytes = 4096
 )
 
-// consoleTail answers the last lines of the guest's console on one line.
+// consoleTail answers the last lines of the guest's console on one line, and
+// before them what its kernel panicked of, behind which it prints a stack.
 func consoleTail(path string) string {
 	data, err := os.ReadFile(path) // bounded by the proxy
 	if err != nil {
@@ -74,10 +75,19 @@ func consoleTail(path string) string {
 		data = data[len(data)-consoleBytes:]
 	}
 	var lines []string
+	panicked := -1
 	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(clean(line)); line != "" {
-			lines = append(lines, line)
+		if line = strings.TrimSpace(clean(line)); line == "" {
+			continue
 		}
+		if panicked < 0 && strings.Contains(line, "Kernel panic - not syncing") {
+			panicked = len(lines)
+		}
+		lines = append(lines, line)
 	}
-	return strings.Join(lines[max(0, len(lines)-consoleLines):], " | ")
+	last := lines[max(0, len(lines)-consoleLines):]
+	if panicked >= 0 && panicked < len(lines)-consoleLines {
+		last = append([]string{lines[panicked]}, last...)
+	}
+	return strings.Join(last, " | ")
 }
