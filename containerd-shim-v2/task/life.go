@@ -107,19 +107,8 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	if r.ExecID != "" {
 		return s.deleteExec(t, p)
 	}
-	info, err := t.host.Status(t.id)
-	if err != nil {
-		return nil, answer(err)
-	}
 	// The call goes on if containerd goes away: half a deletion helps nobody.
-	ctx = context.WithoutCancel(ctx)
-	if p.over() {
-		p.flush() // what is still in the guest goes with it
-	}
-	if err := t.host.Delete(ctx, t.id, info.Status == container.Created); err != nil {
-		if info.Status != container.Stopped {
-			err = status.Error(codes.FailedPrecondition, err.Error())
-		}
+	if err := t.remove(context.WithoutCancel(ctx)); err != nil {
 		return nil, answer(err)
 	}
 	if err := UnmountRootfs(t.bundle); err != nil {
@@ -127,7 +116,9 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	}
 	<-p.done // its VM or its container is gone: the relay sees that
 	p.flush()
-	s.forget(t)
+	if !s.forget(t) {
+		return nil, notFound("container %s is not known", t.id)
+	}
 	reply := &taskapi.DeleteResponse{
 		Pid: uint32(p.getPID()), ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at),
 	}
@@ -135,6 +126,26 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 		ContainerID: t.id, Pid: reply.Pid, ExitStatus: reply.ExitStatus, ExitedAt: reply.ExitedAt,
 	})
 	return reply, nil
+}
+
+// remove deletes a container that has ended, or was not started. One whose pod
+// has been deleted meanwhile is gone with it: containerd deletes all that end with
+// a VM at the same time.
+func (t *task) remove(ctx context.Context) error {
+	info, err := t.host.Status(t.id)
+	if err == nil {
+		if t.init.over() {
+			t.init.flush() // what is still in the guest goes with it
+		}
+		err = t.host.Delete(ctx, t.id, info.Status == container.Created)
+	}
+	switch {
+	case errors.Is(err, sandbox.ErrNotExist):
+		return nil
+	case err != nil && info != nil && info.Status != container.Stopped:
+		return status.Error(codes.FailedPrecondition, err.Error())
+	}
+	return err
 }
 
 // Wait answers when a process has ended.

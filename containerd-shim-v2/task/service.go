@@ -174,14 +174,19 @@ func (s *Service) made(t *task) error {
 	return nil
 }
 
-func (s *Service) forget(t *task) {
+// forget takes a task off the list, once: it answers whether it was there.
+func (s *Service) forget(t *task) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.tasks[t.id] != t {
+		return false
+	}
 	delete(s.tasks, t.id)
 	close(t.gone)
 	if s.leaving && len(s.tasks) == 0 {
 		s.Config.Shutdown()
 	}
+	return true
 }
 
 // Checkpoint is not to be had of a VM's container.

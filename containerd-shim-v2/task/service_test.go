@@ -64,6 +64,40 @@ func TestSignalsForTheEnded(t *testing.T) {
 	}
 }
 
+// A pod's deletion takes its containers along; containerd, which saw them end
+// with the VM, deletes each by itself at the same time. One that stayed known kept
+// the service from ending.
+func TestDeleteAfterThePod(t *testing.T) {
+	s := quiet(t)
+	ended := make(chan struct{})
+	s.Config.Shutdown = func() { close(ended) }
+	host, err := sandbox.NewHost(s.Root, &sandbox.Settings{}, s.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &task{id: "a", ready: true, host: host, bundle: t.TempDir(), init: newProcess("", streams{}), gone: make(chan struct{})}
+	s.tasks["a"] = c
+	c.init.never(137)
+	if _, err := s.Shutdown(t.Context(), &taskapi.ShutdownRequest{ID: "pod"}); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := s.Delete(t.Context(), &taskapi.DeleteRequest{ID: "a"})
+	if err != nil || reply.ExitStatus != 137 {
+		t.Errorf("%v, %v", reply, err)
+	}
+	if s.forget(c) {
+		t.Error("it was forgotten twice")
+	}
+	if _, err := s.Shutdown(t.Context(), &taskapi.ShutdownRequest{ID: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	default:
+		t.Error("the service goes on")
+	}
+}
+
 func TestACreationThatFailsCanBeRepeated(t *testing.T) {
 	s := quiet(t)
 	for range 2 {

@@ -30,18 +30,19 @@ teardown() {
 	local left
 	cri rmp -af >/dev/null || true
 	# A shim has answered its last call before it ends.
-	[ "$ENGINE" != containerd ] || await no_shims || true
+	await no_shims >/dev/null 2>&1 || true
 	# CRI-O leaves the groups of its conmons, with runc as well.
-	left=$(sandboxes_in "$CRI_DIR"; traces "$CRI_DIR" | grep -v /crio-conmon- || true)
+	left=$(shims; sandboxes_in "$CRI_DIR"; traces "$CRI_DIR" | grep -v /crio-conmon- || true)
 	stop_cri
 	[ -z "${MASTER-}" ] || ip netns del "$MASTER-ns" 2>/dev/null || true
 	find /sys/fs/cgroup -depth -type d -path "*$CGROUP_PARENT*" -exec rmdir {} + 2>/dev/null || true
 	# A VM must not go on when its root is gone: nobody would find it.
-	[ -z "$left" ] || { echo "left: $left"; return 1; }
+	[ -z "$left" ] || { echo "left: $left"; cp -r "$CRI_DIR" "/tmp/kept-$BATS_TEST_NUMBER"; return 1; }
 	rm -rf "$CRI_DIR"
 }
 
-no_shims() { ! pgrep -f -- "containerd-shim-kata-v2 .*$CRI_DIR/" >/dev/null; }
+shims() { pgrep -fa -- "containerd-shim-kata-v2 .*$CRI_DIR/"; }
+no_shims() { [ -z "$(shims)" ]; }
 
 # with HANDLER CASE: an engine is started, and the case runs.
 with() {

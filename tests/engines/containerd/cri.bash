@@ -36,7 +36,10 @@ cri_config() {
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata]
 		  runtime_type = "io.containerd.kata.v2"
 		  pod_annotations = ["io.katacontainers.*"]
-		${HANDLER_CONF:+[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata.options]}
-		${HANDLER_CONF:+  ConfigPath = "$HANDLER_CONF"}
+	EOF
+	[ -n "${HANDLER_CONF-}" ] || return 0
+	cat <<-EOF
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.kata.options]
+		  ConfigPath = "$HANDLER_CONF"
 	EOF
 }
