@@ -37,12 +37,17 @@ restart_cri() {
 
 # stop_cri: with all of its pods.
 stop_cri() {
+	halt_cri
+	end_sandboxes "$CRI_DIR"
+}
+
+# halt_cri: the engine removes its pods, and ends.
+halt_cri() {
 	cri rmp -af >/dev/null 2>&1 || true
 	case $CRI_ENGINE in
 	containerd) stop_containerd; ip link del "$CRI_BRIDGE" 2>/dev/null || true ;;
 	crio) stop_crio; clean_crio ;;
 	esac
-	end_sandboxes "$CRI_DIR"
 }
 
 cri() { timeout 600 "$CRICTL" --config "$CRI_DIR/crictl.yaml" --runtime-endpoint "unix://$ENDPOINT" --timeout 580s "$@"; }

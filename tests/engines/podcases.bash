@@ -31,13 +31,14 @@ teardown() {
 	cri rmp -af >/dev/null || true
 	# A shim has answered its last call before it ends.
 	await no_shims >/dev/null 2>&1 || true
+	halt_cri
 	# CRI-O leaves the groups of its conmons, with runc as well.
 	left=$(shims; sandboxes_in "$CRI_DIR"; traces "$CRI_DIR" | grep -v /crio-conmon- || true)
-	stop_cri
+	end_sandboxes "$CRI_DIR"
 	[ -z "${MASTER-}" ] || ip netns del "$MASTER-ns" 2>/dev/null || true
 	find /sys/fs/cgroup -depth -type d -path "*$CGROUP_PARENT*" -exec rmdir {} + 2>/dev/null || true
 	# A VM must not go on when its root is gone: nobody would find it.
-	[ -z "$left" ] || { echo "left: $left"; cp -r "$CRI_DIR" "/tmp/kept-$BATS_TEST_NUMBER"; return 1; }
+	[ -z "$left" ] || { echo "left: $left"; return 1; }
 	rm -rf "$CRI_DIR"
 }
 
@@ -57,8 +58,8 @@ pod() {
 	mkdir -p "$CRI_DIR/pods/$1"
 	jq -n --arg n "$1" --arg l "$CRI_DIR/pods/$1" --arg c "$CGROUP_PARENT" --argjson more "${2-null}" \
 		'{metadata: {name: $n, uid: $n, namespace: "test", attempt: 1}, log_directory: $l, linux: {cgroup_parent: $c}} * ($more // {})' >"$CRI_DIR/$1.json"
-	POD=$(cri runp --runtime "$HANDLER" "$CRI_DIR/$1.json")
-	POD_JSON=$TMP/c/$1.json
+	POD_JSON=$CRI_DIR/$1.json
+	POD=$(cri runp --runtime "$HANDLER" "$POD_JSON")
 }
 
 # container NAME JSON SCRIPT: starts a container in the pod; CONTAINER is its id.
