@@ -2161,8 +2161,7 @@ type MemoryStats struct {
 	KernelUsage uint64 `protobuf:"varint,6,opt,name=kernel_usage,json=kernelUsage,proto3" json:"kernel_usage,omitempty"`
 	// Page cache in bytes.
 	Cache uint64 `protobuf:"varint,7,opt,name=cache,proto3" json:"cache,omitempty"`
-	// Times that the limit was hit. 0 always: cgroup v2 has this in memory.events,
-	// of which the agent reads oom_kill alone.
+	// Times that the limit was hit (max in memory.events); 0 without a limit.
 	FailCount uint64 `protobuf:"varint,8,opt,name=fail_count,json=failCount,proto3" json:"fail_count,omitempty"`
 	// Processes that the OOM killer took.
 	OomKills uint64 `protobuf:"varint,9,opt,name=oom_kills,json=oomKills,proto3" json:"oom_kills,omitempty"`

@@ -29,7 +29,7 @@ func (c *Container) Stats() (*agentpb.StatsReply, error) {
 		Memory: &agentpb.MemoryStats{
 			Usage: mem.Usage.Usage, MaxUsage: mem.Usage.MaxUsage, Limit: limit(mem.Usage.Limit),
 			SwapUsage: mem.SwapOnlyUsage.Usage, SwapLimit: limit(mem.SwapOnlyUsage.Limit),
-			KernelUsage: mem.Stats["kernel"], Cache: mem.Cache, FailCount: mem.Usage.Failcnt,
+			KernelUsage: mem.Stats["kernel"], Cache: mem.Cache, FailCount: c.limitHits(),
 			OomKills: c.oomKills(), Raw: mem.Stats,
 		},
 		Pids:    &agentpb.PidsStats{Current: s.PidsStats.Current, Limit: limit(s.PidsStats.Limit)},
