@@ -141,6 +141,7 @@ keys() {
 	told() { run -137 kata exec "$C1" tail /dev/zero; [ -s "$TMP/events" ]; }
 	await told
 	[ "$(head -n 1 "$TMP/events")" = "{\"type\":\"oom\",\"id\":\"$C1\"}" ]
+	[ "$(kata events --stats "$C1" | jq .data.memory.usage.failcnt)" -ge 1 ]
 	echo >"$TMP/in"
 	wait "$events"
 	[ "$(jq -r .type "$TMP/events" | sort -u)" = oom ]

@@ -173,7 +173,7 @@ subscribed() {
 }
 
 @test "containerd: the events of a task, and of a want of memory" {
-	"$CTR" --address "$CTD/ctd.sock" -n "$NAMESPACE" events >"$TMP/events" 3>&- &
+	"$CTR" --address "$CTD/ctd.sock" --namespace "$NAMESPACE" events >"$TMP/events" 3>&- &
 	local pid=$! topic
 	await subscribed
 	running c1

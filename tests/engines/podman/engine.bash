@@ -49,7 +49,7 @@ start_podman() {
 	sed -E 's|^#? *shared_fs *=.*|shared_fs = "virtio-9p"|' "$KATA_CONF_FILE" >"$PODMAN_DIR/9p.toml"
 	runtime_script kata-runtime "$KATA_CONF_FILE"
 	runtime_script kata-9p "$PODMAN_DIR/9p.toml"
-	perl -MSocket -e 'socket(my $s, AF_UNIX, SOCK_STREAM, 0) && bind($s, sockaddr_un($ARGV[0])) || die "$!\n"' "$PODMAN_DIR/socket"
+	perl -MSocket -e 'my $s; socket($s, AF_UNIX, SOCK_STREAM, 0) && bind($s, sockaddr_un($ARGV[0])) || die "$!\n"' "$PODMAN_DIR/socket"
 	make_rootfs_tar "$PODMAN_DIR/rootfs.tar"
 	# CMD is what the infra container of play kube runs.
 	podman import --change 'ENV PATH=/bin:/usr/bin' --change 'CMD ["sleep", "100000"]' "$PODMAN_DIR/rootfs.tar" busybox >/dev/null
