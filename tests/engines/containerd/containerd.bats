@@ -173,7 +173,8 @@ subscribed() {
 }
 
 @test "containerd: the events of a task, and of a want of memory" {
-	"$CTR" --address "$CTD/ctd.sock" --namespace "$NAMESPACE" events >"$TMP/events" 3>&- &
+	# Not the function, whose pid is a shell's.
+	env "$CTR" --address "$CTD/ctd.sock" --namespace "$NAMESPACE" events >"$TMP/events" 3>&- &
 	local pid=$! topic
 	await subscribed
 	running c1

@@ -1,21 +1,8 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154,SC2016
-# The life of a container with Podman: codes, logs, signals, restarts, events.
+# The life of a container with Podman: logs, signals, restarts, events.
 
 load lib
-
-@test "exit codes, of run and of exec, and those of signals" {
-	vm -d --name codes busybox sleep 10000
-	local code
-	for code in 0 1 2 63 64 100 124 125 126 127 128 130 137 143 200 254 255; do
-		run "-$code" podman exec codes sh -c "exit $code"
-	done
-	run -137 podman exec codes sh -c 'kill -9 $$'
-	run -143 podman exec codes sh -c 'kill -15 $$'
-	for code in 1 255; do
-		run "-$code" vm --rm busybox sh -c "exit $code"
-	done
-}
 
 @test "logs in their order; wait answers the code; rename, commit, inspect" {
 	vm -d --name logs busybox sh -c 'seq 100000; echo made >/root/made; exit 7'
@@ -65,21 +52,4 @@ load lib
 	podman rm -f -t 0 c1
 	run -0 podman events --stream=false --since "$since" --filter container=c1 --format '{{.Status}}'
 	[[ "$(xargs <<<"$output")" == *"create init start exec exec_died pause unpause kill died"*remove* ]] || { xargs <<<"$output"; false; }
-}
-
-@test "run -i: a hundred megabytes in and out, byte for byte" {
-	full
-	head -c 100M /dev/urandom >"$TMP/in"
-	vm --rm -i busybox cat <"$TMP/in" >"$TMP/out"
-	cmp "$TMP/in" "$TMP/out"
-}
-
-@test "run -t: a change of the terminal's size reaches the process" {
-	vm -d -t --name size busybox sh -c 'trap "stty size" WINCH; stty size; echo ready; while :; do sleep 1; done'
-	await logs_have size ready
-	# conmon takes a size by its control file.
-	local control
-	control=$(find "$PODMAN_DIR/root" -path "*$(inspect size '{{.Id}}')*" -name ctl)
-	echo "1 44 132" >"$control"
-	await logs_have size "44 132"
 }
