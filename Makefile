@@ -130,11 +130,13 @@ integration: build image config ## run the tests that boot VMs
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/integration/run.sh | $(GO) run ./tests/tally --save $(BUILD)/tally/integration tap
 
-guest: image ## run the agent's tests in VMs
+guest: image ## run the tests of agent and hypervisor in VMs
 	@packaging/prerequisites.sh run
 	@mkdir -p $(BUILD)/tally
-	@KATA_TEST_KERNEL=$(CURDIR)/$(GUEST)/debian/vmlinux KATA_TEST_INITRD=$(CURDIR)/$(GUEST)/debian/initrd.img \
-		$(GO) test -count=1 -timeout 20m -json ./agent/vmtest | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
+	@export KATA_TEST_KERNEL=$(CURDIR)/$(GUEST)/debian/vmlinux KATA_TEST_INITRD=$(CURDIR)/$(GUEST)/debian/initrd.img; \
+	export KATA_TEST_TUNED_KERNEL=$(wildcard $(CURDIR)/$(GUEST)/tuned/vmlinux); code=0; \
+	{ $(GO) test -count=1 -timeout 20m -json ./agent/vmtest || code=1; \
+	$(GO) test -count=1 -timeout 10m -json -run '^(TestBoot|TestGuest)' ./virtcontainers/hypervisor || code=1; exit $$code; } | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
 
 # $(1) starts an engine of its own; nothing of one that runs already is touched.
 define with-engine

@@ -18,7 +18,7 @@ func TestSignalsReachTheProcess(t *testing.T) {
 	g.start(t, "", false, "sh", "-c", `
 		for s in HUP INT QUIT USR1 USR2 TERM TSTP CONT ALRM; do trap "echo $s" $s; done
 		trap 'echo WINCH' WINCH
-		echo ready; while :; do read x; done`)
+		echo ready; while :; do sleep 0.02; done`) // not read: it may miss one that comes just before it waits
 	s := newShim(t, g, "--title", "workload")
 	in, err := s.StdinPipe()
 	if err != nil {

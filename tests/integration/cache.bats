@@ -305,8 +305,8 @@ boots() { [ -n "$(find "$CACHE.vms" -name qmp.sock 2>/dev/null)" ]; }
 		full
 		"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 		pid=$!
-		await test -e "$ROOT/sandboxes/$C1/$point"
-		kill -9 "$pid"
+		appears "$ROOT/sandboxes/$C1/$point" "$pid"
+		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 		kata delete --force "$C1"
 		[ ! -e "$ROOT/sandboxes/$C1" ]

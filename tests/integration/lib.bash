@@ -73,6 +73,16 @@ await() {
 	done
 }
 
+# appears PATH PID: a process has made a file, which may be there for a moment
+# only: the process's end will do as well.
+appears() {
+	local end=$((SECONDS + DEADLINE))
+	until [ -e "$1" ] || ! kill -0 "$2" 2>/dev/null; do
+		[ "$SECONDS" -lt "$end" ] || { echo "waited in vain for $1"; return 1; }
+		sleep 0.02
+	done
+}
+
 is_status() { [ "$(status "$1" 2>/dev/null)" = "$2" ]; }
 
 # configured KEY VALUE: goes on with a configuration that has one key changed.

@@ -290,14 +290,14 @@ boots() {
 		pid=$!
 		# The point is chosen by what has appeared, not by time.
 		case $i in
-		1) await test -e "$TEMPLATES/draft" ;;
-		2) await test -e "$left/state.json" ;;
-		3) await test -e "$left/shared" ;;
-		4) await test -e "$left/qmp.sock" ;;
-		5) await test -e "$left/console.log" ;;
-		6) await test -e "$TEMPLATES/draft/state" ;;
+		1) appears "$TEMPLATES/draft" "$pid" ;;
+		2) appears "$left/state.json" "$pid" ;;
+		3) appears "$left/shared" "$pid" ;;
+		4) appears "$left/qmp.sock" "$pid" ;;
+		5) appears "$left/console.log" "$pid" ;;
+		6) appears "$TEMPLATES/draft/state" "$pid" ;;
 		esac
-		kill -9 "$pid"
+		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
 		[ "$i" != 3 ] || kata factory destroy
 	done

@@ -76,9 +76,9 @@ func reporterInitrd(t *testing.T) string {
 // that the guest lets go of it again. The kernel must have the virtio drivers
 // and hot-plug built in, as ours has.
 func TestGuestSeesHotplug(t *testing.T) {
-	kernel := os.Getenv("KATA_TEST_KERNEL")
+	kernel := os.Getenv("KATA_TEST_TUNED_KERNEL")
 	if kernel == "" {
-		t.Skip("KATA_TEST_KERNEL names no kernel with virtio built in")
+		t.Skip("KATA_TEST_TUNED_KERNEL names no kernel with virtio built in (make kernel)")
 	}
 	cfg, spec := testConfig(t, "q35"), testSpec(t)
 	spec.Kernel, spec.Initrd, spec.MemoryMiB = kernel, reporterInitrd(t), 256

@@ -297,6 +297,10 @@ func (b *boot) failure(ctx context.Context, err error) error {
 			err = fmt.Errorf("%w, not counting %s for which the host had no CPU for the VM", err, lost)
 		}
 		b.distrust()
+	case context.Cause(ctx) == nil:
+		if lost := b.lostSoon(); lost != nil {
+			err = lost
+		}
 	}
 	if tail := consoleTail(filepath.Join(b.dir.Path, consoleLog)); tail != "" {
 		err = fmt.Errorf("%w; the guest's console ends with: %s", err, tail)

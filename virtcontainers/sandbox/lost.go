@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -112,22 +113,32 @@ func (b *boot) proxyDone() <-chan struct{} {
 	return b.proxy.done
 }
 
+// lostSoon is lost for somebody who sees what may be a helper's end: that it has
+// been waited for comes in the next moment.
+func (b *boot) lostSoon() error {
+	select {
+	case <-b.daemonDone():
+	case <-b.proxyDone():
+	case <-time.After(time.Second):
+	}
+	return b.lost()
+}
+
 // blame answers the helper's end as the cause of err, if that is what it is: a
-// process that is not there any more cannot be put into a cgroup.
+// process that is not there any more cannot be put into a cgroup, and nobody
+// answers on its socket.
 func (b *boot) blame(err error) error {
 	var lost *lostHelper
 	if errors.As(err, &lost) {
 		return err
 	}
-	if errors.Is(err, unix.ESRCH) {
-		// It has ended; that it has been waited for comes in the next moment.
-		select {
-		case <-b.daemonDone():
-		case <-b.proxyDone():
-		case <-time.After(time.Second):
+	cause := b.lost()
+	for _, sign := range []error{unix.ESRCH, unix.ECONNREFUSED, unix.ECONNRESET, unix.EPIPE, io.EOF} {
+		if cause == nil && errors.Is(err, sign) {
+			cause = b.lostSoon()
 		}
 	}
-	if cause := b.lost(); cause != nil {
+	if cause != nil {
 		return fmt.Errorf("sandbox %s: %w", b.dir.ID(), cause)
 	}
 	return err

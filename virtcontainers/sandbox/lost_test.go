@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,6 +56,11 @@ func TestLostHelper(t *testing.T) {
 			t.Errorf("%s: blame %v", script, err)
 		}
 		cancel()
+		// Its end is seen on its socket before it has been waited for.
+		b = &boot{proxy: startChild(t, script), dir: &state.Dir{Path: t.TempDir()}}
+		if err := b.failure(t.Context(), io.EOF); !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: failure at once %v", script, err)
+		}
 	}
 }
 
