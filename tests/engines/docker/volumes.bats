@@ -20,8 +20,8 @@ kinds() {
 		cd /rw
 		chown 5:6 f; chmod 4755 f
 		ln -s f sym; ln f hard; echo links $(stat -c %h f) $(readlink sym)
-		mkfifo fifo
-		exec 3>unlinked; rm unlinked; echo in-unlinked >&3; cat /proc/self/fd/3; exec 3>&-
+		mkfifo fifo 2>&1 || true
+		exec 3>unlinked 4<unlinked; rm unlinked; echo in-unlinked >&3; cat <&4; exec 3>&- 4>&-
 		dd if=/dev/zero of=sparse bs=1 count=1 seek=100M 2>/dev/null
 		mkdir many; for i in $(seq 300); do echo $i >many/$i; done; echo files $(ls many | wc -l)
 		mv hard renamed; touch -d "2001-02-03 04:05:06" renamed; truncate -s 2 renamed; touch -d "2001-02-03 04:05:06" renamed
@@ -36,7 +36,8 @@ kinds() {
 	cd "$TMP/rw" || return
 	[ "$(stat -c '%u %g %a %h %s' f)" = "5 6 4755 2 2" ]
 	[ "$(date -u -d "@$(stat -c %Y renamed)" +%FT%T)" = 2001-02-03T04:05:06 ]
-	[ -p fifo ]
+	# Debian 12's QEMU makes none by 9p.
+	[ -p fifo ] || { [ "${RUNTIME-}" = kata-9p ] && has "mkfifo: fifo: No such device or address"; }
 	[ "$(stat -c %s sparse)" = 104857601 ]
 	[ "$(stat -c %b sparse)" -lt 100 ]
 	[ "$(cat many/[0-9]* | wc -l)" = 300 ]
