@@ -1,10 +1,6 @@
 package container
 
-import (
-	"os"
-	"strconv"
-	"strings"
-)
+import "github.com/opencontainers/cgroups/fscommon"
 
 // oomKills answers how many processes the OOM killer took in the container.
 func (c *Container) oomKills() uint64 {
@@ -19,26 +15,11 @@ func (c *Container) oomKills() uint64 {
 // limitHits answers how often the container's memory was at its limit, which
 // libcontainer does not tell of cgroup v2.
 func (c *Container) limitHits() uint64 {
-	data, err := os.ReadFile(c.MemoryEvents())
+	n, err := fscommon.GetValueByKey(c.Group(), "memory.events", "max")
 	if err != nil {
 		return 0 // without the memory controller, and after the group's end
 	}
-	return memoryEvent(string(data), "max")
-}
-
-// memoryEvent answers a number of memory.events (cgroup-v2.rst): a line with a
-// name and a number for each; 0 if it is not there.
-func memoryEvent(text, name string) uint64 {
-	for line := range strings.Lines(text) {
-		if key, number, ok := strings.Cut(strings.TrimSpace(line), " "); ok && key == name {
-			n, err := strconv.ParseUint(number, 10, 64)
-			if err != nil {
-				return 0
-			}
-			return n
-		}
-	}
-	return 0
+	return n
 }
 
 // NewOOMs answers how many processes the OOM killer took since the last call.
