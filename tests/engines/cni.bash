@@ -6,10 +6,11 @@
 #   bridge (default)  DEVICE is the bridge; ports of the host can be mapped
 #   ptp               a pair for each pod; IPv4 and IPv6; bounded to 40 Mbit/s
 #   macvlan           DEVICE is the interface of the host that it is made from
+#   two               a bridge; cni_second is what each pod has beside it
 cni_conflist() {
 	local plugins
 	case ${CNI_KIND:-bridge} in
-	bridge)
+	bridge | two)
 		plugins="{\"type\": \"bridge\", \"bridge\": \"$2\", \"isGateway\": true, \"ipMasq\": true, \"ipam\": $(cni_ipam "$3" "$4")},
 			{\"type\": \"portmap\", \"capabilities\": {\"portMappings\": true}}"
 		;;
@@ -21,6 +22,13 @@ cni_conflist() {
 	*) echo "no CNI network of kind $CNI_KIND" >&2; return 1 ;;
 	esac
 	printf '{"cniVersion": "0.4.0", "name": "%s", "plugins": [%s]}\n' "$1" "$plugins"
+}
+
+# cni_second NAME SUBNET DIR: a second network, a pair for each pod, by which
+# one other subnet is reached.
+cni_second() {
+	printf '{"cniVersion": "0.4.0", "name": "%s", "plugins": [{"type": "ptp", "ipam": %s}]}\n' "$1" \
+		"$(cni_ipam "$2" "$3" | jq -c '.routes = [{dst: "198.51.100.0/24"}]')"
 }
 
 # cni_ipam SUBNET DIR [SUBNET6]

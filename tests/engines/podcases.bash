@@ -293,6 +293,24 @@ dual_stack() {
 	has "via fd00:"
 }
 
+# Two networks: an interface of the guest for each, which the host reaches by
+# its address, and the routes of both.
+two_networks() {
+	pod two
+	container c1 '{}' "echo page >/tmp/page; httpd -p 8080 -h /tmp; $STAY"
+	await cri exec -s "$CONTAINER" wget -qO /dev/null http://127.0.0.1:8080/page
+	local net address
+	for net in "eth0 $CRI_SUBNET" "eth1 $CRI_SUBNET2"; do
+		run -0 cri exec -s "$CONTAINER" ip -o -4 addr show dev "${net% *}"
+		address=$(grep -oE 'inet [0-9.]+' <<<"$output" | cut -d' ' -f2)
+		[ "${address%.*}" = "$(cut -d. -f1-3 <<<"${net#* }")" ]
+		[ "$(curl -sS --max-time 60 "http://$address:8080/page")" = page ]
+	done
+	run -0 cri exec -s "$CONTAINER" ip route
+	grep -q '^default via .* dev eth0' <<<"$output"
+	grep -q '^198\.51\.100\.0/24 via .* dev eth1' <<<"$output"
+}
+
 # An interface that is made from one of the host's.
 macvlan() {
 	pod macvlan

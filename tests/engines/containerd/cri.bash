@@ -10,6 +10,7 @@ NAMESPACE=k8s.io
 # A subnet and a bridge of this process's own.
 CRI_BRIDGE=kata-cri$$
 CRI_SUBNET=10.231.$(($$ % 256)).0/24
+CRI_SUBNET2=10.233.$(($$ % 256)).0/24
 
 # cri_config DIR REGISTRY: the lines of containerd's configuration; every image
 # comes from the registry at that address. HANDLER_CONF is the configuration that
@@ -18,6 +19,11 @@ cri_config() {
 	mkdir -p "$1/cni" "$1/certs.d/_default"
 	printf 'server = "http://%s"\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$2" "$2" >"$1/certs.d/_default/hosts.toml"
 	cni_conflist kata-cri "$CRI_BRIDGE" "$CRI_SUBNET" "$1/cni-data" >"$1/cni/10-kata.conflist"
+	local networks=1
+	if [ "${CNI_KIND-}" = two ]; then
+		networks=2
+		cni_second kata-cri2 "$CRI_SUBNET2" "$1/cni-data" >"$1/cni/20-kata.conflist"
+	fi
 	cat <<-EOF
 		[plugins."io.containerd.grpc.v1.cri"]
 		  sandbox_image = "registry.k8s.io/pause:3.10"
@@ -29,6 +35,7 @@ cri_config() {
 		[plugins."io.containerd.grpc.v1.cri".cni]
 		  bin_dir = "/usr/lib/cni"
 		  conf_dir = "$1/cni"
+		  max_conf_num = $networks
 		[plugins."io.containerd.grpc.v1.cri".containerd]
 		  default_runtime_name = "runc"
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]

@@ -18,3 +18,4 @@ ENGINE=containerd
 @test "containerd's pods: annotations that are enabled, and others" { with_annotations kata; }
 @test "containerd's pods: ptp, dual stack, bandwidth" { with_network ptp kata dual_stack; }
 @test "containerd's pods: macvlan" { with_macvlan kata; }
+@test "containerd's pods: two networks" { with_network two kata two_networks; }
