@@ -55,6 +55,12 @@ var noNeedless = "initcall_blacklist=" + strings.Join([]string{
 	// Writes numbers for names in the formats of all trace events, which only a
 	// reader of those formats misses (kernel/trace/trace.c).
 	"trace_eval_init",
+	// Makes the files of tracefs, several for each of a thousand events; the file
+	// system is there and empty then (kernel/trace/trace.c).
+	"tracer_init_tracefs",
+	// Makes /sys/kernel/slab, and has a folder made there for each cache that
+	// comes later; /proc/slabinfo says the same (mm/slub.c).
+	"slab_sysfs_init",
 	// Keys for signatures of modules and of a next kernel: the image is trusted
 	// as a whole, and nothing else is loaded (certs/system_keyring.c).
 	"load_system_certificate_list", "init_ima", "init_encrypted",
