@@ -16,6 +16,8 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/uevent"
+
+	"github.com/kata-go/kata-runtime/internal/dump"
 )
 
 var (
@@ -111,18 +113,13 @@ func update(ctx context.Context, want *agentpb.Interface) error {
 	return configure(link, want)
 }
 
-// dumps is how often links tries: more than interfaces change at a time.
-const dumps = 32
+// links lists the interfaces; NICs may be plugged right now.
+func links() ([]netlink.Link, error) { return dump.Whole(netlink.LinkList) }
 
-// links lists the interfaces. A list during which one has come or gone is not
-// to be relied on (NLM_F_DUMP_INTR), and NICs may be plugged right now.
-func links() (all []netlink.Link, err error) {
-	for range dumps {
-		if all, err = netlink.LinkList(); !errors.Is(err, netlink.ErrDumpInterrupted) {
-			break
-		}
-	}
-	return all, err
+// addressesOf lists the addresses of an interface, both families'; IPv6 may be
+// at its own right now.
+func addressesOf(link netlink.Link) ([]netlink.Addr, error) {
+	return dump.Whole(func() ([]netlink.Addr, error) { return netlink.AddrList(link, netlink.FAMILY_ALL) })
 }
 
 // byMAC answers nil if there is none. Earlier MACs are preferred.
@@ -230,7 +227,7 @@ func makeWay(name string) error {
 // addresses replaces what the interface has; the link-local address that IPv6
 // made is the kernel's.
 func addresses(link netlink.Link, want []string) error {
-	have, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+	have, err := addressesOf(link)
 	if err != nil {
 		return fmt.Errorf("list addresses: %w", err)
 	}
@@ -302,7 +299,7 @@ func List() ([]*agentpb.Interface, error) {
 		}
 		i := &agentpb.Interface{DeviceMac: a.HardwareAddr.String(), Mac: a.HardwareAddr.String(), Name: a.Name,
 			Mtu: uint32(a.MTU), Flags: a.RawFlags}
-		addrs, err := netlink.AddrList(link, netlink.FAMILY_ALL)
+		addrs, err := addressesOf(link)
 		if err != nil {
 			return nil, fmt.Errorf("list addresses of %s: %w", a.Name, err)
 		}

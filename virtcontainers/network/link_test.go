@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
@@ -79,6 +80,59 @@ func TestScanOfAnEmptyNamespace(t *testing.T) {
 	defer tap.Close()
 	if found, err := Scan(ns, tap.NIC); err != nil || len(found) != 0 {
 		t.Errorf("found %+v, %v", found, err)
+	}
+}
+
+// What changes while it is listed is listed again: the kernel marks such a list.
+func TestScanWhileAddressesComeAndGo(t *testing.T) {
+	ns := newCable(t).sandbox
+	h, err := ns.handle()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	link, err := h.LinkByName("eth0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A list of more than one message of the kernel's.
+	for i := range 1000 {
+		addr := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 1, byte(i>>8), byte(i)), Mask: net.CIDRMask(32, 32)}}
+		if err := h.AddrAdd(link, addr); err != nil {
+			t.Fatal(err)
+		}
+	}
+	stop, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		other, err := ns.handle()
+		if err != nil {
+			stopped <- err
+			return
+		}
+		defer other.Close()
+		addr := &netlink.Addr{IPNet: &net.IPNet{IP: net.IPv4(10, 2, 0, 1), Mask: net.CIDRMask(32, 32)}}
+		for {
+			select {
+			case <-stop:
+				stopped <- nil
+				return
+			default:
+			}
+			if err := errors.Join(other.AddrAdd(link, addr), other.AddrDel(link, addr)); err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	for range 100 {
+		if found, err := Scan(ns); err != nil || len(found) != 1 || len(found[0].Addresses) < 1001 {
+			t.Errorf("%d interfaces, %v", len(found), err)
+			break
+		}
+	}
+	close(stop)
+	if err := <-stopped; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -142,7 +142,7 @@ func detached(fstype string) (*os.File, error) {
 
 // vacate takes the addresses off a link and gives it a random MAC.
 func vacate(h *netlink.Handle, link netlink.Link) error {
-	addresses, err := h.AddrList(link, netlink.FAMILY_ALL)
+	addresses, err := addressesOf(h, link)
 	if err != nil {
 		return fmt.Errorf("addresses: %w", err)
 	}

@@ -6,6 +6,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/dump"
 )
 
 // filterPriority is our filter's place among those of an interface: the first,
@@ -82,7 +84,7 @@ func unredirect(h *netlink.Handle, from, to netlink.Link) error {
 			return fmt.Errorf("delete the redirection of %s: %w", name, err)
 		}
 	}
-	qdiscs, err := h.QdiscList(from)
+	qdiscs, err := dump.Whole(func() ([]netlink.Qdisc, error) { return h.QdiscList(from) })
 	if err != nil {
 		return fmt.Errorf("list qdiscs of %s: %w", name, err)
 	}
@@ -90,7 +92,7 @@ func unredirect(h *netlink.Handle, from, to netlink.Link) error {
 		if q.Type() != "ingress" {
 			continue
 		}
-		left, err := h.FilterList(from, netlink.HANDLE_MIN_INGRESS)
+		left, err := filtersOf(h, from)
 		if err != nil {
 			return fmt.Errorf("list filters of %s: %w", name, err)
 		}
@@ -110,8 +112,13 @@ type ours struct {
 	target int
 }
 
+// filtersOf lists the filters for what comes in by a link.
+func filtersOf(h *netlink.Handle, link netlink.Link) ([]netlink.Filter, error) {
+	return dump.Whole(func() ([]netlink.Filter, error) { return h.FilterList(link, netlink.HANDLE_MIN_INGRESS) })
+}
+
 func ourFilters(h *netlink.Handle, link netlink.Link) ([]ours, error) {
-	filters, err := h.FilterList(link, netlink.HANDLE_MIN_INGRESS)
+	filters, err := filtersOf(h, link)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) || gone(err) {
 		// No ingress qdisc, or no link any more.
 		return nil, nil

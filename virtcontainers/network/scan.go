@@ -9,6 +9,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/internal/dump"
 	"github.com/kata-go/kata-runtime/internal/route"
 )
 
@@ -24,7 +25,7 @@ func Scan(ns *Namespace, own ...NIC) ([]Interface, error) {
 		return nil, err
 	}
 	defer h.Close()
-	links, err := h.LinkList()
+	links, err := dump.Whole(h.LinkList)
 	if err != nil {
 		return nil, fmt.Errorf("list links of %s: %w", ns.path, err)
 	}
@@ -56,7 +57,7 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 		NoARP:   a.RawFlags&unix.IFF_NOARP != 0,
 		Refused: refusal(link),
 	}
-	addresses, err := h.AddrList(link, netlink.FAMILY_ALL)
+	addresses, err := addressesOf(h, link)
 	if err != nil {
 		return i, fmt.Errorf("addresses: %w", err)
 	}
@@ -68,7 +69,7 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 	if i.Routes, err = scanRoutes(h, link); err != nil {
 		return i, err
 	}
-	neighbours, err := h.NeighList(a.Index, netlink.FAMILY_ALL)
+	neighbours, err := dump.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(a.Index, netlink.FAMILY_ALL) })
 	if err != nil {
 		return i, fmt.Errorf("neighbours: %w", err)
 	}
@@ -95,10 +96,15 @@ func automatic(addr netlink.Addr) bool {
 	return addr.IP.IsLinkLocalUnicast() && addr.IP[11] == 0xff && addr.IP[12] == 0xfe
 }
 
+// addressesOf lists the addresses of an interface, both families'.
+func addressesOf(h *netlink.Handle, link netlink.Link) ([]netlink.Addr, error) {
+	return dump.Whole(func() ([]netlink.Addr, error) { return h.AddrList(link, netlink.FAMILY_ALL) })
+}
+
 func scanRoutes(h *netlink.Handle, link netlink.Link) ([]Route, error) {
 	var found []Route
 	for _, family := range []int{netlink.FAMILY_V4, netlink.FAMILY_V6} {
-		routes, err := h.RouteList(link, family)
+		routes, err := dump.Whole(func() ([]netlink.Route, error) { return h.RouteList(link, family) })
 		if errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP) {
 			continue
 		}
