@@ -47,7 +47,7 @@ many() {
 	[ "$(cri ps -q | wc -l)" = "$count" ]
 	# Each is a VM, and answers.
 	local kernels
-	kernels=$(cri ps -q | while read -r n; do cri exec -s "$n" cat /proc/sys/kernel/random/boot_id; done | sort -u)
+	kernels=$(cri ps -q | while read -r n; do cri exec -s "$n" cat /proc/sys/kernel/random/boot_id; done | grep . | sort -u)
 	[ "$(wc -l <<<"$kernels")" = "$count" ]
 	cri pods -q | xargs -n 1 -P "$count" "$CRICTL" --config "$CRI_DIR/crictl.yaml" --runtime-endpoint "unix://$ENDPOINT" --timeout 580s stopp >/dev/null
 	cri rmp -a >/dev/null
