@@ -37,7 +37,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-pods test-conformance test-full \
+	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
@@ -186,6 +186,11 @@ test-cri: build image config ## run critest: containerd and CRI-O, runc and kata
 	@packaging/prerequisites.sh run test cri crio
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance $(RUNS)
+
+test-fresh: ## follow the README on a fresh Debian 12 and 13, in trees of their own (ten minutes)
+	@packaging/prerequisites.sh debian13
+	@tests/fresh/run.sh bookworm
+	@tests/fresh/run.sh trixie
 
 test-conformance: build image config ## run the OCI validation programs with runc, crun and kata (twelve minutes)
 	@packaging/prerequisites.sh run bench
