@@ -3,11 +3,16 @@ package guest
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/kata-go/kata-runtime/osbuilder/cpio"
+	"github.com/kata-go/kata-runtime/osbuilder/kmod"
 	"github.com/kata-go/kata-runtime/osbuilder/tree"
 )
 
@@ -75,5 +80,32 @@ func TestReproducible(t *testing.T) {
 	// The magic number of erofs (erofs_fs.h), little endian, at 1024.
 	if len(first) < 1028 || !bytes.Equal(first[1024:1028], []byte{0xe2, 0xe1, 0xf5, 0xe0}) {
 		t.Error("no erofs")
+	}
+}
+
+// A kernel may have any of the drivers built in, and no file for it.
+func TestBuiltinDrivers(t *testing.T) {
+	root := t.TempDir()
+	var builtin, modinfo strings.Builder
+	for _, name := range Wanted {
+		fmt.Fprintf(&builtin, "kernel/%s.ko\n", name)
+	}
+	for _, d := range Drivers {
+		for _, name := range append([]string{d.Module}, d.With...) {
+			fmt.Fprintf(&builtin, "kernel/%s.ko\n", name)
+			fmt.Fprintf(&modinfo, "%s.alias=virtio:d00000001v*\x00", name)
+		}
+	}
+	for name, data := range map[string]string{"modules.builtin": builtin.String(), "modules.builtin.modinfo": modinfo.String()} {
+		if err := os.WriteFile(filepath.Join(root, name), []byte(data), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	x, err := kmod.Open(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if names, err := AddModules(new(tree.Tree), x, "6.12", []byte("modprobe")); err != nil || len(names) != 0 {
+		t.Errorf("AddModules = %v, %v", names, err)
 	}
 }

@@ -125,7 +125,7 @@ func (a adder) add(names []string, compress bool) error {
 		}
 		data, err := a.index.Read(name)
 		if err != nil {
-			return err
+			return fmt.Errorf("module %s: %w", name, err)
 		}
 		if data, err = kmod.Strip(data); err != nil {
 			return fmt.Errorf("module %s: %w", name, err)
@@ -164,6 +164,9 @@ func (a adder) drivers() (list string, names []string, err error) {
 		order, err := a.index.Order(append([]string{d.Module}, d.With...))
 		if err != nil {
 			return "", nil, err
+		}
+		if len(order) == 0 {
+			continue // all of it is built in
 		}
 		for _, name := range order {
 			if a.paths[name] == "" {

@@ -99,7 +99,7 @@ func (x *Index) Match(patterns []string) []string {
 func (x *Index) Read(name string) ([]byte, error) {
 	file, there := x.files[name]
 	if !there {
-		return nil, fmt.Errorf("module %s: %w", name, ErrNotFound)
+		return nil, ErrNotFound
 	}
 	path := filepath.Join(x.root, file)
 	var cmd *exec.Cmd
@@ -113,26 +113,44 @@ func (x *Index) Read(name string) ([]byte, error) {
 	}
 	data, err := cmd.Output()
 	if err != nil {
-		return nil, fmt.Errorf("module %s: %s: %w", name, cmd.Args[0], err)
+		return nil, fmt.Errorf("%s: %w", cmd.Args[0], err)
 	}
 	return data, nil
 }
 
-// Info reads a module's own description, once.
+// Info reads a module's own description, once, also that of one that is built in.
 func (x *Index) Info(name string) (*Info, error) {
 	if info, known := x.infos[name]; known {
 		return info, nil
 	}
-	data, err := x.Read(name)
-	if err != nil {
-		return nil, err
+	var info *Info
+	var data []byte
+	var err error
+	if x.builtin[name] {
+		info, err = x.builtinInfo(name)
+	} else if data, err = x.Read(name); err == nil {
+		info, err = Parse(data)
 	}
-	info, err := Parse(data)
 	if err != nil {
 		return nil, fmt.Errorf("module %s: %w", name, err)
 	}
 	x.infos[name] = info
 	return info, nil
+}
+
+// builtinInfo is what a module that is built in says of itself.
+func (x *Index) builtinInfo(name string) (*Info, error) {
+	raw, err := os.ReadFile(filepath.Join(x.root, "modules.builtin.modinfo"))
+	if err != nil {
+		return nil, err
+	}
+	var own [][]byte
+	for _, field := range bytes.Split(raw, []byte{0}) {
+		if module, field, ok := bytes.Cut(field, []byte(".")); ok && Name(string(module)) == name {
+			own = append(own, field)
+		}
+	}
+	return parseInfo(bytes.Join(own, []byte{0})), nil
 }
 
 // Parse reads the .modinfo section of a module.

@@ -95,6 +95,23 @@ func TestParseInfo(t *testing.T) {
 	}
 }
 
+// Debian 13's kernel has virtiofs built in.
+func TestInfoOfABuiltinModule(t *testing.T) {
+	x := index(t, "kernel/fs/fuse/virtio-fs.ko\nkernel/fs/fuse/fuse.ko\n")
+	x.infos = map[string]*Info{}
+	modinfo := "virtio-fs.license=GPL\x00virtio-fs.alias=virtio:d0000001Av*\x00fuse.alias=devname:fuse\x00"
+	if err := os.WriteFile(filepath.Join(x.root, "modules.builtin.modinfo"), []byte(modinfo), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	info, err := x.Info("virtio_fs")
+	if err != nil || !slices.Equal(info.Aliases, []string{"virtio:d0000001Av*"}) {
+		t.Errorf("Info = %+v, %v", info, err)
+	}
+	if _, err := x.Info("gone"); !errors.Is(err, ErrNotFound) || strings.Count(err.Error(), "gone") != 1 {
+		t.Errorf("of no module: %v", err)
+	}
+}
+
 func TestName(t *testing.T) {
 	for path, want := range map[string]string{
 		"kernel/drivers/char/hw_random/virtio-rng.ko": "virtio_rng", "a/b.ko.xz": "b", "9p.ko.zst": "9p", "crc32c": "crc32c",
