@@ -159,6 +159,31 @@ bad() {
 	cri rmp -f "$POD"
 }
 
+# What a pod stands on goes away under it.
+vanished() {
+	pod vanished
+	container c1 '{}' "$STAY"
+	local c1=$CONTAINER late namespace
+	mkdir "$CRI_DIR/vanishing"
+	jq -n --arg i "$POD_IMAGE" --arg p "$CRI_DIR/vanishing" '{metadata: {name: "late"}, image: {image: $i}, command: ["sleep", "1000"],
+		log_path: "late.log", mounts: [{container_path: "/vol", host_path: $p}], linux: {}}' >"$CRI_DIR/late.json"
+	if [ "$ENGINE" = containerd ]; then
+		# It has the runtime make the container at its start only.
+		late=$(cri create "$POD" "$CRI_DIR/late.json" "$POD_JSON")
+		rmdir "$CRI_DIR/vanishing"
+		run cri start "$late"
+		[ "$status" != 0 ]
+		has "share $CRI_DIR/vanishing: no such file or directory"
+	fi
+	namespace=$(cri inspectp "$POD" | jq -r '.info.runtimeSpec.linux.namespaces[] | select(.type == "network") | .path')
+	umount -l "$namespace"
+	rm -f "$namespace"
+	run -0 cri exec -s "$c1" echo fine
+	has fine
+	cri rmp -f "$POD"
+	run ! cri create "$POD" "$CRI_DIR/late.json" "$POD_JSON"
+}
+
 restart() {
 	pod restart
 	container c1 '{}' "$STAY"

@@ -170,7 +170,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shi
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
 		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
-	}, st.Network.start)
+	}, st.start)
 }
 
 func consoleSize(p *specs.Process) *console.WinSize {

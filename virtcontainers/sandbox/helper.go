@@ -43,7 +43,7 @@ func (h *Host) help(ctx context.Context, dir *state.Dir, st *State, servers []st
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	handle, err := spec.Start(ctx, st.Network.start)
+	handle, err := spec.Start(ctx, st.start)
 	if err != nil {
 		return fmt.Errorf("name servers %q: %w", servers, err)
 	}

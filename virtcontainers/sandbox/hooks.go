@@ -33,5 +33,5 @@ func (h *Host) runHooks(ctx context.Context, st *State, stage string, hooks []sp
 	if len(hooks) == 0 {
 		return nil
 	}
-	return container.RunHooks(ctx, stage, hooks, state, st.Network.start)
+	return container.RunHooks(ctx, stage, hooks, state, st.start)
 }

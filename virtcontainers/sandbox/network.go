@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
@@ -61,17 +62,45 @@ func (n *Network) open(dir *state.Dir, netns string, config *network.Config) err
 	return ns.Close()
 }
 
-// start begins a process in the sandbox's namespace.
-func (n *Network) start(cmd *exec.Cmd) error {
-	if n.Namespace == "" {
+// start begins a process in the sandbox's network namespace.
+func (st *State) start(cmd *exec.Cmd) error {
+	if st.Network.Namespace == "" {
 		return cmd.Start()
 	}
-	ns, err := network.OpenNamespace(n.Namespace)
+	ns, err := st.namespace()
 	if err != nil {
 		return err
 	}
 	defer ns.Close()
 	return ns.Start(cmd)
+}
+
+// namespace opens the sandbox's network namespace: by its path or, if an engine
+// has taken that away already, by a process of ours that is in it.
+func (st *State) namespace() (*network.Namespace, error) {
+	ns, err := network.OpenNamespace(st.Network.Namespace)
+	if err == nil {
+		return ns, nil
+	}
+	inside := []proc.Handle{st.Proxy}
+	for _, c := range st.Containers {
+		inside = append(inside, c.Shim)
+	}
+	for _, p := range inside {
+		if !p.Alive() {
+			continue
+		}
+		ns, openErr := network.OpenNamespace(fmt.Sprintf("/proc/%d/ns/net", p.PID))
+		if openErr != nil {
+			continue
+		}
+		// Alive still: so it was that process's, not of one that got its pid.
+		if p.Alive() {
+			return ns, nil
+		}
+		ns.Close()
+	}
+	return nil, err
 }
 
 // plugged tells whether a VM in this network has NICs from the boot on.

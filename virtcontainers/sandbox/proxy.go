@@ -47,7 +47,7 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 	cmd.Env = []string{proc.Mark(b.dir.Path)}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	// In the sandbox's namespace: an engine that gets no shim's pid gets this one.
-	if err := st.Network.start(cmd); err != nil {
+	if err := st.start(cmd); err != nil {
 		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)
 	}
 	b.proxy = mind("kata-proxy", cmd, logFile.Name())

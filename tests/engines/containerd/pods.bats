@@ -10,6 +10,7 @@ ENGINE=containerd
 @test "containerd's pods: several containers in a pod" { with kata several; }
 @test "containerd's pods: a pod has its size and grows" { with kata sizes; }
 @test "containerd's pods: what fails leaves nothing" { with kata bad; }
+@test "containerd's pods: a volume and a network namespace that vanish" { with kata vanished; }
 @test "containerd's pods: restarted while a pod runs" { with kata restart; }
 @test "containerd's pods: killed for want of memory" { with kata memory; }
 @test "containerd's pods: an exec that takes too long" { with kata timeouts; }

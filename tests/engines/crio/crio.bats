@@ -11,6 +11,7 @@ ENGINE=crio
 @test "CRI-O, conmon: several containers in a pod" { with kata-oci several; }
 @test "CRI-O, conmon: a pod has its size and grows" { with kata-oci sizes; }
 @test "CRI-O, conmon: what fails leaves nothing" { with kata-oci bad; }
+@test "CRI-O, conmon: a volume and a network namespace that vanish" { with kata-oci vanished; }
 @test "CRI-O, conmon: restarted while a pod runs" { with kata-oci restart; }
 @test "CRI-O, conmon: killed for want of memory" { with kata-oci memory; }
 @test "CRI-O, conmon: an exec that takes too long" { with kata-oci timeouts; }
