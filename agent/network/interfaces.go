@@ -16,7 +16,6 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent/uevent"
-
 	"github.com/kata-go/kata-runtime/internal/dump"
 )
 
