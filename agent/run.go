@@ -20,6 +20,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent/boot"
 	"github.com/kata-go/kata-runtime/agent/channel"
 	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/machine"
 	"github.com/kata-go/kata-runtime/agent/pid1"
 	"github.com/kata-go/kata-runtime/agent/service"
 	"github.com/kata-go/kata-runtime/agent/uevent"
@@ -81,6 +82,9 @@ func run(s settings) error {
 		}
 		setUpContainers(log)
 		close(ready)
+		if isInit {
+			quietenLater(log)
+		}
 	}()
 	err := serve(ctx, s, options, serial, listener)
 	return err
@@ -123,6 +127,14 @@ func stepper(log *slog.Logger) func(name string, f func() error) {
 			log.Error("guest set-up", "step", name, "error", err)
 		}
 	}
+}
+
+// quietAfter is when the guest's kernel is told to wake less often: a start has
+// something better to do, and a guest that lives shorter does not need it.
+const quietAfter = 3 * time.Second
+
+func quietenLater(log *slog.Logger) {
+	time.AfterFunc(quietAfter, func() { stepper(log)("fewer wake-ups", machine.Quieten) })
 }
 
 // setUpContainers does what containers need under any init.

@@ -104,6 +104,16 @@ load lib
 	kata exec "$C1" true
 }
 
+# It wakes a dozen times less often then.
+@test "the kernel of a guest that lives for a while lets it sleep" {
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&-
+	kata start "$C1"
+	await sleeps "$C1"
+}
+
+sleeps() { [ "$(kata exec "$1" cat /proc/sys/vm/compaction_proactiveness /proc/sys/vm/stat_interval)" = $'0\n10' ]; }
+
 @test "two sandboxes at the same time do not see each other" {
 	make_bundle "$TMP/other"
 	command_is "$TMP/bundle" sleep 1000
