@@ -232,12 +232,13 @@ uninstall: ## remove what install put there
 	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(SHARE) $(DESTDIR)$(DEFAULT)
 	rm -f $(DESTDIR)$(MAN)/man?/kata-*
 
-bench: build kernel image config ## measure, beside other runtimes and the bare floor (half an hour; ONLY=commands,io for parts, which are not written down)
+bench: build kernel image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for parts, which are not written down)
 	@packaging/prerequisites.sh run bench docker
 	@$(GO) build -o $(BUILD)/bench ./tests/bench
 	@runsc=$$(tests/bench/runsc.sh) || runsc=; \
 	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" \
 		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)
+	$(if $(ONLY),,@$(MAKE) --no-print-directory bench-pods)
 
 clean: ## remove build/ (the cache stays)
 	rm -rf $(BUILD)
