@@ -187,7 +187,7 @@ test-cri: build image config ## run critest: containerd and CRI-O, runc and kata
 	@KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
 		tests/conformance/run.sh $(CURDIR)/$(BUILD)/conformance $(RUNS)
 
-test-fresh: ## follow the README on a fresh Debian 12 and 13, in trees of their own (ten minutes)
+test-fresh: ## follow the README on a fresh Debian 12 and 13, in trees of their own (a quarter of an hour)
 	@packaging/prerequisites.sh debian13
 	@tests/fresh/run.sh bookworm
 	@tests/fresh/run.sh trixie

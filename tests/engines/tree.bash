@@ -15,9 +15,10 @@ debian_tree() {
 		flock 9
 		[ ! -d "$tree" ] || exit 0
 		echo "making $tree" >&2
-		rm -rf --one-file-system "$tree.new"
-		mmdebstrap --quiet --variant=minbase --include="$2" "$1" "$tree.new" >&2
-		mv "$tree.new" "$tree"
+		# Joined: "set -e" does not hold here, and a part of a tree must not stay.
+		rm -rf --one-file-system "$tree.new" &&
+			mmdebstrap --quiet --variant=minbase --include="$2" "$1" "$tree.new" >&2 &&
+			mv "$tree.new" "$tree"
 	) 9>"$tree.lock" || return 1
 	echo "$tree"
 }
