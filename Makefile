@@ -37,7 +37,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
+	test-docker test-docker-13 test-podman test-podman-13 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
@@ -160,7 +160,7 @@ define with-engine-13
 @packaging/prerequisites.sh run test debian13
 @mkdir -p $(BUILD)/tally
 @KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-	tests/engines/debian13.sh $(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1)-13 tap
+	tests/engines/debian13.sh $(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(notdir $(1))-13 tap
 endef
 
 test-docker-13: build image config ## run the same tests with Debian 13's Docker
@@ -168,6 +168,9 @@ test-docker-13: build image config ## run the same tests with Debian 13's Docker
 
 test-podman-13: build image config ## run the same tests with Debian 13's Podman
 	$(call with-engine-13,podman)
+
+test-integration-13: build image config ## run the integration tests with Debian 13's QEMU and virtiofsd
+	$(call with-engine-13,../integration)
 
 test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
 	$(call with-engine,crio)
@@ -198,7 +201,7 @@ test-conformance: build image config ## run the OCI validation programs with run
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
 # What is too long for every change. The last two count by themselves.
-SUITES := unit guest integration docker docker-13 podman podman-13 containerd crio pods
+SUITES := unit guest integration docker docker-13 podman podman-13 integration-13 containerd crio pods
 test-full: prerequisites ## run every test, with the long ones of the engines (hours)
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
 	for t in $(SUITES) conformance cri; do \

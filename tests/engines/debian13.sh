@@ -1,7 +1,7 @@
 #!/bin/bash
-# Runs an engine's tests with Debian 13's engine: in a Debian 13 tree that is
+# Runs tests with Debian 13's engine, QEMU and virtiofsd: in a Debian 13 tree that is
 # made once and cached, under private mounts. Nothing is written to the tree.
-# Usage: debian13.sh docker|podman [BATS ARG...]
+# Usage: debian13.sh docker|podman|../integration [BATS ARG...]
 set -euo pipefail
 : "${KATA_RUNTIME:?the runtime under test}" "${KATA_CONF_FILE:?its configuration}"
 [ -n "${PRIVATE_MOUNTS:-}" ] || PRIVATE_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"

@@ -51,6 +51,42 @@ works() {
 	works
 }
 
+# adder FILE N: a program that adds N to a register on each of 251 pages, and
+# exits with the sum.
+adder() {
+	local page add jump end='\xb8\x3c\0\0\0\x0f\x05'
+	# ELF's header and one segment, which maps all of the file at 4 MiB; it is
+	# entered at the second page.
+	printf '\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x02\0\x3e\0\x01\0\0\0\0\x10\x40\0\0\0\0\0\x40\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\x38\0\x01\0\0\0\0\0\0\0' >"$1"
+	printf '\x01\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\0\x40\0\0\0\0\0\0\xd0\x0f\0\0\0\0\0\0\xd0\x0f\0\0\0\0\0\0\x10\0\0\0\0\0\0' >>"$1"
+	add=$(printf '\\x83\\xc7\\x%02x' "$2") jump='\xe9\xf8\x0f\0\0'
+	for page in {1..252}; do
+		truncate -s $((page * 4096)) "$1"
+		if [ "$page" = 252 ]; then printf "$end"; else printf "$add$jump"; fi >>"$1"
+	done
+	truncate -s $((253 * 4096)) "$1"
+	chmod 755 "$1"
+}
+
+# Without KVM, QEMU keeps what it has translated until it sees the code change,
+# and what virtiofsd writes into the guest's memory it does not see.
+@test "a program in memory that another one had runs as it is" {
+	[ "$(uname -m)" = x86_64 ] || skip "the program is x86-64 code"
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kata start "$C1"
+	local n
+	for n in {1..20}; do adder "$TMP/bundle/rootfs/adder$n" "$n"; done
+	# Each is removed, so that the next ones get its memory.
+	run -0 kata exec "$C1" sh -c 'for n in $(seq 20); do
+		/adder$n
+		[ $? = $((251 * n % 256)) ] || echo "$n: wrong"
+		rm /adder$n
+	done'
+	[ -z "$output" ]
+	kata delete --force "$C1"
+}
+
 # guest_memory: the KiB that the host has given to the guest.
 guest_memory() {
 	awk '/^[0-9a-f]+-/ { file = $6 } /^Rss:/ && file ~ /memory-backend|^\/#[0-9]/ { n += $2 } END { print n + 0 }' \

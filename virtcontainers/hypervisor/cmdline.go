@@ -1,9 +1,11 @@
 package hypervisor
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -170,11 +172,11 @@ const memfd = "memory-backend-memfd,share=on"
 // size; empty for QEMU's own anonymous memory, the cheapest. A vhost-user
 // daemon (virtiofsd) maps the memory itself, so that must be a shared file.
 func (c *cmdline) memoryBackend() string {
-	shared := false
-	for _, s := range c.spec.Shares {
-		shared = shared || s.VirtioFS != nil
-	}
-	return c.cfg.memoryBackend(shared)
+	return c.cfg.memoryBackend(c.hasVirtioFS())
+}
+
+func (c *cmdline) hasVirtioFS() bool {
+	return slices.ContainsFunc(c.spec.Shares, func(s Share) bool { return s.VirtioFS != nil })
 }
 
 func (c *Config) memoryBackend(shared bool) string {
@@ -206,8 +208,8 @@ func (c *Config) memorySlots() uint32 {
 
 // boot names the kernel, what it finds as root, and its command line.
 func (c *cmdline) boot() {
-	if c.cfg.Firmware != "" {
-		c.add("-bios", c.cfg.Firmware)
+	if firmware := cmp.Or(c.cfg.Firmware, c.machine.firmware); firmware != "" {
+		c.add("-bios", firmware)
 	}
 	if c.spec.Kernel == "" {
 		return
@@ -226,6 +228,9 @@ func (c *cmdline) kernelParams() []string {
 	if c.accel == AccelTCG && c.machine.tcgParams != nil {
 		p = append(p, c.machine.tcgParams()...)
 	}
+	if c.accel == AccelTCG && c.hasVirtioFS() {
+		p = append(p, clearPages)
+	}
 	if !c.cfg.EnableDebug {
 		p = append(p, quiet)
 	}
@@ -241,6 +246,13 @@ func (c *cmdline) kernelParams() []string {
 	p = append(p, strings.Fields(c.cfg.KernelParams)...)
 	return append(p, c.spec.KernelParams...)
 }
+
+// clearPages has the guest's kernel clear each page before its use, as Debian's
+// does by itself. TCG translates the code in a page again when the page is
+// written to, but only by the guest or a device of QEMU's own: it does not see
+// what virtiofsd writes, and would run the code that the page had before. What
+// the kernel clears it sees.
+const clearPages = "init_on_alloc=1"
 
 // uuid derives the guest's DMI UUID from its name (RFC 9562, version 8).
 func uuid(name string) string {

@@ -61,7 +61,7 @@ var golden = map[string]string{
 -mon chardev=qmp,mode=control
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
 -device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
@@ -86,9 +86,10 @@ var golden = map[string]string{
 -object memory-backend-memfd,share=on,id=mem,size=512M
 -chardev socket,id=qmp,fd=3,server=on,wait=off
 -mon chardev=qmp,mode=control
+-bios qboot.rom
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init tsc_early_khz=1000 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -serial chardev:console
 -object rng-random,id=rng,filename=/dev/urandom
@@ -113,7 +114,7 @@ var golden = map[string]string{
 -mon chardev=qmp,mode=control
 -kernel KERNEL
 -initrd KERNEL
--append panic=-1 cryptomgr.notests quiet console=ttyAMA0 user=1 agent.log=debug
+-append panic=-1 cryptomgr.notests init_on_alloc=1 quiet console=ttyAMA0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -serial chardev:console
 -device pcie-root-port,id=port0,chassis=100

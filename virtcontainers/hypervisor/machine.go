@@ -25,6 +25,8 @@ type machine struct {
 	maxCPUs uint32
 	// options are properties of -machine.
 	options []string
+	// firmware is QEMU's name of the firmware; empty for its default.
+	firmware string
 	// globals are -global arguments.
 	globals []string
 	// console is QEMU's device for the guest's console, on the chardev "console",
@@ -98,7 +100,11 @@ var machines = []machine{
 		// messages come out and userspace's do not. Without PIT and PIC the local
 		// timer was seen never to fire under TCG, so that any sleep hung. The clock chip stays: a kernel
 		// that misses it waits three seconds for it.
-		options:       []string{"acpi=on", "x-option-roms=off", "pit=on", "pic=on", "rtc=on", "isa-serial=on", "auto-kernel-cmdline=off", "dump-guest-core=off"},
+		options: []string{"acpi=on", "x-option-roms=off", "pit=on", "pic=on", "rtc=on", "isa-serial=on", "auto-kernel-cmdline=off", "dump-guest-core=off"},
+		// It starts a kernel without option ROMs. QEMU's own choice with ACPI is
+		// bios-microvm.bin: that is qboot on Debian 12, and on Debian 13 SeaBIOS,
+		// which does not find the kernel.
+		firmware:      "qboot.rom",
 		globals:       []string{"virtio-mmio.force-legacy=false"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyS0"},
