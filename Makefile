@@ -37,7 +37,7 @@ endef
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
+	test-docker test-docker-13 test-podman test-podman-13 test-containerd-13 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
@@ -169,6 +169,9 @@ test-docker-13: build image config ## run the same tests with Debian 13's Docker
 test-podman-13: build image config ## run the same tests with Debian 13's Podman
 	$(call with-engine-13,podman)
 
+test-containerd-13: build image config ## run the tests with Debian 13's containerd
+	$(call with-engine-13,containerd)
+
 test-integration-13: build image config ## run the integration tests with Debian 13's QEMU and virtiofsd
 	$(call with-engine-13,../integration)
 
@@ -201,7 +204,7 @@ test-conformance: build image config ## run the OCI validation programs with run
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
 # What is too long for every change. The last two count by themselves.
-SUITES := unit guest integration docker docker-13 podman podman-13 integration-13 containerd crio pods
+SUITES := unit guest integration docker docker-13 podman podman-13 integration-13 containerd containerd-13 crio pods
 test-full: prerequisites ## run every test, with the long ones of the engines (hours)
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
 	for t in $(SUITES) conformance cri; do \

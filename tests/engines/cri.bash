@@ -10,7 +10,7 @@
 # shellcheck source=tests/engines/end.bash
 . "${BASH_SOURCE[0]%/*}/end.bash"
 
-POD_IMAGE=registry.k8s.io/e2e-test-images/busybox:1.29-2
+POD_IMAGE=kata.test/e2e-test-images/busybox:1.29-2
 
 # start_cri ENGINE DIR: "containerd" or "crio", with the registry that
 # start_registry has started; for cri.

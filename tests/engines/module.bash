@@ -47,8 +47,10 @@ module() {
 	echo "$dir"
 }
 
+# With the hosts of the registries that critest's images are named after.
 build_critools() {
-	"${GO:-go}" test -c -o "$1/critest" ./cmd/critest && "${GO:-go}" build -o "$1/crictl" ./cmd/crictl
+	grep -hoE '(registry|DefaultRegistryPrefix) += "[a-z0-9./-]+"' pkg/framework/*.go pkg/validate/*.go | cut -d'"' -f2 | cut -d/ -f1 | sort -u >"$1/hosts"
+	[ -s "$1/hosts" ] && "${GO:-go}" test -c -o "$1/critest" ./cmd/critest && "${GO:-go}" build -o "$1/crictl" ./cmd/crictl
 }
 
 build_crio() {

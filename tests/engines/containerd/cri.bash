@@ -26,7 +26,7 @@ cri_config() {
 	fi
 	cat <<-EOF
 		[plugins."io.containerd.grpc.v1.cri"]
-		  sandbox_image = "registry.k8s.io/pause:3.10"
+		  sandbox_image = "kata.test/pause:3.10"
 		  restrict_oom_score_adj = true
 		  stream_server_address = "127.0.0.1"
 		  stream_server_port = "0"

@@ -25,7 +25,7 @@ start_crio() {
 	echo '{"default": [{"type": "insecureAcceptAnything"}]}' >"$CRIO_DIR/etc/policy.json"
 	: >"$CRIO_DIR/etc/crictl.yaml"
 	local host
-	for host in registry.k8s.io gcr.io; do
+	for host in kata.test $(<"${CRICTL%/*}/hosts"); do
 		printf '[[registry]]\nprefix = "%s"\nlocation = "%s"\ninsecure = true\n' "$host" "$2"
 	done >"$CRIO_DIR/etc/registries.conf"
 	runc_wrapper "$CRIO_DIR/runc"
@@ -73,7 +73,7 @@ crio_config() {
 		listen = "$CRIO_DIR/crio.sock"
 		stream_port = "0"
 		[crio.image]
-		pause_image = "registry.k8s.io/pause:3.10"
+		pause_image = "kata.test/pause:3.10"
 		pause_command = "/bin/pause"
 		signature_policy = "$CRIO_DIR/etc/policy.json"
 		[crio.network]
