@@ -15,8 +15,7 @@ checkout=$(readlink -f "$here/../..")
 packages=docker.io,docker-cli,podman,conmon,crun,runc,iptables,nftables,netavark,aardvark-dns,iproute2
 packages+=,containerd,containernetworking-plugins,qemu-system-x86,virtiofsd,bats,jq,busybox-static,curl,procps,attr,bsdutils,ca-certificates
 tree=$(debian_tree trixie "$packages")
-# shellcheck source=tests/engines/module.bash
-if [ "$suite" = containerd ]; then (. "$here/module.bash" && critools) >/dev/null; fi
+if [ "$suite" = containerd ]; then bash -c '. "$1" && critools' bash "$here/module.bash" >/dev/null; fi
 
 dir=$(mktemp -d /tmp/kata-debian13.XXXXXX)
 finish() {

@@ -62,7 +62,7 @@ adder() {
 	add=$(printf '\\x83\\xc7\\x%02x' "$2") jump='\xe9\xf8\x0f\0\0'
 	for page in {1..252}; do
 		truncate -s $((page * 4096)) "$1"
-		if [ "$page" = 252 ]; then printf "$end"; else printf "$add$jump"; fi >>"$1"
+		if [ "$page" = 252 ]; then printf %b "$end"; else printf %b "$add$jump"; fi >>"$1"
 	done
 	truncate -s $((253 * 4096)) "$1"
 	chmod 755 "$1"

@@ -20,7 +20,10 @@ group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
 	if ! grep -q "Weight discarded" <<<"$output"; then
 		[ "$(cat "$(group blkio c1)"/blkio*.weight)" = 300 ]
 	fi
-	[ "$(cat "$(group blkio c1)/blkio.throttle.read_bps_device")" = "$numbers 1048576" ]
+	# Debian 13's Docker 26.1.5 loses the limit itself, with every runtime.
+	if [ "$(inspect c1 '{{len .HostConfig.BlkioDeviceReadBps}}')" != 0 ]; then
+		[ "$(cat "$(group blkio c1)/blkio.throttle.read_bps_device")" = "$numbers 1048576" ]
+	fi
 	# For the stand-in and for the VM below it.
 	[ "$(cat "$(group cpuset c1)/cpuset.cpus" "$(group cpuset c1)/kata/cpuset.cpus")" = $'0\n0' ]
 	run -0 docker exec c1 sh -c 'echo "$ONE $TWO $HOME"'
