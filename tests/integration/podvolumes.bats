@@ -109,6 +109,8 @@ sleeps() { member "$1" sleep 1000; }
 	sleeps two
 	mounts two /early "$vol"
 	ran two
+	# virtiofs sees within a second that it has gone.
+	await kata exec two sh -c '[ ! -e /early/file ]'
 	kata exec two sh -c 'echo from-two >/early/file'
 	[ "$(kata exec one cat /early/file)" = from-two ]
 	[ "$(cat "$vol/file")" = from-two ]

@@ -71,6 +71,10 @@ var noNeedless = "initcall_blacklist=" + strings.Join([]string{
 	"i8042_init", "cmos_init",
 }, ",")
 
+// noDummy keeps a kernel with the dummy driver built in from making an interface
+// with it that nobody asked for (drivers/net/dummy.c).
+const noDummy = "dummy.numdummies=0"
+
 // noBounce saves 64 MiB: a kernel that is told of memory that may come above 4
 // GiB sets them aside for devices that cannot reach it (arch/x86/kernel/pci-dma.c,
 // pci_swiotlb_detect_4gb). Virtio devices can.
@@ -86,7 +90,7 @@ var machines = []machine{
 		options:       []string{"hpet=off", "smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-device", "isa-serial,chardev=console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noNeedless, noBounce},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, noBounce},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},
@@ -108,7 +112,7 @@ var machines = []machine{
 		globals:       []string{"virtio-mmio.force-legacy=false"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noNeedless},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},
@@ -118,7 +122,7 @@ var machines = []machine{
 		options:       []string{"gic-version=max", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyAMA0"},
-		params:        []string{"panic=-1", "cryptomgr.notests"},
+		params:        []string{"panic=-1", "cryptomgr.notests", noDummy},
 		// The architected pointer authentication algorithm is slow to emulate
 		// (QEMU manual, Arm CPU features, "TCG vCPU features").
 		tcgCPU: "max,pauth-impdef=on",
