@@ -49,6 +49,7 @@ runs() { docker service ps -f desired-state=running --format '{{.CurrentState}}'
 }
 
 @test "the daemon is killed while it creates a container: no VM is left after its restart" {
+	[ -z "${DOCKER_VERSION-}" ] || skip "Docker 28 forgets the container, with runc as well: what was created stays until somebody deletes it"
 	mkdir "$TMP/killed"
 	run env -u DOCKER_DIR "$BATS_TEST_DIRNAME/killed.sh" "$TMP/killed"
 	[ "$status" = 0 ] || { echo "$output"; false; }

@@ -14,7 +14,12 @@ load lib
 	cmp "$TMP/in" "$TMP/out"
 	run -0 docker exec -t c1 tty
 	has /dev/pts/
-	run -126 docker exec c1 no-such-program
+	# 126, and of Docker 28 127.
+	docker run -d --runtime runc --label test --name ref busybox sleep 10000
+	local missing=126
+	docker exec ref no-such-program || missing=$?
+	[ "$missing" -ge 126 ]
+	run "-$missing" docker exec c1 no-such-program
 	has "executable file not found in \$PATH"
 	run -126 docker exec c1 /bin/notexecutable
 	has "permission denied"
