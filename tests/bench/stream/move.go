@@ -23,9 +23,10 @@ const piece = 64 << 10
 // deadline is for one command: far beyond what any takes that works.
 const deadline = 3 * time.Minute
 
-// exec starts a process in the container that takes bytes or gives as many,
-// and answers how many went per second. What the start and the end of the
-// process cost does not count: it says when it begins, and when it has all.
+// exec starts a process in the container that takes bytes or gives as many, or
+// two that pass them on, and answers how many went per second. What the start
+// and the end of the process cost does not count: it says when it begins, and
+// when it has all.
 func (b *bench) exec(ctx context.Context, way string, n int64) (float64, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -33,8 +34,9 @@ func (b *bench) exec(ctx context.Context, way string, n int64) (float64, error) 
 		out:  "echo; exec busybox dd if=/dev/zero bs=64k count=%d 2>/dev/null",
 		in:   "echo; busybox dd of=/dev/null bs=64k 2>/dev/null; echo",
 		both: "echo; exec busybox cat",
+		pipe: "echo; busybox dd if=/dev/zero bs=64k count=%d 2>/dev/null | busybox dd of=/dev/null bs=64k 2>/dev/null; echo",
 	}[way]
-	if way == out {
+	if way == out || way == pipe {
 		script = fmt.Sprintf(script, n/piece)
 	}
 	cmd := exec.CommandContext(ctx, b.kata.Binary, "--root", b.kata.Root, "exec", id, "/bin/busybox", "sh", "-c", script)
@@ -73,13 +75,13 @@ func transfer(way string, n int64, stdin io.WriteCloser, stdout io.Reader) (floa
 	}
 	start := time.Now()
 	sent := make(chan error, 1)
-	if way == out {
+	if way == out || way == pipe {
 		sent <- nil
 	} else {
 		go func() { sent <- send(stdin, n) }()
 	}
 	want := n
-	if way == in {
+	if way == in || way == pipe {
 		want = 1 // the last word
 	}
 	buffer := make([]byte, piece)
