@@ -23,7 +23,7 @@ packages() {
 		# Debian 12 has virtiofsd in qemu-system-common.
 		[ "$VERSION_ID" = 12 ] || echo virtiofsd
 		;;
-	test) echo bats shellcheck jq iproute2 procps busybox-static runc zsh fish ;;
+	test) echo bats shellcheck jq e2fsprogs iproute2 procps busybox-static runc zsh fish ;;
 	bench) echo runc crun gcc libc6-dev e2fsprogs util-linux iproute2 jq ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl util-linux attr ;;
