@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 // GuestPlan says how paths of the host are called in the guest.
@@ -65,7 +67,7 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		guest.Mounts = append(guest.Mounts, mount)
 		for _, b := range plan.Below[i] {
 			guest.Mounts = append(guest.Mounts, specs.Mount{
-				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: belowOptions(m.Options),
+				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: append(belowOptions(m.Options), wire.BelowOption),
 			})
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 const minimal = `{"ociVersion":"1.0.2","process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"linux":{}}`
@@ -137,7 +139,7 @@ func TestGuestSpec(t *testing.T) {
 		t.Errorf("mounts %+v", guest.Mounts)
 	}
 	// What is mounted below is mounted right after, and read-only by "rro" alone.
-	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid"}}
+	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid", wire.BelowOption}}
 	if !reflect.DeepEqual(guest.Mounts[2], below) {
 		t.Errorf("below: %+v, want %+v", guest.Mounts[2], below)
 	}

@@ -51,6 +51,7 @@ func (g Guest) rewrite(log *slog.Logger, id string, spec *specs.Spec) (sysctls m
 	g.namespaces(spec)
 	sysctls = takeNetSysctls(spec.Linux)
 	dropLabels(log, id, spec)
+	dropVanished(log, id, spec)
 	dropBindData(log, id, spec.Mounts)
 	for i := range spec.Linux.Devices {
 		// A FIFO has no numbers, whatever the document says.

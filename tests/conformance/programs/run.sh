@@ -61,9 +61,17 @@ finish() {
 	rm -rf --one-file-system "$run"
 }
 trap finish EXIT
+# crun refuses cgroup v1 beside a v2 that has controllers ("hybrid mode"), so it
+# does not see the latter.
+crun=$(command -v crun)
+if [ -d /sys/fs/cgroup/unified ]; then
+	printf '#!/bin/sh\numount /sys/fs/cgroup/unified\nexec %s "$@"\n' "$crun" >"$run/crun-v1"
+	chmod +x "$run/crun-v1"
+	crun="unshare --mount --propagation slave $run/crun-v1"
+fi
 # The programs take a command without arguments, and look for their files in
 # the current folder.
-for runtime in "runc $(command -v runc)" "crun $(command -v crun)" "kata $KATA_RUNTIME"; do
+for runtime in "runc $(command -v runc)" "crun $crun" "kata $KATA_RUNTIME"; do
 	printf '#!/bin/sh\nexec %s --root %s "$@"\n' "${runtime#* }" "$run/root-${runtime%% *}" >"$run/${runtime%% *}"
 	chmod +x "$run/${runtime%% *}"
 done
