@@ -57,7 +57,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			return nil, fmt.Errorf("mounts[%d] (%s): %w", i, m.Destination, err)
 		}
 	}
-	if err := shareOnce(dir, folder, c, list, plan); err != nil {
+	if err := shareOnce(h.log, dir, folder, c, list, plan); err != nil {
 		return nil, err
 	}
 	spec := *bundle.Spec

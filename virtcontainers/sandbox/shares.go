@@ -1,9 +1,13 @@
 package sandbox
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/oci"
@@ -92,7 +96,7 @@ func (l *sharings) add(s sharing) (err error) {
 // there that another container has, and writes their places into the plan. What it
 // puts there is noted first, so that dropShares takes it back after an error or a
 // kill.
-func shareOnce(dir *state.Dir, folder *share.Folder, c *Container, list sharings, plan oci.GuestPlan) error {
+func shareOnce(log *slog.Logger, dir *state.Dir, folder *share.Folder, c *Container, list sharings, plan oci.GuestPlan) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -124,7 +128,15 @@ func shareOnce(dir *state.Dir, folder *share.Folder, c *Container, list sharings
 	return dir.Exclusive(func() error {
 		for _, s := range list {
 			had := findShare(c.Shares, s.key)
+			if had == nil {
+				continue // gone, like the same one before it
+			}
 			guest, err := folder.AddVolume(had.Place, had.Name, s.source, s.o)
+			if s.below != "" && goneMeanwhile(err) {
+				log.Warn("a mount below a volume has gone meanwhile, and is left out", "id", c.ID, "mount", s.below, "cause", err)
+				c.Shares = slices.DeleteFunc(slices.Clone(c.Shares), func(share Share) bool { return share.Key == s.key })
+				continue
+			}
 			if err != nil {
 				return fmt.Errorf("mounts[%d]: %w", s.mount, err)
 			}
@@ -136,6 +148,12 @@ func shareOnce(dir *state.Dir, folder *share.Folder, c *Container, list sharings
 		}
 		return nil
 	})
+}
+
+// goneMeanwhile tells whether sharing failed because the source was unmounted
+// (open_tree(2): EINVAL) or removed (ENOENT) since it was opened.
+func goneMeanwhile(err error) bool {
+	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 func findShare(list []Share, key string) *Share {

@@ -2,10 +2,13 @@ package sandbox
 
 import (
 	"errors"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
@@ -52,7 +55,7 @@ func TestSharesGoWithTheLastUser(t *testing.T) {
 			err = errors.Join(err, list.add(sharing{mount: n, source: s, o: share.MountOptions{ReadOnly: readOnly}}))
 		}
 		plan := oci.GuestPlan{Sources: map[int]string{}}
-		if err := errors.Join(err, shareOnce(dir, folder, c, list, plan)); err != nil {
+		if err := errors.Join(err, shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan)); err != nil {
 			t.Fatal(err)
 		}
 		if len(c.Shares) != 1 || plan.Sources[0] != plan.Sources[1] || len(c.storages()) != 1 {
@@ -79,5 +82,67 @@ func TestSharesGoWithTheLastUser(t *testing.T) {
 	}
 	if again := add("one", false); again == one {
 		t.Error("a place is used again")
+	}
+}
+
+// A mount below a volume that goes between the look at it and its sharing.
+func TestShareOnceWithoutWhatHasGone(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("mounts need root")
+	}
+	store, err := state.Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := store.Create("pod", "pod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder, err := share.New(sharedPath(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { folder.Remove() })
+	c := &Container{ID: "one"}
+	st := new(State)
+	err = dir.Update(st, func() error {
+		st.Containers = map[string]*Container{"one": c}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := t.TempDir()
+	if err := unix.Mount("none", source, "tmpfs", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	list := sharings{}
+	defer func() { list.close() }()
+	for n, below := range []string{"sub", "sub"} {
+		s, err := share.OpenSource(source)
+		if err == nil {
+			err = list.add(sharing{mount: n, below: below, source: s})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := unix.Unmount(source, unix.MNT_DETACH); err != nil {
+		t.Fatal(err)
+	}
+	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}}
+	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); err != nil {
+		t.Fatal(err)
+	}
+	if len(c.storages()) != 0 || len(plan.Below) != 0 {
+		t.Errorf("%+v, below %v", c.Shares, plan.Below)
+	}
+	// A volume itself is not left out.
+	list[0].below = ""
+	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); !errors.Is(err, unix.EINVAL) {
+		t.Error(err)
+	}
+	if err := dropShares(dir, folder, "one"); err != nil {
+		t.Error(err)
 	}
 }
