@@ -18,7 +18,7 @@ setup() {
 }
 
 teardown() {
-	umount -l "$VOLUME/sub" "$VOLUME/gone" 2>/dev/null
+	umount -l "$TMP/volume/sub" "$TMP/volume/gone" 2>/dev/null
 	plain_teardown
 }
 
