@@ -119,12 +119,13 @@ both_stop() {
 	command_is "$TMP/bundle" sleep 1000
 	local hook
 	for hook in '{path: "/bin/false"}' '{path: "/no/such/hook"}' '{path: "/bin/sleep", args: ["sleep", "1000"], timeout: 1}'; do
-		edit "$TMP/bundle" ".hooks.poststart = [$hook]"
+		edit "$TMP/bundle" ".hooks.poststart = [$hook, {path: \"/bin/touch\", args: [\"touch\", \"$TMP/next\"]}]"
 		# runc 1.1 runs them within create, and fails.
 		run -1 rc create --bundle "$TMP/bundle" "$C1" </dev/null
 		kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 		run -0 kata start "$C1"
 		[[ $output == *"runs all the same"*"poststart"* ]]
+		rm "$TMP/next"
 		[ "$(status "$C1")" = running ]
 		kata delete --force "$C1"
 		neither

@@ -16,7 +16,8 @@ import (
 
 // RunHooks runs the hooks of one stage on the host, in order, each with the
 // container's state on its standard input (runtime-spec, config.md, "POSIX-platform
-// Hooks"). The first that fails ends it. start begins a hook's process, in
+// Hooks"). The first that fails ends the stage, but after the start
+// and the stop the others run all the same, and the error is of all. start begins a hook's process, in
 // the namespace that the stage asks for.
 func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *specs.State, start func(*exec.Cmd) error) error {
 	if len(hooks) == 0 {
@@ -26,13 +27,27 @@ func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *spec
 	if err != nil {
 		return err
 	}
+	var failed error
 	for i, hook := range hooks {
-		if err := runHook(ctx, hook, input, start); err != nil {
-			return fmt.Errorf("%s hook %d (%s): %w", stage, i, hook.Path, err)
+		err := runHook(ctx, hook, input, start)
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("%s hook %d (%s): %w", stage, i, hook.Path, err)
+		if failed != nil {
+			err = fmt.Errorf("%w; %w", failed, err)
+		}
+		failed = err
+		if !goesOn(stage) || ctx.Err() != nil {
+			break
 		}
 	}
-	return nil
+	return failed
 }
+
+// goesOn tells whether a stage's other hooks run after one that failed
+// (runtime-spec, runtime.md, "Lifecycle").
+func goesOn(stage string) bool { return stage == "poststart" || stage == "poststop" }
 
 // outputDelay is how long a hook's children may hold its output open after it
 // has ended: a hook that leaves a daemon behind must not hang the container.

@@ -112,3 +112,15 @@ func TestHooksEndWithTheirContext(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestHooksAfterOneThatFails(t *testing.T) {
+	for stage, want := range map[string]bool{"prestart": false, "createRuntime": false, "poststart": true, "poststop": true} {
+		out := filepath.Join(t.TempDir(), "out")
+		hooks := []specs.Hook{{Path: "/bin/false"}, shell("exit 7"), shell("echo >" + out)}
+		err := RunHooks(t.Context(), stage, hooks, &specs.State{}, (*exec.Cmd).Start)
+		_, ran := os.Stat(out)
+		if err == nil || (ran == nil) != want || strings.Contains(err.Error(), "status 7") != want || strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v, and the last: %v", stage, err, ran)
+		}
+	}
+}
