@@ -77,6 +77,8 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 	switch KindOf(m) {
 	case Shared:
+		// Ours to say, not the engine's.
+		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == wire.BelowOption })
 		source, ok := plan.Sources[i]
 		if !ok {
 			return m, fmt.Errorf("mounts[%d] (%s): no guest path is planned for %s", i, m.Destination, m.Source)

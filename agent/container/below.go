@@ -1,6 +1,7 @@
 package container
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
@@ -22,7 +24,7 @@ func dropVanished(log *slog.Logger, id string, spec *specs.Spec) {
 		if i := slices.Index(m.Options, wire.BelowOption); i >= 0 {
 			m.Options = slices.Delete(slices.Clone(m.Options), i, i+1)
 			if place := placeIn(kept, m.Destination); place != "" {
-				if _, err := os.Lstat(place); err != nil {
+				if _, err := os.Lstat(place); errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR) {
 					log.Warn("a mount below a volume has gone meanwhile, and is left out", "container", id, "mount", m.Destination, "cause", err)
 					continue
 				}
@@ -37,7 +39,8 @@ func dropVanished(log *slog.Logger, id string, spec *specs.Spec) {
 // mounts that has it; empty if none does.
 func placeIn(mounts []specs.Mount, destination string) string {
 	for _, m := range slices.Backward(mounts) {
-		if below, ok := strings.CutPrefix(destination, strings.TrimSuffix(m.Destination, "/")+"/"); ok {
+		at := strings.TrimSuffix(filepath.Clean(m.Destination), "/")
+		if below, ok := strings.CutPrefix(destination, at+"/"); ok && filepath.IsAbs(m.Source) {
 			return filepath.Join(m.Source, below)
 		}
 	}

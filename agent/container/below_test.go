@@ -21,7 +21,8 @@ func TestDropVanished(t *testing.T) {
 	}
 	below := []string{"rbind", wire.BelowOption, "ro"}
 	spec := &specs.Spec{Mounts: []specs.Mount{
-		{Destination: "/host", Source: volume, Options: []string{"rbind"}},
+		{Destination: "/", Source: "tmpfs", Type: "tmpfs"},
+		{Destination: "//host/", Source: volume, Options: []string{"rbind"}},
 		{Destination: "/host/sub", Source: inner, Options: below},
 		{Destination: "/host/sub/deep", Source: inner, Options: below},
 		{Destination: "/host/sub/gone", Source: inner, Options: below},
@@ -38,7 +39,7 @@ func TestDropVanished(t *testing.T) {
 			t.Errorf("%s keeps the mark: %q", m.Destination, m.Options)
 		}
 	}
-	if want := []string{"/host", "/host/sub", "/host/sub/deep", "/host/asked", "/hosts"}; !slices.Equal(got, want) {
+	if want := []string{"/", "//host/", "/host/sub", "/host/sub/deep", "/host/asked", "/hosts"}; !slices.Equal(got, want) {
 		t.Errorf("%q, not %q", got, want)
 	}
 	if !slices.Contains(below, wire.BelowOption) {

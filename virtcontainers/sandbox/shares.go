@@ -4,10 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/oci"
@@ -24,12 +22,14 @@ type Share struct {
 	Place string `json:"place"`
 	Name  string `json:"name"`
 	IsDir bool   `json:"is_dir,omitempty"`
+	// absent: it is noted, and was gone before it could be put there.
+	absent bool
 }
 
 // storage has the agent hold the place, for all containers that have it; nil for
-// a file, which is in the share's own file system.
+// a file, which is in the share's own file system, and for what is absent.
 func (s Share) storage() *agentpb.Storage {
-	if !s.IsDir {
+	if !s.IsDir || s.absent {
 		return nil
 	}
 	return &agentpb.Storage{Driver: "submount", MountPoint: share.GuestDir + "/" + s.Place + "/" + s.Name}
@@ -126,20 +126,20 @@ func shareOnce(log *slog.Logger, dir *state.Dir, folder *share.Folder, c *Contai
 	}
 	// Under the lock: another container may be the last that has it until now.
 	return dir.Exclusive(func() error {
+		for i := range c.Shares {
+			c.Shares[i].absent = true
+		}
 		for _, s := range list {
 			had := findShare(c.Shares, s.key)
-			if had == nil {
-				continue // gone, like the same one before it
-			}
 			guest, err := folder.AddVolume(had.Place, had.Name, s.source, s.o)
-			if s.below != "" && goneMeanwhile(err) {
-				log.Warn("a mount below a volume has gone meanwhile, and is left out", "id", c.ID, "mount", s.below, "cause", err)
-				c.Shares = slices.DeleteFunc(slices.Clone(c.Shares), func(share Share) bool { return share.Key == s.key })
+			if s.below != "" && errors.Is(err, share.ErrUnbindable) {
+				log.Warn("a mount below a volume is left out", "id", c.ID, "mount", s.below, "cause", err)
 				continue
 			}
 			if err != nil {
 				return fmt.Errorf("mounts[%d]: %w", s.mount, err)
 			}
+			had.absent = false
 			if s.below == "" {
 				plan.Sources[s.mount] = guest
 			} else {
@@ -148,12 +148,6 @@ func shareOnce(log *slog.Logger, dir *state.Dir, folder *share.Folder, c *Contai
 		}
 		return nil
 	})
-}
-
-// goneMeanwhile tells whether sharing failed because the source was unmounted
-// (open_tree(2): EINVAL) or removed (ENOENT) since it was opened.
-func goneMeanwhile(err error) bool {
-	return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT)
 }
 
 func findShare(list []Share, key string) *Share {

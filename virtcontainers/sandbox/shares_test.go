@@ -139,8 +139,21 @@ func TestShareOnceWithoutWhatHasGone(t *testing.T) {
 	}
 	// A volume itself is not left out.
 	list[0].below = ""
-	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); !errors.Is(err, unix.EINVAL) {
+	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); !errors.Is(err, share.ErrUnbindable) {
 		t.Error(err)
+	}
+	// The same folder as a volume that is there: by its key they are one.
+	alive, err := share.OpenSource(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	list[0].below = "sub"
+	list = append(list, sharing{mount: 2, source: alive, key: list[0].key}, sharing{mount: 3, below: "again", source: alive, key: list[0].key})
+	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); err != nil {
+		t.Error(err)
+	}
+	if len(c.storages()) != 1 || plan.Sources[2] == "" || len(plan.Below[3]) != 1 || len(plan.Below[0]) != 0 {
+		t.Errorf("%+v, sources %v, below %v", c.Shares, plan.Sources, plan.Below)
 	}
 	if err := dropShares(dir, folder, "one"); err != nil {
 		t.Error(err)

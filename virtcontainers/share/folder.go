@@ -17,6 +17,10 @@ var ErrUnsupportedFile = errors.New("cannot be shared with a VM")
 // ErrExist is the answer for a mount that was added before.
 var ErrExist = errors.New("is mounted already")
 
+// ErrUnbindable is the answer for a source that cannot be mounted elsewhere: most
+// likely it has been unmounted or removed since it was opened.
+var ErrUnbindable = errors.New("the source cannot be bound any more")
+
 // Folder is a sandbox's shared folder, mounted on itself:
 //   - read-only, so that a hostile guest can write into the mounts below it, but
 //     cannot fill the host's file system or put a link in a mount's way;
@@ -205,13 +209,22 @@ func (f *Folder) bind(source *os.File, at string, o MountOptions, recursive bool
 	}
 	tree, err := openTree(int(source.Fd()), "", flags, attr)
 	if err != nil {
-		return err
+		return unbindable(err)
 	}
 	defer tree.Close()
 	if err := unix.MoveMount(int(tree.Fd()), "", int(target.Fd()), "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
-		return fmt.Errorf("move_mount: %w", err)
+		return unbindable(fmt.Errorf("move_mount: %w", err))
 	}
 	return nil
+}
+
+// unbindable marks what open_tree and move_mount say of a source that was
+// unmounted (EINVAL) or removed (ENOENT).
+func unbindable(err error) error {
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("%w: %w", ErrUnbindable, err)
+	}
+	return err
 }
 
 // openTree answers a detached copy of the mount at path with attr; flags may be

@@ -21,7 +21,9 @@ group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
 		[ "$(cat "$(group blkio c1)"/blkio*.weight)" = 300 ]
 	fi
 	# Debian 13's Docker 26.1.5 loses the limit itself, with every runtime.
-	if [ "$(inspect c1 '{{len .HostConfig.BlkioDeviceReadBps}}')" != 0 ]; then
+	if [ "$(inspect c1 '{{len .HostConfig.BlkioDeviceReadBps}}')" = 0 ]; then
+		[[ $(docker version -f '{{.Server.Version}}') == 26.1.5* ]]
+	else
 		[ "$(cat "$(group blkio c1)/blkio.throttle.read_bps_device")" = "$numbers 1048576" ]
 	fi
 	# For the stand-in and for the VM below it.
