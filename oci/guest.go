@@ -7,8 +7,6 @@ import (
 	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 // GuestPlan says how paths of the host are called in the guest.
@@ -20,6 +18,8 @@ type GuestPlan struct {
 	Sources map[int]string
 	// Below holds what is mounted below the source of a Shared mount.
 	Below map[int][]Below
+	// BelowMark is an option that these get, and no other mount keeps.
+	BelowMark string
 	// ShmSize is the size of a container's own /dev/shm in bytes, by mount index.
 	ShmSize map[int]uint64
 	// ShmPath is the sandbox's shm in the guest, for mounts that ShmSize does not name.
@@ -67,7 +67,7 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		guest.Mounts = append(guest.Mounts, mount)
 		for _, b := range plan.Below[i] {
 			guest.Mounts = append(guest.Mounts, specs.Mount{
-				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: append(belowOptions(m.Options), wire.BelowOption),
+				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: append(belowOptions(m.Options), plan.BelowMark),
 			})
 		}
 	}
@@ -78,7 +78,7 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 	switch KindOf(m) {
 	case Shared:
 		// Ours to say, not the engine's.
-		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == wire.BelowOption })
+		m.Options = slices.DeleteFunc(slices.Clone(m.Options), func(o string) bool { return o == plan.BelowMark })
 		source, ok := plan.Sources[i]
 		if !ok {
 			return m, fmt.Errorf("mounts[%d] (%s): no guest path is planned for %s", i, m.Destination, m.Source)

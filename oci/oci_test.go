@@ -9,8 +9,6 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
-
-	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 const minimal = `{"ociVersion":"1.0.2","process":{"args":["sh"],"cwd":"/"},"root":{"path":"rootfs"},"linux":{}}`
@@ -123,7 +121,7 @@ func TestGuestSpec(t *testing.T) {
 	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	document, err := GuestSpec(spec, GuestPlan{
 		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data"}, ShmSize: map[int]uint64{2: 4096},
-		Below: map[int][]Below{1: {{Path: "sub", Source: "/guest/sub"}}},
+		Below: map[int][]Below{1: {{Path: "sub", Source: "/guest/sub"}}}, BelowMark: "x-below",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -139,7 +137,7 @@ func TestGuestSpec(t *testing.T) {
 		t.Errorf("mounts %+v", guest.Mounts)
 	}
 	// What is mounted below is mounted right after, and read-only by "rro" alone.
-	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid", wire.BelowOption}}
+	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid", "x-below"}}
 	if !reflect.DeepEqual(guest.Mounts[2], below) {
 		t.Errorf("below: %+v, want %+v", guest.Mounts[2], below)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
@@ -27,7 +28,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			return nil, err
 		}
 	}
-	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}, ShmSize: map[int]uint64{}, ShmPath: shmPath}
+	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}, BelowMark: wire.BelowOption, ShmSize: map[int]uint64{}, ShmPath: shmPath}
 	if plan.Root, err = folder.AddRootfs(c.Place, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err
 	}
