@@ -31,7 +31,11 @@ cloned() { tr '\0' '\n' <"/proc/$(vm "$1")/cmdline" | grep -qx -- -incoming; }
 # sleeper ID: a container that stays.
 sleeper() {
 	command_is "$TMP/bundle" sleep 1000
-	kata --log "$TMP/log" --log-format json run -d --bundle "$TMP/bundle" "$1" </dev/null >"$TMP/out.$1" 2>&1 3>&-
+	kata --log "$TMP/log" --log-format json run -d --bundle "$TMP/bundle" "$1" </dev/null >"$TMP/out.$1" 2>&1 3>&- || {
+		local code=$?
+		tail -n 30 "$TMP/log" "$TMP/out.$1" "$ROOT"/sandboxes/"$1"/*.log
+		return "$code"
+	}
 }
 
 # warned TEXT: a warning in the log of the last start.
