@@ -15,7 +15,9 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
-func TestSharesGoWithTheLastUser(t *testing.T) {
+// newShared makes a sandbox's folders, which go with the test.
+func newShared(t *testing.T) (*state.Dir, *share.Folder) {
+	t.Helper()
 	if os.Getuid() != 0 {
 		t.Skip("mounts need root")
 	}
@@ -32,6 +34,11 @@ func TestSharesGoWithTheLastUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { folder.Remove() })
+	return dir, folder
+}
+
+func TestSharesGoWithTheLastUser(t *testing.T) {
+	dir, folder := newShared(t)
 	source := t.TempDir()
 	// add gives a container the source twice, with or without the right to write.
 	add := func(id string, readOnly bool) string {
@@ -87,25 +94,10 @@ func TestSharesGoWithTheLastUser(t *testing.T) {
 
 // A mount below a volume that goes between the look at it and its sharing.
 func TestShareOnceWithoutWhatHasGone(t *testing.T) {
-	if os.Getuid() != 0 {
-		t.Skip("mounts need root")
-	}
-	store, err := state.Open(t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir, err := store.Create("pod", "pod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	folder, err := share.New(sharedPath(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { folder.Remove() })
+	dir, folder := newShared(t)
 	c := &Container{ID: "one"}
 	st := new(State)
-	err = dir.Update(st, func() error {
+	err := dir.Update(st, func() error {
 		st.Containers = map[string]*Container{"one": c}
 		return nil
 	})
