@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"strings"
 	"syscall"
 	"time"
@@ -141,6 +142,9 @@ func quietenLater(log *slog.Logger) {
 func setUpContainers(log *slog.Logger) {
 	step := stepper(log)
 	step("cgroups", func() error { return boot.SetUpCgroups(cgroupParent) })
+	if runtime.NumCPU() > 1 {
+		step("CPU quotas", func() error { return machine.KeepQuotas(boot.CgroupRoot) })
+	}
 	step("memory protection", func() error { return os.WriteFile("/proc/self/oom_score_adj", []byte("-1000"), 0) })
 	log.Debug("the guest is set up")
 }

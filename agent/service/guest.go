@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
@@ -108,6 +109,11 @@ func (s *Server) OnlineResources(ctx context.Context, req *agentpb.OnlineResourc
 	}
 	if err := s.ready(ctx); err != nil {
 		return nil, err
+	}
+	if req.Cpus > 0 {
+		if err := machine.KeepQuotas(s.Guest.CgroupRoot); err != nil {
+			return nil, fmt.Errorf("prepare CPU quotas: %w", err)
+		}
 	}
 	return machine.Online(ctx, req)
 }
