@@ -79,6 +79,7 @@ func (c *cmdline) start() (*VM, error) {
 	if c.spec.Memory == nil && c.memoryBackend() == memfd {
 		if c.shared, vm.SmallPages = sharedMemory(int64(c.spec.MemoryMiB) << 20); c.shared != nil {
 			defer c.shared.Close()
+			populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
 		}
 	}
 	c.build(qmp)
