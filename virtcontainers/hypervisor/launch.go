@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/kata-go/kata-runtime/internal/memlimit"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
@@ -79,7 +80,11 @@ func (c *cmdline) start() (*VM, error) {
 	if c.spec.Memory == nil && c.memoryBackend() == memfd {
 		if c.shared, vm.SmallPages = sharedMemory(int64(c.spec.MemoryMiB) << 20); c.shared != nil {
 			defer c.shared.Close()
-			populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
+			// Its pages count for the caller's cgroup, which is not the sandbox's: where
+			// there is a limit (a pod's), they might be the end of someone.
+			if !memlimit.There() {
+				populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
+			}
 		}
 	}
 	c.build(qmp)
