@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/opencontainers/cgroups"
 )
 
 // noLimit is beyond all memory: cgroup v1 has a number of that size, cut to
@@ -20,32 +22,15 @@ const noLimit = 1 << 60
 func There() bool { return there("/proc/self/cgroup", "/sys/fs/cgroup") }
 
 func there(own, mounts string) bool {
-	data, err := os.ReadFile(own)
+	groups, err := cgroups.ParseCgroupFile(own)
 	if err != nil {
 		return true
 	}
-	found := false
-	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
-		// ID:CONTROLLERS:PATH (cgroups(7)); version 2 has no controllers here.
-		fields := strings.SplitN(line, ":", 3)
-		if len(fields) != 3 {
-			return true
-		}
-		switch {
-		case strings.Contains(","+fields[1]+",", ",memory,"):
-			if found = true; first(filepath.Join(mounts, "memory", fields[2], "memory.stat")) {
-				return true
-			}
-		case fields[1] == "":
-			if _, err := os.Stat(filepath.Join(mounts, "cgroup.controllers")); err != nil {
-				continue // beside version 1: the memory is that one's
-			}
-			if found = true; second(mounts, fields[2]) {
-				return true
-			}
-		}
+	if path, found := groups["memory"]; found {
+		return first(filepath.Join(mounts, "memory", path, "memory.stat"))
 	}
-	return !found
+	path, found := groups[""]
+	return !found || second(mounts, path)
 }
 
 // first reads version 1's sum of all limits above a group.
@@ -66,8 +51,10 @@ func first(stat string) bool {
 // second looks at a group of version 2 and at all above it. The root has no
 // limit, and groups without the controller have none either.
 func second(mount, path string) bool {
-	if _, err := os.Stat(filepath.Join(mount, path)); err != nil {
-		return true
+	for _, name := range []string{"cgroup.controllers", path} {
+		if _, err := os.Stat(filepath.Join(mount, name)); err != nil {
+			return true
+		}
 	}
 	for p := filepath.Clean("/" + path); p != "/"; p = filepath.Dir(p) {
 		data, err := os.ReadFile(filepath.Join(mount, p, "memory.max"))

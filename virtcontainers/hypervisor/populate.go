@@ -46,13 +46,17 @@ const (
 // starts. Else QEMU and the guest's only CPU would have them cleared one by one
 // and wait for each; in this way another CPU of the host does that. What is in
 // the memory stays. It is a hint: where it fails the pages come when they are
-// touched. It keeps a descriptor of its own of memory.
-func populate(memory *os.File, size int64, spans []span) {
+// touched. It keeps a descriptor of its own of memory. What it answers is closed
+// when it has done what it can.
+func populate(memory *os.File, size int64, spans []span) <-chan struct{} {
+	done := make(chan struct{})
 	fd, err := unix.FcntlInt(memory.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
-		return
+		close(done)
+		return done
 	}
 	go func() {
+		defer close(done)
 		defer unix.Close(fd)
 		all, err := unix.Mmap(fd, 0, int(size), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 		if err != nil {
@@ -66,4 +70,5 @@ func populate(memory *os.File, size int64, spans []span) {
 			}
 		}
 	}()
+	return done
 }
