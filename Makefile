@@ -28,6 +28,8 @@ GOBUILD := $(GO) build -trimpath -buildvcs=false
 LDFLAGS := -s -w -X main.version=$(VERSION)
 HOSTLD  := $(LDFLAGS) -X main.commit=$(COMMIT) -X $(MODULE)/config.prefix=$(PREFIX)
 STATIC  := -extldflags "-static"
+# Without its generator of man pages, urfave/cli starts a millisecond faster.
+HOST_TAGS := netgo osusergo urfave_cli_no_docs
 AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 
 # A binary whose folder is not there yet is named, not skipped in silence.
@@ -51,7 +53,7 @@ build: kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata
 # With cgo: libcontainer's specconv does not compile without. Static all the
 # same, so that it needs nothing of the host.
 kata-runtime: ## build the runtime
-	$(call if-there,cli,CGO_ENABLED=1 $(GOBUILD) -tags "netgo osusergo" -ldflags '$(HOSTLD) $(STATIC)' -o $(BUILD)/$@ ./cli)
+	$(call if-there,cli,CGO_ENABLED=1 $(GOBUILD) -tags "$(HOST_TAGS)" -ldflags '$(HOSTLD) $(STATIC)' -o $(BUILD)/$@ ./cli)
 
 kata-shim: ## build the stand-in for a container's process
 	$(call if-there,shim,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./shim)

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // AnnotationPrefix begins the names of the annotations that change settings,
@@ -158,7 +159,7 @@ func annotationPattern(p string) (*regexp.Regexp, error) {
 			component, p = c, rest
 		}
 	}
-	expr := globStar.ReplaceAllString(p, "$1.*")
+	expr := globStar().ReplaceAllString(p, "$1.*")
 	compiled, err := regexp.Compile("^" + component + `\.(?:` + expr + ")$")
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a valid pattern", p)
@@ -166,7 +167,7 @@ func annotationPattern(p string) (*regexp.Regexp, error) {
 	return compiled, nil
 }
 
-var globStar = regexp.MustCompile(`(^|[a-z0-9_])\*`)
+var globStar = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(^|[a-z0-9_])\*`) })
 
 // parse turns an annotation's text into the key's type. Lists have semicolons
 // between their elements, as in Kata 1.x.

@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -86,7 +87,7 @@ func (i *Info) Stale() string {
 	return ""
 }
 
-var validKey = regexp.MustCompile(`^[0-9a-f]{16}$`)
+var validKey = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[0-9a-f]{16}$`) })
 
 func parseInfo(data []byte) (*Info, error) {
 	info := new(Info)
@@ -100,7 +101,7 @@ func parseInfo(data []byte) (*Info, error) {
 		return nil, fmt.Errorf("its agent was greeted by a runtime of protocol version %s, this one has %s",
 			wire.VersionString(info.Protocol), wire.VersionString(wire.ProtocolVersion))
 	}
-	if !validKey.MatchString(info.Key) || info.VCPUs == 0 || info.MemoryMiB == 0 ||
+	if !validKey().MatchString(info.Key) || info.VCPUs == 0 || info.MemoryMiB == 0 ||
 		info.Memory.Size != int64(info.MemoryMiB)<<20 || info.State.Size == 0 {
 		return nil, fmt.Errorf("%s is damaged: values are missing or do not fit each other", infoFile)
 	}
@@ -130,7 +131,7 @@ func (f *Folder) keys() ([]string, error) {
 	}
 	var keys []string
 	for _, e := range entries {
-		if validKey.MatchString(e.Name()) {
+		if validKey().MatchString(e.Name()) {
 			keys = append(keys, e.Name())
 		}
 	}

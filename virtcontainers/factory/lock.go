@@ -148,7 +148,7 @@ func (l *Locked) clear(drop func(key string) bool) error {
 	}
 	for _, e := range entries {
 		key := strings.TrimSuffix(e.Name(), failedSuffix)
-		if e.Name() != draftDir && e.Name() != vmDir && !(validKey.MatchString(key) && drop(key)) {
+		if e.Name() != draftDir && e.Name() != vmDir && !(validKey().MatchString(key) && drop(key)) {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(l.path, e.Name())); err != nil {

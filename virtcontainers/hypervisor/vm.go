@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 )
 
 // ErrStopped is the answer about a VM whose process has ended.
@@ -119,7 +120,7 @@ func (vm *VM) Kill(ctx context.Context) error {
 const logTailSize = 1024
 
 // stamp is what "-msg timestamp=on" puts before a message.
-var stamp = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT[\d:.]+Z `)
+var stamp = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\dT[\d:.]+Z `) })
 
 // logTail answers the last lines of QEMU's log without time stamps; empty if
 // there are none or they cannot be read.
@@ -148,5 +149,5 @@ func logTail(path string) string {
 		// The first line is the rest of one.
 		_, text, _ = strings.Cut(text, "\n")
 	}
-	return strings.TrimSpace(stamp.ReplaceAllString(text, ""))
+	return strings.TrimSpace(stamp().ReplaceAllString(text, ""))
 }

@@ -5,10 +5,11 @@ import (
 	"encoding/hex"
 	"fmt"
 	"regexp"
+	"sync"
 )
 
 // placeForm is that of the folder's entries, which no path of a caller's has.
-var placeForm = regexp.MustCompile(`^@[0-9a-z]{1,64}$`)
+var placeForm = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^@[0-9a-z]{1,64}$`) })
 
 // NewPlace names a place in the folder, for one container or one volume. None is
 // used twice: for about a second after a mount has gone, the guest's kernel may
@@ -20,7 +21,7 @@ func NewPlace() string {
 }
 
 func checkPlace(place string) error {
-	if !placeForm.MatchString(place) {
+	if !placeForm().MatchString(place) {
 		return fmt.Errorf("place %q in the shared folder: @ and letters and digits only", place)
 	}
 	return nil

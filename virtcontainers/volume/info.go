@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -36,8 +37,8 @@ type Info struct {
 }
 
 var (
-	fsType = regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`)
-	option = regexp.MustCompile(`^[!-+\--~]+$`) // printable ASCII but for the comma
+	fsType = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[a-z][a-z0-9_-]{0,31}$`) })
+	option = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^[!-+\--~]+$`) }) // printable ASCII but for the comma
 )
 
 // maxOption bounds an option in bytes. Not in the expression: one that counts
@@ -63,12 +64,12 @@ func (i *Info) check() error {
 	if !filepath.IsAbs(i.Device) || filepath.Clean(i.Device) != i.Device || strings.ContainsRune(i.Device, 0) {
 		return fmt.Errorf("%w is no absolute path", bad("device", i.Device))
 	}
-	if !fsType.MatchString(i.FSType) {
+	if !fsType().MatchString(i.FSType) {
 		return bad("fstype", i.FSType)
 	}
 	for _, o := range i.Options {
 		for word := range strings.SplitSeq(o, ",") {
-			if len(word) > maxOption || !option.MatchString(word) || slices.Contains([]string{"bind", "rbind", "remount", "move"}, word) {
+			if len(word) > maxOption || !option().MatchString(word) || slices.Contains([]string{"bind", "rbind", "remount", "move"}, word) {
 				return bad("options", o)
 			}
 		}
