@@ -2,8 +2,11 @@ package network
 
 import (
 	"errors"
+	"fmt"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -223,6 +226,37 @@ func TestTapEndsWithItsLastQueue(t *testing.T) {
 	}
 	if err := tap.NIC.Remove(ns, Interface{}); err != nil {
 		t.Errorf("removing what is gone: %v", err)
+	}
+}
+
+func TestTapThatStaysGoesWithItsNamespace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ns")
+	ns, err := NewNamespace(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer RemoveNamespace(path)
+	defer ns.Close()
+	for _, queues := range []int{1, 3} {
+		name := fmt.Sprintf("kata%d", queues)
+		tap, err := CreateTap(ns, name, Queues{Count: queues, Stay: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := tap.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
+			t.Errorf("%s did not stay: %v", name, err)
+		}
+	}
+	// Were it held by anything but the namespace, that could not go.
+	ns.Close()
+	if err := RemoveNamespace(path); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the namespace is still there: %v", err)
 	}
 }
 

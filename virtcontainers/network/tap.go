@@ -17,6 +17,10 @@ type Queues struct {
 	Count int
 	// VHost opens /dev/vhost-net for each queue where the host has it.
 	VHost bool
+	// Stay has the tap outlive its queues: it goes with its namespace. For a
+	// namespace that ends with the VM: the kernel takes 30 ms to remove a device,
+	// which the end of a QEMU with the last queue would wait for.
+	Stay bool
 }
 
 // maxQueues is the kernel's limit for one tap (MAX_TAP_QUEUES, drivers/net/tun.c).
@@ -25,7 +29,7 @@ const maxQueues = 256
 // Tap is a NIC whose host side is open, for the VM to inherit. It exists as
 // long as a queue is open: once QEMU has inherited them and the caller has
 // closed its own, it ends with QEMU, so nothing has to be removed after a
-// crash. (A macvtap stays until its NIC's Remove.)
+// crash, unless it is to Stay. (A macvtap stays until its NIC's Remove.)
 type Tap struct {
 	NIC NIC
 	// Queues are open in blocking mode, each for frames with a virtio_net_hdr.
@@ -152,6 +156,11 @@ func (t *Tap) open(path string, q Queues, first uint16) error {
 		}
 		if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 			return fmt.Errorf("queue %d: TUNSETIFF: %w", i, err)
+		}
+	}
+	if q.Stay {
+		if err := unix.IoctlSetInt(int(t.Queues[0].Fd()), unix.TUNSETPERSIST, 1); err != nil {
+			return fmt.Errorf("TUNSETPERSIST: %w", err)
 		}
 	}
 	for range count {

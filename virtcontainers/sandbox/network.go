@@ -133,6 +133,8 @@ func (n *Network) plug(config *network.Config, queues network.Queues, one bool) 
 			return nil, err
 		}
 	}
+	// A clone that comes to nothing is followed by a VM with a tap of that name.
+	queues.Stay = n.Ours && !one
 	for i := range max(1, len(interfaces)) {
 		var tap *network.Tap
 		// A macvtap is made on its interface, so only where that is there already.
