@@ -63,7 +63,7 @@ func (p *Part) bare(ctx context.Context, name, folder string, a amount, o option
 		return err
 	}
 	defer func() { err = errors.Join(err, shared.Remove()) }()
-	inSandbox, err := shared.AddMount("bench", 0, folder, share.MountOptions{})
+	inSandbox, err := shared.AddMount(share.NewPlace(), 0, folder, share.MountOptions{})
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -67,15 +68,30 @@ func Disk(path string) Device {
 	}
 }
 
-// NIC is an open tap.
-func NIC(tap *os.File, mac string) Device {
+// NIC is an open tap with its queues. options of the device have a comma in front.
+func NIC(queues []*os.File, mac, options string) Device {
 	return func(w *Worker, q *qemu) {
 		device := w.machine.device("virtio-net") + ",netdev=nic,mac=" + mac
 		if w.machine.Type != "microvm" {
 			device += ",romfile="
 		}
-		q.cmd.Args = append(q.cmd.Args, "-netdev", fmt.Sprintf("tap,id=nic,fd=%d", q.inherit(tap)), "-device", device)
+		netdev := "tap,id=nic,fd="
+		if len(queues) > 1 {
+			// A vector for each queue's two directions, for the control queue, for changes.
+			netdev, options = "tap,id=nic,fds=", fmt.Sprintf("%s,mq=on,vectors=%d", options, 2*len(queues)+2)
+		}
+		var fds []string
+		for _, f := range queues {
+			fds = append(fds, strconv.Itoa(q.inherit(f)))
+		}
+		q.cmd.Args = append(q.cmd.Args, "-netdev", netdev+strings.Join(fds, ":"), "-device", device+options)
 	}
+}
+
+// CPUs gives the guest another number of CPUs than the sandbox has: the last
+// word counts.
+func CPUs(count int) Device {
+	return func(_ *Worker, q *qemu) { q.cmd.Args = append(q.cmd.Args, "-smp", strconv.Itoa(count)) }
 }
 
 // device answers the name of a virtio device, with what all of them have.

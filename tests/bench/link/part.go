@@ -137,7 +137,7 @@ func (p *Part) Jobs() []turn.Job {
 			jobs = append(jobs, turn.Job{Name: "TCP, " + who.Name, Do: p.container(who), Rounds: rounds})
 		}
 	}
-	return jobs
+	return append(jobs, p.optionJobs()...)
 }
 
 func (p *Part) container(who *peer.Peer) func(context.Context, int) error {
@@ -146,7 +146,7 @@ func (p *Part) container(who *peer.Peer) func(context.Context, int) error {
 		if err != nil {
 			return err
 		}
-		if err := p.talk(ctx, who.Name, inside, f.Out); err != nil {
+		if err := p.talk(ctx, who.Name, inside, f.Out, p.bytes); err != nil {
 			return errors.Join(err, f.Stop())
 		}
 		return f.Wait()
@@ -174,7 +174,7 @@ func (p *Part) redirected(ctx context.Context, _ int) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, network.Disconnect(p.server, pair)) }()
-	return p.guest(ctx, tcName, inside, floor.NIC(tap.Queues[0], all[i].MAC))
+	return p.guest(ctx, tcName, inside, p.bytes, floor.NIC(tap.Queues, all[i].MAC, ""))
 }
 
 func (p *Part) bare(ctx context.Context, _ int) error {
@@ -188,16 +188,16 @@ func (p *Part) bare(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	return p.guest(ctx, bareName, insideTap, floor.NIC(tap.Queues[0], tapMAC))
+	return p.guest(ctx, bareName, insideTap, p.bytes, floor.NIC(tap.Queues, tapMAC, ""))
 }
 
 // guest measures with a bare guest.
-func (p *Part) guest(ctx context.Context, name, address string, nic floor.Device) error {
-	r, err := p.worker.Start(ctx, floor.Task{Args: []string{"serve", port}, Address: address, Devices: []floor.Device{nic}})
+func (p *Part) guest(ctx context.Context, name, address string, bytes int64, devices ...floor.Device) error {
+	r, err := p.worker.Start(ctx, floor.Task{Args: []string{"serve", port}, Address: address, Devices: devices})
 	if err != nil {
 		return err
 	}
-	if err := p.talk(ctx, name, address, r.Out); err != nil {
+	if err := p.talk(ctx, name, address, r.Out, bytes); err != nil {
 		r.Kill()
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -205,7 +205,7 @@ func (p *Part) guest(ctx context.Context, name, address string, nic floor.Device
 }
 
 // talk measures with a program that serves at address, and ends it.
-func (p *Part) talk(ctx context.Context, name, address string, printed io.Reader) error {
+func (p *Part) talk(ctx context.Context, name, address string, printed io.Reader, bytes int64) error {
 	if err := work.Ready(printed); err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func (p *Part) talk(ctx context.Context, name, address string, printed io.Reader
 		})
 		return conn, err
 	}}
-	if err := c.Sample(ctx, p.lab.Samples, name, p.bytes, p.echoes); err != nil {
+	if err := c.Sample(ctx, p.lab.Samples, name, bytes, p.echoes); err != nil {
 		return err
 	}
 	if err := c.Quit(ctx); err != nil {
@@ -239,7 +239,7 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 		t.AtLeast = true
 		targets = append(targets, t)
 	}
-	return targets, []report.Table{table(s, kata)}, nil
+	return targets, []report.Table{table(s, kata), optionTable(s)}, nil
 }
 
 func table(s *series.Set, kata string) report.Table {
