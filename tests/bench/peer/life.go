@@ -35,8 +35,8 @@ var Measures = []struct{ Name, What string }{
 	{DeleteForce, "delete --force, running"},
 }
 
-// idPrefix begins the ids of our containers.
-const idPrefix = "bench-"
+// IDPrefix begins the ids of our containers: what has another is not ours to remove.
+const IDPrefix = "bench-"
 
 // Bundles that are measured.
 type Bundles struct {
@@ -164,5 +164,5 @@ func (p *Peer) ID(what string, round int) string {
 	if name == "" {
 		name = p.Name
 	}
-	return fmt.Sprintf("%s%s-%s-%d", idPrefix, name, what, round)
+	return fmt.Sprintf("%s%s-%s-%d", IDPrefix, name, what, round)
 }

@@ -186,7 +186,7 @@ func (p *Peer) left() ([]string, error) {
 		var ids []string
 		for _, e := range entries {
 			id, _, _ := strings.Cut(e.Name(), "_sandbox:")
-			if strings.HasPrefix(id, idPrefix) && !slices.Contains(ids, id) {
+			if strings.HasPrefix(id, IDPrefix) && !slices.Contains(ids, id) {
 				ids = append(ids, id)
 			}
 		}

@@ -141,7 +141,7 @@ func crowd(ctx context.Context, p *peer.Peer, o *options, sleeper string, n int)
 	return r, ctx.Err()
 }
 
-func name(i int) string { return fmt.Sprintf("scale-%d", i) }
+func name(i int) string { return fmt.Sprintf("%sscale-%d", peer.IDPrefix, i) }
 
 // each calls do for 0 to n-1, some at a time.
 func each(n, atOnce int, do func(i int, mu *sync.Mutex)) {

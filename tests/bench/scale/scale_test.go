@@ -7,6 +7,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/kata-go/kata-runtime/tests/bench/peer"
 	"github.com/kata-go/kata-runtime/tests/bench/series"
 )
 
@@ -92,5 +93,30 @@ func TestTable(t *testing.T) {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q lacks %q", got, want)
 		}
+	}
+}
+
+// What a crowd leaves is removed before the next: by its names.
+func TestCrowdIsCleanedUp(t *testing.T) {
+	root, calls := t.TempDir(), filepath.Join(t.TempDir(), "calls")
+	for _, id := range []string{name(7), "of-somebody-else"} {
+		if err := os.MkdirAll(filepath.Join(root, "containers", id), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	binary := filepath.Join(t.TempDir(), "runtime")
+	if err := os.WriteFile(binary, []byte("#!/bin/sh\necho \"$@\" >>"+calls+"\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	p := &peer.Peer{Name: cold, Binary: binary, Root: root, Dir: t.TempDir()}
+	if err := p.Clean(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(calls)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.TrimSpace(string(data)); !strings.HasSuffix(got, "delete --force "+name(7)) || strings.Contains(got, "\n") {
+		t.Errorf("called with %q", got)
 	}
 }
