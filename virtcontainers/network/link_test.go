@@ -4,14 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
@@ -230,13 +231,12 @@ func TestTapEndsWithItsLastQueue(t *testing.T) {
 }
 
 func TestTapThatStaysGoesWithItsNamespace(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "ns")
-	ns, err := NewNamespace(path)
+	outside := namespace(t, "outside")
+	ns, err := NewNamespace(filepath.Join(t.TempDir(), "ns"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer RemoveNamespace(path)
-	defer ns.Close()
+	defer ns.Remove()
 	for _, queues := range []int{1, 3} {
 		name := fmt.Sprintf("kata%d", queues)
 		tap, err := CreateTap(ns, name, Queues{Count: queues, Stay: true})
@@ -246,17 +246,36 @@ func TestTapThatStaysGoesWithItsNamespace(t *testing.T) {
 		if err := tap.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if err := ns.Do(func() error { _, err := net.InterfaceByName(name); return err }); err != nil {
-			t.Errorf("%s did not stay: %v", name, err)
+		if _, there := flags(t, ns, name); !there {
+			t.Errorf("%s did not stay", name)
 		}
 	}
-	// Were it held by anything but the namespace, that could not go.
-	ns.Close()
-	if err := RemoveNamespace(path); err != nil {
-		t.Error(err)
+	// The other end of a cable tells when the namespace ends: not before all that
+	// is in it.
+	cable{ns, outside}.in(t, ns, func(h *netlink.Handle) error {
+		attrs := netlink.NewLinkAttrs()
+		attrs.Name = "eth0"
+		return h.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "peer0", PeerNamespace: netlink.NsFd(int(outside.file.Fd()))})
+	})
+	updates, done := make(chan netlink.LinkUpdate, 16), make(chan struct{})
+	defer close(done)
+	within := netns.NsHandle(outside.file.Fd())
+	if err := netlink.LinkSubscribeWithOptions(updates, done, netlink.LinkSubscribeOptions{Namespace: &within}); err != nil {
+		t.Fatal(err)
 	}
-	if _, err := os.Lstat(path); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the namespace is still there: %v", err)
+	if err := ns.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.After(time.Minute)
+	for {
+		select {
+		case u := <-updates:
+			if u.Header.Type == unix.RTM_DELLINK && u.Attrs().Name == "peer0" {
+				return
+			}
+		case <-deadline:
+			t.Fatal("the namespace has not ended")
+		}
 	}
 }
 

@@ -17,7 +17,7 @@ type Queues struct {
 	Count int
 	// VHost opens /dev/vhost-net for each queue where the host has it.
 	VHost bool
-	// Stay has the tap outlive its queues: it goes with its namespace. For a
+	// Stay has a tap (no macvtap) outlive its queues: it goes with its namespace. For a
 	// namespace that ends with the VM: the kernel takes 30 ms to remove a device,
 	// which the end of a QEMU with the last queue would wait for.
 	Stay bool
@@ -76,7 +76,14 @@ func CreateTap(ns *Namespace, name string, q Queues) (_ *Tap, err error) {
 		return nil, err
 	}
 	defer h.Close()
-	return t, quiet(h, name)
+	if err := quiet(h, name); err != nil || !q.Stay {
+		return t, err
+	}
+	// The last step: before it, all goes with the queues.
+	if err := unix.IoctlSetInt(int(t.Queues[0].Fd()), unix.TUNSETPERSIST, 1); err != nil {
+		return nil, fmt.Errorf("TUNSETPERSIST: %w", err)
+	}
+	return t, nil
 }
 
 // quiet keeps the host's own stack off a tap: it would send the guest router
@@ -156,11 +163,6 @@ func (t *Tap) open(path string, q Queues, first uint16) error {
 		}
 		if err := unix.IoctlIfreq(fd, unix.TUNSETIFF, ifr); err != nil {
 			return fmt.Errorf("queue %d: TUNSETIFF: %w", i, err)
-		}
-	}
-	if q.Stay {
-		if err := unix.IoctlSetInt(int(t.Queues[0].Fd()), unix.TUNSETPERSIST, 1); err != nil {
-			return fmt.Errorf("TUNSETPERSIST: %w", err)
 		}
 	}
 	for range count {

@@ -129,7 +129,7 @@ const (
 // Jobs: see lab.Part.
 func (p *Part) Jobs() []turn.Job {
 	jobs := []turn.Job{
-		{Name: "TCP, " + bareName, Do: p.bare, Rounds: rounds},
+		{Name: "TCP, " + bareName, Do: func(ctx context.Context, _ int) error { return p.plain(ctx, bareName, p.bytes, nic{}) }, Rounds: rounds},
 		{Name: "TCP, " + tcName, Do: p.redirected, Rounds: rounds},
 	}
 	for _, who := range []*peer.Peer{p.kata, p.runc} {
@@ -177,9 +177,10 @@ func (p *Part) redirected(ctx context.Context, _ int) (err error) {
 	return p.guest(ctx, tcName, inside, p.bytes, floor.NIC(tap.Queues, all[i].MAC, ""))
 }
 
-func (p *Part) bare(ctx context.Context, _ int) error {
+// plain measures the bare guest on a tap that has the client's address itself.
+func (p *Part) plain(ctx context.Context, name string, bytes int64, n nic) error {
 	// It ends with QEMU.
-	tap, err := network.CreateTap(p.client, "tap0", network.Queues{Count: 1})
+	tap, err := network.CreateTap(p.client, "tap0", network.Queues{Count: n.queues})
 	if err != nil {
 		return err
 	}
@@ -188,7 +189,11 @@ func (p *Part) bare(ctx context.Context, _ int) error {
 	if err != nil {
 		return err
 	}
-	return p.guest(ctx, bareName, insideTap, p.bytes, floor.NIC(tap.Queues, tapMAC, ""))
+	devices := []floor.Device{floor.NIC(tap.Queues, tapMAC, n.options)}
+	if n.cpus > 0 {
+		devices = append(devices, floor.CPUs(n.cpus))
+	}
+	return p.guest(ctx, name, insideTap, bytes, devices...)
 }
 
 // guest measures with a bare guest.
@@ -244,13 +249,20 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 
 func table(s *series.Set, kata string) report.Table {
 	t := report.Table{
-		Title: "TCP", Head: []string{"who", "into it, MiB/s", "out of it, MiB/s", "a byte there and back, ms"},
+		Title: "TCP", Head: append([]string{"who"}, heads...),
 		Note: fmt.Sprintf("Medians of %d (min–max). The container's interface is one end of a veth pair, the client at the other; the bare guest's tap has the client's address itself, or is tied to the container's interface as a sandbox's is.", rounds),
 	}
 	for _, who := range []string{kata, bareName, tcName, report.Runc} {
-		if _, there := s.Of(who, work.TCPIn); there {
-			t.Add(who, report.Cell(s, who, work.TCPIn, report.Rate), report.Cell(s, who, work.TCPOut, report.Rate), report.Cell(s, who, work.TCPEcho, report.MS))
-		}
+		addRow(&t, s, who, who)
 	}
 	return t
+}
+
+var heads = []string{"into it, MiB/s", "out of it, MiB/s", "a byte there and back, ms"}
+
+// addRow adds what was measured of who; nothing if nothing was.
+func addRow(t *report.Table, s *series.Set, label, who string) {
+	if _, there := s.Of(who, work.TCPIn); there {
+		t.Add(label, report.Cell(s, who, work.TCPIn, report.Rate), report.Cell(s, who, work.TCPOut, report.Rate), report.Cell(s, who, work.TCPEcho, report.MS))
+	}
 }
