@@ -46,7 +46,7 @@ func (s settings) kernel(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	key := cache.Key("kernel", buildVersion, src.pkg.SHA256, kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
+	key := cache.Key("kernel", buildVersion, src.pkg.SHA256, kernel.PatchesSHA256(), kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
 	dir, err := s.cache.Get(ctx, "kernel", key, func(ctx context.Context, dir string) error {
 		return s.buildKernel(ctx, src.deb, key, dir)
 	})
@@ -69,7 +69,7 @@ func (s settings) kernel(ctx context.Context) error {
 	return s.write("tuned/vmlinux", elf, manifest.Manifest{
 		Name: "kernel", Flavour: "tuned", Version: s.version,
 		KernelRelease: string(release), Packages: []debian.Package{src.pkg},
-		ConfigSHA256: hex.EncodeToString(sum[:]), Compiler: compiler, SourceDateEpoch: s.epoch,
+		ConfigSHA256: hex.EncodeToString(sum[:]), PatchesSHA256: kernel.PatchesSHA256(), Compiler: compiler, SourceDateEpoch: s.epoch,
 	})
 }
 

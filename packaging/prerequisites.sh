@@ -31,7 +31,7 @@ packages() {
 	containerd) echo containerd runc iproute2 util-linux ;;
 	cri) echo containerd runc containernetworking-plugins iptables nftables jq ;;
 	crio) echo runc conmon containernetworking-plugins iptables nftables jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;
-	kernel) echo gcc libc6-dev make binutils flex bison bc libelf-dev xz-utils perl ;;
+	kernel) echo gcc libc6-dev make patch binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac
 }

@@ -36,7 +36,7 @@ func Compiler(ctx context.Context) (string, error) {
 	return line, nil
 }
 
-// Build compiles the kernel of a linux-source package into dir, which is
+// Build compiles the kernel of a linux-source package, with our patches, into dir, which is
 // empty. say gets a line of progress now and then. The output of make goes to
 // log. What the bytes could depend on besides source, configuration and
 // compiler (time, user, host, path) is fixed.
@@ -61,6 +61,9 @@ func Build(ctx context.Context, deb, dir string, epoch int64, log io.Writer, say
 	if err := b.run(nil, "tar", "--strip-components=1", "-xf", tars[0]); err != nil {
 		return err
 	}
+	if err := b.patch(); err != nil {
+		return err
+	}
 	if err := b.configure(); err != nil {
 		return err
 	}
@@ -81,7 +84,14 @@ type builder struct {
 }
 
 func (b builder) run(stdout io.Writer, name string, args ...string) error {
+	return b.runWith(nil, stdout, name, args...)
+}
+
+// runWith runs a program in the source's folder, with stdin if that is not nil,
+// and writes its output to the log, and to stdout if that is not nil.
+func (b builder) runWith(stdin io.Reader, stdout io.Writer, name string, args ...string) error {
 	cmd := exec.CommandContext(b.ctx, name, args...)
+	cmd.Stdin = stdin
 	cmd.Dir = b.src
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "KCONFIG_ALLCONFIG=kata.config",
 		fmt.Sprintf("KBUILD_BUILD_TIMESTAMP=@%d", b.epoch),

@@ -43,6 +43,8 @@ type Manifest struct {
 	AgentSHA256 string `json:"agent_sha256,omitempty"`
 	// ConfigSHA256 is the hash of the kernel's whole configuration.
 	ConfigSHA256 string `json:"config_sha256,omitempty"`
+	// PatchesSHA256 is the hash of what the kernel's source was patched with.
+	PatchesSHA256 string `json:"patches_sha256,omitempty"`
 	// Compiler that built the kernel.
 	Compiler string `json:"compiler,omitempty"`
 	// SourceDateEpoch is the time stamp of all files in it, in seconds since 1970.

@@ -229,7 +229,11 @@ func (c *cmdline) kernelParams() []string {
 		p = append(p, c.machine.tcgParams()...)
 	}
 	if c.accel == AccelTCG && c.hasVirtioFS() {
-		p = append(p, clearPages)
+		if clearsReadPages(c.spec.Kernel) {
+			p = append(p, clearReadPages)
+		} else {
+			p = append(p, clearPages)
+		}
 	}
 	if !c.cfg.EnableDebug {
 		p = append(p, quiet)
@@ -246,13 +250,6 @@ func (c *cmdline) kernelParams() []string {
 	p = append(p, strings.Fields(c.cfg.KernelParams)...)
 	return append(p, c.spec.KernelParams...)
 }
-
-// clearPages has the guest's kernel clear each page before its use, as Debian's
-// does by itself. TCG translates the code in a page again when the page is
-// written to, but only by the guest or a device of QEMU's own: it does not see
-// what virtiofsd writes, and would run the code that the page had before. What
-// the kernel clears it sees.
-const clearPages = "init_on_alloc=1"
 
 // uuid derives the guest's DMI UUID from its name (RFC 9562, version 8).
 func uuid(name string) string {

@@ -13,15 +13,21 @@ import (
 
 // kernelWith writes an ELF file that says of one segment where it is loaded.
 func kernelWith(t *testing.T, at, size uint64) string {
+	return elfWith(t, elf.Prog64{Type: uint32(elf.PT_LOAD), Paddr: at, Memsz: size}, nil)
+}
+
+// elfWith writes an ELF file of one segment.
+func elfWith(t *testing.T, p elf.Prog64, content []byte) string {
 	path := filepath.Join(t.TempDir(), "vmlinux")
 	f, err := os.Create(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer f.Close()
+	p.Off, p.Filesz = 64+56, uint64(len(content))
 	header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1}
 	copy(header.Ident[:], "\x7fELF\x02\x01\x01")
-	for _, part := range []any{header, elf.Prog64{Type: uint32(elf.PT_LOAD), Paddr: at, Memsz: size}} {
+	for _, part := range []any{header, p, content} {
 		if err := binary.Write(f, binary.LittleEndian, part); err != nil {
 			t.Fatal(err)
 		}
