@@ -243,8 +243,11 @@ uninstall: ## remove what install put there
 bench: build kernel image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for parts, which are not written down)
 	@packaging/prerequisites.sh run bench docker
 	@$(GO) build -o $(BUILD)/bench ./tests/bench
+	@for percent in 25 50 100 400; do for helper in shim proxy; do \
+		CGO_ENABLED=0 $(GOBUILD) -ldflags "$(HOSTLD) -X $(MODULE)/internal/heap.percent=$$percent" \
+			-o $(BUILD)/heaps/$$percent/kata-$$helper ./$$helper || exit 1; done; done
 	@runsc=$$(tests/bench/runsc.sh) || runsc=; \
-	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" \
+	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" -heaps $(BUILD)/heaps \
 		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)
 	$(if $(ONLY),,@$(MAKE) --no-print-directory bench-pods)
 

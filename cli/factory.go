@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/urfave/cli"
 
+	"github.com/kata-go/kata-runtime/internal/heap"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
@@ -102,8 +102,7 @@ var factoryServeCommand = cli.Command{
 				envOf(c).Log.Debug("the server stays in a cgroup of its caller", "error", err)
 			}
 		}
-		// It lives long, and has next to nothing on its heap.
-		debug.SetGCPercent(50)
+		heap.Bound()
 		return host.ServeCache(ctx, func() { tellReady(c.Int("ready-fd")) })
 	},
 }

@@ -12,7 +12,8 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"runtime/debug"
+
+	"github.com/kata-go/kata-runtime/internal/heap"
 )
 
 // version and commit are set by the build.
@@ -24,7 +25,7 @@ func main() {
 	// Two streams may be busy at a time; more processors only mean more caches
 	// and threads in a process of which there is one per pod.
 	runtime.GOMAXPROCS(2)
-	debug.SetGCPercent(50)
+	heap.Bound()
 	o, action, err := parse(os.Args[1:])
 	if err == nil {
 		err = run(o, action)

@@ -18,11 +18,11 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"syscall"
 	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
+	"github.com/kata-go/kata-runtime/internal/heap"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
@@ -43,9 +43,7 @@ func main() {
 	// One copying goroutine per direction is busy at a time; more processors
 	// only mean more caches and threads.
 	runtime.GOMAXPROCS(2)
-	// The heap is some hundred kilobytes: collecting it more often costs
-	// nothing, and the process stays small after a burst.
-	debug.SetGCPercent(50)
+	heap.Bound()
 	os.Exit(run(os.Args[1:], os.Stderr))
 }
 

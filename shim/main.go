@@ -17,10 +17,10 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/internal/heap"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/shim/relay"
 	"github.com/kata-go/kata-runtime/shim/title"
@@ -49,8 +49,7 @@ func main() {
 	// Two streams may be busy at a time; more processors only mean more caches
 	// and threads in a process of which there are many.
 	runtime.GOMAXPROCS(2)
-	// The heap is about a megabyte: collecting it more often costs little.
-	debug.SetGCPercent(50)
+	heap.Bound()
 	// Before all else, so that no signal is lost.
 	signals := relay.Catch()
 	args := title.Take()

@@ -51,6 +51,7 @@ func flags(args []string) (*options, error) {
 	f.StringVar(&o.Runc, "runc", "runc", "runc's `binary`")
 	f.StringVar(&o.Crun, "crun", "crun", "crun's `binary`")
 	f.StringVar(&o.Runsc, "runsc", "", "gVisor's `binary` (tests/bench/runsc.sh builds it)")
+	f.StringVar(&o.Heaps, "heaps", "", "`folder` with helpers by the pace of their garbage collector, for the part heap")
 	f.StringVar(&o.out, "out", "", "`file` (Markdown) whose generated part is replaced; the plots are written beside it")
 	if err := f.Parse(args); err != nil {
 		return nil, err

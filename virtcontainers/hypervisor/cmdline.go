@@ -175,6 +175,15 @@ func (c *cmdline) memoryBackend() string {
 	return c.cfg.memoryBackend(c.hasVirtioFS())
 }
 
+// firmware answers what -bios takes; empty for QEMU's default.
+func (c *cmdline) firmware() string {
+	// Only the first bridge is sure to have a device (onBridge).
+	if c.accel == AccelTCG && c.machine.bridges(c.cfg) <= 1 {
+		return cmp.Or(c.cfg.Firmware, c.machine.tcgFirmware, c.machine.firmware)
+	}
+	return cmp.Or(c.cfg.Firmware, c.machine.firmware)
+}
+
 func (c *cmdline) hasVirtioFS() bool {
 	return slices.ContainsFunc(c.spec.Shares, func(s Share) bool { return s.VirtioFS != nil })
 }
@@ -208,7 +217,7 @@ func (c *Config) memorySlots() uint32 {
 
 // boot names the kernel, what it finds as root, and its command line.
 func (c *cmdline) boot() {
-	if firmware := cmp.Or(c.cfg.Firmware, c.machine.firmware); firmware != "" {
+	if firmware := c.firmware(); firmware != "" {
 		c.add("-bios", firmware)
 	}
 	if c.spec.Kernel == "" {

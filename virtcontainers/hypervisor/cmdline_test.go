@@ -59,14 +59,15 @@ var golden = map[string]string{
 -object memory-backend-memfd,share=on,id=mem,size=512M
 -chardev socket,id=qmp,fd=3,server=on,wait=off
 -mon chardev=qmp,mode=control
+-bios qboot.rom
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
 -device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
 -object rng-random,id=rng,filename=/dev/urandom
--device virtio-rng-pci,rng=rng,disable-legacy=on
+-device virtio-rng-pci,rng=rng,bus=bridge0,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}
 -device virtio-blk-pci,id=dev-data,drive=node-data,serial=data,disable-legacy=on
 -fsdev local,id=share0,path=/run/a,,b,security_model=none,multidevs=remap
@@ -89,7 +90,7 @@ var golden = map[string]string{
 -bios qboot.rom
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -serial chardev:console
 -object rng-random,id=rng,filename=/dev/urandom
@@ -114,7 +115,7 @@ var golden = map[string]string{
 -mon chardev=qmp,mode=control
 -kernel KERNEL
 -initrd KERNEL
--append panic=-1 cryptomgr.notests dummy.numdummies=0 init_on_alloc=1 quiet console=ttyAMA0 user=1 agent.log=debug
+-append panic=-1 cryptomgr.notests dummy.numdummies=0 lsm=landlock,lockdown,yama init_on_alloc=1 quiet console=ttyAMA0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -serial chardev:console
 -device pcie-root-port,id=port0,chassis=100
@@ -173,7 +174,7 @@ func TestCommandLineOfLittle(t *testing.T) {
 	cfg := Config{Accelerator: AccelTCG, Arch: "amd64"}
 	args := buildFor(t, &cfg, &Spec{Name: "s", VCPUs: 1, MaxVCPUs: 1, MemoryMiB: 128, MaxMemoryMiB: 128})
 	for _, a := range args {
-		for _, no := range []string{"memory-backend", "maxcpus", "maxmem", "-kernel", "-append", "-bios", "netdev", "fsdev", "virtio-serial", "isa-serial"} {
+		for _, no := range []string{"memory-backend", "maxcpus", "maxmem", "-kernel", "-append", "netdev", "fsdev", "virtio-serial", "isa-serial"} {
 			if strings.Contains(a, no) {
 				t.Errorf("%q", a)
 			}
@@ -181,6 +182,32 @@ func TestCommandLineOfLittle(t *testing.T) {
 	}
 	if !slices.Contains(args, "rng-builtin,id=rng") {
 		t.Errorf("%q lacks the built-in source of entropy", args)
+	}
+}
+
+// qboot where it was tried, and where each bridge has a device.
+func TestFirmware(t *testing.T) {
+	for name, c := range map[string]struct {
+		cfg  Config
+		want string
+	}{
+		"without KVM":               {Config{Accelerator: AccelTCG, Arch: "amd64"}, qboot},
+		"with several bridges":      {Config{Accelerator: AccelTCG, Arch: "amd64", DefaultBridges: 2}, ""},
+		"a file of the user's":      {Config{Accelerator: AccelTCG, Arch: "amd64", Firmware: "/bios"}, "/bios"},
+		"microvm":                   {Config{Accelerator: AccelTCG, Arch: "amd64", MachineType: "microvm"}, qboot},
+		"a machine that needs none": {Config{Accelerator: AccelTCG, Arch: "arm64"}, ""},
+	} {
+		cmd, err := newCmdline(&c.cfg, &Spec{Name: "s", VCPUs: 1, MaxVCPUs: 1, MemoryMiB: 128, MaxMemoryMiB: 128})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := cmd.firmware(); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		cmd.accel = AccelKVM
+		if got := cmd.firmware(); cmd.machine.name == "q35" && got != c.cfg.Firmware {
+			t.Errorf("%s, with KVM: %q", name, got)
+		}
 	}
 }
 
@@ -217,7 +244,7 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		"a ceiling beyond TCG's addresses": {func(_ *Config, s *Spec) { s.MaxMemoryMiB = 8 << 20 },
 			[]string{"size=128M,slots=10,maxmem=524288M"}},
 		"debug": {func(c *Config, s *Spec) { c.EnableDebug, s.Kernel = true, image },
-			[]string{"cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init swiotlb=noforce tsc_early_khz=1000\n"}},
+			[]string{"cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000\n"}},
 		"image": {func(_ *Config, s *Spec) { s.Kernel, s.Image = image, image },
 			[]string{"quiet root=/dev/vda1 ro rootwait\n", "serial=kata-image", `"read-only":true`}},
 		"vsock": {func(_ *Config, s *Spec) { s.Agent = AgentChannel{CID: 7, VHost: os.Stdin} },

@@ -41,7 +41,8 @@ type Config struct {
 	// these come behind the machine's own.
 	KernelParams string `toml:"kernel_params"`
 	// Firmware is a firmware file in place of the machine's own. Empty: QEMU's
-	// small qboot for microvm, its default (SeaBIOS) for q35, none for virt.
+	// small qboot for microvm, and for q35 without KVM and with one bridge; its
+	// default (SeaBIOS) for q35 otherwise; none for virt.
 	Firmware string `toml:"firmware"`
 	// MachineAccelerators is put behind the machine type on QEMU's command line:
 	// properties of the machine, commas between them ("hpet=off,vmport=off").

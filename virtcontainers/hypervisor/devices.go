@@ -35,9 +35,8 @@ func (c *cmdline) bridges() {
 		return
 	}
 	for i := range c.machine.bridges(c.cfg) {
-		// Without a hot-plug controller of its own, the firmware would give an empty
-		// bridge no memory, and a device plugged later gets none then. 2 MiB hold the
-		// 20 KiB of each of 32 virtio devices.
+		// Without a hot-plug controller of its own, SeaBIOS would give an empty bridge
+		// no memory (see onBridge). 2 MiB hold the 20 KiB of each of 32 virtio devices.
 		c.addf("-device", "pci-bridge,id=%s%d,chassis_nr=%d,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M", bridgePrefix, i, i+1)
 	}
 	for i := range c.machine.rootPorts(c.cfg) {
@@ -45,9 +44,10 @@ func (c *cmdline) bridges() {
 	}
 }
 
-// bridgeSlots is how many devices a bridge takes: all of a conventional PCI
-// bus, as the bridge has no hot-plug controller of its own in one of them.
-const bridgeSlots = 32
+// bridgeSlots is how many devices the first bridge takes: all of a conventional
+// PCI bus, as the bridge has no hot-plug controller of its own in one of them,
+// but for the one that is there from the start (onBridge).
+const bridgeSlots = 31
 
 // Names of the buses that take hot-plugged devices; the monitor finds them by it.
 const (
@@ -77,7 +77,19 @@ func (c *cmdline) entropy() {
 	} else {
 		c.add("-object", "rng-random,id=rng,filename="+esc(c.cfg.EntropySource))
 	}
-	c.add("-device", c.machine.device("virtio-rng")+",rng=rng"+c.pciOpts())
+	c.add("-device", c.machine.device("virtio-rng")+",rng=rng"+c.onBridge()+c.pciOpts())
+}
+
+// onBridge puts a device behind the first bridge, if there is one: firmware that
+// sets no bridges up leaves that to Linux, which gives one without a device no
+// memory, and a device that is plugged later gets none then. With one it gives a
+// MiB of each kind (the least that a bridge takes), of which a virtio device
+// needs 20 KiB.
+func (c *cmdline) onBridge() string {
+	if c.machine.bridges(c.cfg) == 0 {
+		return ""
+	}
+	return ",bus=" + bridgePrefix + "0"
 }
 
 // balloon lets the guest's kernel tell which memory is free, some seconds after

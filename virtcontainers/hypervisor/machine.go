@@ -25,8 +25,9 @@ type machine struct {
 	maxCPUs uint32
 	// options are properties of -machine.
 	options []string
-	// firmware is QEMU's name of the firmware; empty for its default.
-	firmware string
+	// firmware is QEMU's name of the firmware; empty for its default. tcgFirmware
+	// is the one under TCG, if that is another.
+	firmware, tcgFirmware string
 	// globals are -global arguments.
 	globals []string
 	// console is QEMU's device for the guest's console, on the chardev "console",
@@ -40,6 +41,9 @@ type machine struct {
 	// tcgCPU is the CPU model under TCG.
 	tcgCPU string
 }
+
+// qboot is QEMU's small firmware, which only hands over tables and kernel.
+const qboot = "qboot.rom"
 
 // quiet keeps the guest's kernel from writing to a console that is slow.
 const quiet = "quiet"
@@ -80,6 +84,19 @@ const noDummy = "dummy.numdummies=0"
 // pci_swiotlb_detect_4gb). Virtio devices can.
 const noBounce = "swiotlb=noforce"
 
+// fewLSMs keeps the kernel from setting up, and asking at each system call,
+// security modules that nobody gives a policy to in a guest (AppArmor, Tomoyo,
+// BPF); those that a program, a parameter or a sysctl switches on stay. A later
+// "lsm=" in kernel_params overrides it.
+const fewLSMs = "lsm=landlock,lockdown,yama"
+
+// noProbing leaves out reading the configuration of devices on 256 PCI buses,
+// which Debian's kernel does twice, in search of an AGP bridge and of buses that
+// ACPI has not told it of (arch/x86/kernel/aperture_64.c, arch/x86/pci/legacy.c,
+// pcibios_fixup_peer_bridges): 50,000 accesses to a device, each of which leaves
+// the guest.
+const noProbing = "pci=noearly,lastbus=0"
+
 var machines = []machine{
 	{
 		name: "q35", arch: "amd64", suffix: "pci",
@@ -90,9 +107,13 @@ var machines = []machine{
 		options:       []string{"hpet=off", "smm=off", "vmport=off", "sata=off", "smbus=off", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-device", "isa-serial,chardev=console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, noBounce},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, fewLSMs, noBounce, noProbing},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
+		// SeaBIOS sets up devices that Linux sets up again, and has its tables where
+		// Linux searches for long: a tenth of a second under TCG. With KVM, where it
+		// was not tried, it is QEMU's default.
+		tcgFirmware: qboot,
 	},
 	{
 		name: "microvm", arch: "amd64", suffix: "device",
@@ -108,11 +129,11 @@ var machines = []machine{
 		// It starts a kernel without option ROMs. QEMU's own choice with ACPI is
 		// bios-microvm.bin: that is qboot on Debian 12, and on Debian 13 SeaBIOS,
 		// which does not find the kernel.
-		firmware:      "qboot.rom",
+		firmware:      qboot,
 		globals:       []string{"virtio-mmio.force-legacy=false"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyS0"},
-		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless},
+		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, fewLSMs},
 		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},
@@ -122,7 +143,7 @@ var machines = []machine{
 		options:       []string{"gic-version=max", "usb=off", "dump-guest-core=off"},
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyAMA0"},
-		params:        []string{"panic=-1", "cryptomgr.notests", noDummy},
+		params:        []string{"panic=-1", "cryptomgr.notests", noDummy, fewLSMs},
 		// The architected pointer authentication algorithm is slow to emulate
 		// (QEMU manual, Arm CPU features, "TCG vCPU features").
 		tcgCPU: "max,pauth-impdef=on",

@@ -28,6 +28,9 @@ type Options struct {
 	Kata, Config string
 	// Runc, Crun and Runsc are the peers' binaries; empty for none.
 	Runc, Crun, Runsc string
+	// Heaps has a folder for each pace of the garbage collector (GOGC) with a
+	// kata-shim and a kata-proxy of that pace; empty for none.
+	Heaps string
 }
 
 // Lab is one run. Its parts use it one after the other.

@@ -1,0 +1,148 @@
+// Package heap measures what the garbage collector's pace (GOGC) of the helpers
+// and of the agent costs and saves: memory after some work, and an exec's time.
+package heap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/kata-go/kata-runtime/tests/bench/footprint"
+	"github.com/kata-go/kata-runtime/tests/bench/lab"
+	"github.com/kata-go/kata-runtime/tests/bench/peer"
+	"github.com/kata-go/kata-runtime/tests/bench/report"
+	"github.com/kata-go/kata-runtime/tests/bench/series"
+	"github.com/kata-go/kata-runtime/tests/bench/turn"
+	"github.com/kata-go/kata-runtime/tests/bench/variant"
+)
+
+// percents are the paces that are compared: GOGC of the helpers, for which they
+// are built each (make bench), and of the agent, which gets it from its kernel's
+// command line. Go's own is 100, the helpers' 50.
+var percents = []int{25, 50, 100, 400}
+
+// Work before the memory is looked at: what an engine does with a container
+// that lives a while.
+const (
+	execs = 10
+	mib   = 16
+)
+
+// rounds, since this has a sandbox for each pace.
+const rounds = 5
+
+// Part is the group "heap".
+type Part struct {
+	lab   *lab.Lab
+	peers []*peer.Peer
+}
+
+// Name, What: see lab.Part.
+func (*Part) Name() string { return "heap" }
+func (*Part) What() string {
+	return "memory of helpers and agent by the pace of their garbage collector"
+}
+
+func who(percent int) string { return fmt.Sprintf("GOGC=%d", percent) }
+
+// Prepare makes a runtime for each pace.
+func (p *Part) Prepare(_ context.Context, l *lab.Lab) error {
+	p.lab = l
+	if l.Heaps == "" {
+		return errors.New("no helpers are built for it (make bench builds them, -heaps names them)")
+	}
+	for _, percent := range percents {
+		dir, err := filepath.Abs(filepath.Join(l.Heaps, strconv.Itoa(percent)))
+		if err != nil {
+			return err
+		}
+		s := variant.Settings{"hypervisor.qemu.kernel_params": who(percent)}
+		for key, file := range map[string]string{"shim.kata.path": "kata-shim", "proxy.kata.path": "kata-proxy"} {
+			path := filepath.Join(dir, file)
+			if _, err := os.Stat(path); err != nil {
+				return err
+			}
+			s[key] = path
+		}
+		k, err := l.NewKata(who(percent), "gogc-"+strconv.Itoa(percent), l.Guests[0].With(s))
+		if err != nil {
+			return err
+		}
+		p.peers = append(p.peers, k)
+	}
+	return nil
+}
+
+// Jobs: see lab.Part.
+func (p *Part) Jobs() []turn.Job {
+	var jobs []turn.Job
+	for _, k := range p.peers {
+		jobs = append(jobs, turn.Job{Name: k.Name, Rounds: rounds, Do: func(ctx context.Context, round int) error { return p.measure(ctx, k, round) }})
+	}
+	return jobs
+}
+
+// An exec's mean time in a round, in seconds.
+const execTime = "exec"
+
+func (p *Part) measure(ctx context.Context, k *peer.Peer, round int) (err error) {
+	id := k.ID("heap", round)
+	if _, err := k.Begin(ctx, id, p.lab.Bundles, func(string, float64) {}); err != nil {
+		return err
+	}
+	defer func() {
+		_, end := k.Run(context.WithoutCancel(ctx), "delete", "--force", id)
+		err = errors.Join(err, end)
+	}()
+	var all time.Duration
+	for range execs {
+		r, err := k.Run(ctx, "exec", id, "true")
+		if err != nil {
+			return err
+		}
+		all += r.Wall
+	}
+	p.lab.Samples.Add(footprint.Memory(k.Name), execTime, all.Seconds()/execs)
+	r, err := k.Run(ctx, "exec", id, "busybox", "dd", "if=/dev/zero", "bs=64k", fmt.Sprintf("count=%d", mib*16))
+	if err != nil {
+		return err
+	}
+	if len(r.Out) != mib<<20 {
+		return fmt.Errorf("%s: %d bytes of %d came out", k.Name, len(r.Out), mib<<20)
+	}
+	return footprint.Sample(ctx, p.lab.Samples, k, id)
+}
+
+// Show: see lab.Part.
+func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Plot) {
+	t := report.Table{
+		Title: "Pace of the garbage collector", Head: []string{"median (min–max)"},
+		Note: fmt.Sprintf("Medians of %d, after %d execs and %d MiB of output; GOGC of shim, proxy and agent. The runtime has 50 in the helpers and 100, Go's own, in the agent.", rounds, execs, mib),
+	}
+	for _, percent := range percents {
+		t.Head = append(t.Head, who(percent))
+	}
+	for _, m := range []struct {
+		measure, what string
+		show          report.Show
+	}{
+		{footprint.Proxy, "PSS of the proxy, MiB", report.MiB},
+		{footprint.Shim, "PSS of the shim, MiB", report.MiB},
+		{footprint.GuestUsed, "used in the guest, MiB", report.MiB},
+		{footprint.AllPSS, "PSS of all host processes, MiB", report.MiB},
+		{execTime, "`exec true`, ms", report.MS},
+	} {
+		row := []string{m.what}
+		for _, percent := range percents {
+			row = append(row, report.Cell(s, footprint.Memory(who(percent)), m.measure, m.show))
+		}
+		if row[1] != report.None {
+			t.Add(row...)
+		}
+	}
+	return nil, []report.Table{t}, nil
+}
