@@ -26,7 +26,7 @@ type Part struct {
 	lab *lab.Lab
 	// katas are the ways in which kata-runtime takes part, hosts the others.
 	katas, hosts []*peer.Peer
-	floors       []*bare
+	floors, lean []*bare
 	saved        *floor.Saved
 	sizes        []size
 }
@@ -78,36 +78,62 @@ func (p *Part) Prepare(ctx context.Context, l *lab.Lab) error {
 		}
 	}
 	for _, g := range l.Guests {
-		f, err := newFloor(ctx, l, g)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			l.LeaveOut(floorName(g.Name), err)
-			continue
+		if err := p.addFloors(ctx, g); err != nil {
+			return err
 		}
-		p.floors = append(p.floors, &bare{f, floorName(g.Name)})
 	}
 	return nil
 }
 
-// floorName names the samples of a guest's floor, restoredName those of the
-// floor that is restored.
+// floorName names the samples of a guest's floor, leanName those of the floor
+// that boots as a sandbox does, restoredName those of the one that is restored.
 func floorName(guest string) string { return "floor, " + guest }
+func leanName(guest string) string {
+	return floorName(guest) + ", with the sandbox's firmware and parameters"
+}
 
 const restoredName = "floor, restored"
 
-func newFloor(ctx context.Context, l *lab.Lab, g *lab.Guest) (*floor.Floor, error) {
-	lab.Say("%s: a first boot", floorName(g.Name))
-	f, err := l.Floor(ctx, g.Machine, "floor-"+g.Short)
-	if err != nil {
-		return nil, err
+// addFloors boots a guest's floors once.
+func (p *Part) addFloors(ctx context.Context, g *lab.Guest) error {
+	try := func(name string, do func() error) error {
+		lab.Say("%s: a first boot", name)
+		if err := do(); err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			p.lab.LeaveOut(name, err)
+		}
+		return nil
 	}
-	if _, err := f.Line(ctx); err != nil {
-		return nil, err
+	plain := try(floorName(g.Name), func() error {
+		f, err := p.lab.Floor(ctx, g.Machine, "floor-"+g.Short)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Line(ctx); err != nil {
+			return err
+		}
+		if _, err := f.Serial(ctx); err != nil {
+			return err
+		}
+		p.floors = append(p.floors, &bare{f, floorName(g.Name)})
+		return nil
+	})
+	if plain != nil {
+		return plain
 	}
-	_, err = f.Serial(ctx)
-	return f, err
+	return try(leanName(g.Name), func() error {
+		f, err := p.lab.Floor(ctx, g.Lean, "floor-lean-"+g.Short)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Line(ctx); err != nil {
+			return err
+		}
+		p.lean = append(p.lean, &bare{f, leanName(g.Name)})
+		return nil
+	})
 }
 
 func (p *Part) host(ctx context.Context, name string) error {
@@ -220,6 +246,9 @@ func sizes(e *settings.Env) []size {
 // Jobs are a round of everything.
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
+	for _, f := range p.lean {
+		jobs = append(jobs, turn.Job{Name: f.name, Do: p.floorLine(f)})
+	}
 	for _, f := range p.floors {
 		jobs = append(jobs, turn.Job{Name: f.name, Do: p.floorLine(f)}, turn.Job{Name: f.name + ", serial port", Do: p.floorSerial(f)})
 	}

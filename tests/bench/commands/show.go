@@ -21,6 +21,7 @@ var (
 		report.Template: {Peer: restoredName, Measure: answered},
 		report.Cache:    {Peer: restoredName, Measure: answered},
 	}
+	leans = map[string]string{report.Tuned: leanName("tuned kernel"), report.Debian: leanName("Debian's kernel")}
 )
 
 func run(peerName string) series.Key { return series.Key{Peer: peerName, Measure: peer.Run} }
@@ -119,6 +120,8 @@ func ratioTable(s *series.Set) report.Table {
 	return t
 }
 
+const powerOff = "QEMU's end, after an init that prints a line and ends the machine"
+
 func floorTable(s *series.Set) report.Table {
 	t := report.Table{
 		Title: "Floors: bare QEMU, same kernel, machine type, memory and CPUs",
@@ -134,7 +137,9 @@ func floorTable(s *series.Set) report.Table {
 		name := floors[kata].Peer
 		add(kata, name, floorLine, "the first line of its init")
 		add(kata, name, floorSerial, "the first byte on a virtio serial port")
-		add(kata, name, floorExit, "QEMU's end, after an init that prints a line and ends the machine")
+		add(kata, name, floorExit, powerOff)
+		add(kata, leans[kata], floorLine, "the first line of its init")
+		add(kata, leans[kata], floorExit, powerOff)
 	}
 	add(report.Template, restoredName, answered, "an answer on a virtio serial port")
 	return t

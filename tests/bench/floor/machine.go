@@ -21,6 +21,10 @@ type Machine struct {
 	// TSCKHz is the rate of the time-stamp counter that an x86 guest under TCG is
 	// told; 0 lets it find out.
 	TSCKHz uint64
+	// Firmware (as -bios takes it) and Params (the whole kernel command line, but
+	// for what the guest's own init needs) are a sandbox's. Empty: QEMU's own
+	// firmware, and few parameters.
+	Firmware, Params string
 }
 
 // args answers QEMU's arguments. The machine is stripped of everything that
@@ -38,12 +42,16 @@ func (m *Machine) args(initrd, params string) []string {
 	if m.Accelerator == "kvm" {
 		cpu = "host"
 	}
+	own := params
 	params += " quiet console=" + console + " panic=-1 cryptomgr.notests"
 	if m.Type != "virt" {
 		params += " reboot=t no_timer_check noreplace-smp 8250.nr_uarts=1"
 	}
 	if m.TSCKHz > 0 && m.Accelerator == "tcg" {
 		params += fmt.Sprintf(" tsc_early_khz=%d", m.TSCKHz)
+	}
+	if m.Params != "" {
+		params = own + " " + m.Params
 	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
@@ -54,6 +62,9 @@ func (m *Machine) args(initrd, params string) []string {
 	}
 	if m.Type == "microvm" {
 		args = append(args, "-global", "virtio-mmio.force-legacy=false")
+	}
+	if m.Firmware != "" {
+		args = append(args, "-bios", m.Firmware)
 	}
 	return args
 }
@@ -84,6 +95,19 @@ func HostTSC() uint64 {
 		}
 	}
 	return 0
+}
+
+// As answers the machine with a sandbox's firmware and kernel parameters.
+func (m Machine) As(sandbox []string) Machine {
+	for i := range len(sandbox) - 1 {
+		switch sandbox[i] {
+		case "-bios":
+			m.Firmware = sandbox[i+1]
+		case "-append":
+			m.Params = sandbox[i+1]
+		}
+	}
+	return m
 }
 
 // GuestTSC finds the rate that a sandbox's QEMU tells its guest; 0 if none.

@@ -28,7 +28,9 @@ type Guest struct {
 	Peer     *peer.Peer
 	// Machine is that of its sandboxes.
 	Machine floor.Machine
-	Env     *settings.Env
+	// Lean is the same with the firmware and the kernel parameters of its sandboxes.
+	Lean floor.Machine
+	Env  *settings.Env
 }
 
 // kinds of guests that osbuilder makes, in folders of these names; the
@@ -88,10 +90,9 @@ func (l *Lab) admitGuest(ctx context.Context, g *Guest, name string) (err error)
 	if g.Peer, err = l.NewKata(name, g.Short, g.Settings); err != nil {
 		return err
 	}
-	var tsc uint64
+	var args []string
 	g.Release, err = l.Admit(ctx, g.Peer, func(id string) error {
-		args, err := QEMUArguments(g.Peer, id)
-		tsc = floor.GuestTSC(args)
+		args, err = QEMUArguments(g.Peer, id)
 		return err
 	})
 	if err != nil {
@@ -100,9 +101,10 @@ func (l *Lab) admitGuest(ctx context.Context, g *Guest, name string) (err error)
 	if g.Machine, g.Env, err = settings.Read(ctx, g.Peer); err != nil {
 		return err
 	}
-	g.Machine.TSCKHz = tsc
+	g.Machine.TSCKHz = floor.GuestTSC(args)
 	// What the runtime does by itself for a setting of zero.
 	g.Machine.MemoryMiB, g.Machine.VCPUs = max(g.Machine.MemoryMiB, 256), max(g.Machine.VCPUs, 1)
+	g.Lean = g.Machine.As(args)
 	l.Result.Versions = append(l.Result.Versions, report.Version{Name: "guest, " + g.Name, Text: g.Release})
 	return nil
 }
