@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 
@@ -127,57 +126,4 @@ func (p *Part) daemon(shared *share.Folder, o option) (*share.Daemon, *os.File, 
 		return nil, nil, errors.Join(err, d.Stop(context.Background()))
 	}
 	return d, conn, nil
-}
-
-// assigned is the folder that stands for the block device (direct-volume).
-const assigned = "assigned"
-
-// makeDisk makes a loop device with an ext4 that has the data, and assigns it.
-func (p *Part) makeDisk(ctx context.Context, dir string) (string, error) {
-	image := filepath.Join(dir, "disk.img")
-	f, err := os.Create(image)
-	if err != nil {
-		return "", err
-	}
-	defer f.Close()
-	if err := f.Truncate(1 << 30); err != nil {
-		return "", err
-	}
-	// -d fills it with the folder's files, so that nobody mounts it here.
-	if out, err := exec.CommandContext(ctx, "mkfs.ext4", "-q", "-d", p.volume, image).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("mkfs.ext4: %w: %s", err, out)
-	}
-	out, err := exec.CommandContext(ctx, "losetup", "--find", "--show", image).Output()
-	if err != nil {
-		return "", fmt.Errorf("losetup: %w", err)
-	}
-	device := strings.TrimSpace(string(out))
-	p.lab.AtEnd(func(ctx context.Context) error {
-		if out, err := exec.CommandContext(ctx, "losetup", "-d", device).CombinedOutput(); err != nil {
-			return fmt.Errorf("losetup -d %s: %w: %s", device, err, out)
-		}
-		return nil
-	})
-	k, path := p.way[ninep], filepath.Join(dir, assigned)
-	info := fmt.Sprintf(`{"volume-type": "block", "device": %q, "fstype": "ext4"}`, device)
-	if _, err := k.Run(ctx, "direct-volume", "add", "--volume-path", path, "--mount-info", info); err != nil {
-		return "", err
-	}
-	p.lab.AtEnd(func(ctx context.Context) error {
-		_, err := k.Run(ctx, "direct-volume", "remove", "--volume-path", path)
-		return err
-	})
-	return device, nil
-}
-
-// bareDisk has the work done on the block device.
-func (p *Part) bareDisk(ctx context.Context) error {
-	out, err := p.worker.Run(ctx, floor.Task{
-		Args:   []string{"disk", fmt.Sprint(p.much.mib), fmt.Sprint(p.much.files), inGuest},
-		FSType: "ext4", Source: "/dev/vda", Devices: []floor.Device{floor.Disk(p.device)},
-	})
-	if err != nil {
-		return fmt.Errorf("%s: %w", bare(block), err)
-	}
-	return p.results(bare(block), out, p.much)
 }

@@ -55,7 +55,9 @@ type Part struct {
 	// folders are what is mounted in the container as a volume, and shared with
 	// bare guests; device has an ext4 with the same.
 	volume, small, device string
-	bundles               struct{ shared, disk string }
+	// smallDevice has less, for the options.
+	smallDevice string
+	bundles     struct{ shared, disk string }
 }
 
 // Name, What: see lab.Part.
@@ -109,12 +111,11 @@ func (p *Part) Prepare(ctx context.Context, l *lab.Lab) error {
 		l.LeaveOut(report.Runc+" in io", err)
 		p.runc = nil
 	}
-	if p.device, err = p.makeDisk(ctx, dir); err != nil {
+	if err := p.makeDisks(ctx, dir); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		l.LeaveOut("io on a block device", err)
-		p.device = ""
 	}
 	return p.makeBundles(dir)
 }
@@ -184,22 +185,28 @@ func (p *Part) Jobs() []turn.Job {
 	if p.device != "" {
 		// The share is of no account: the container's process alone comes from it.
 		add("files, kata, block", func(ctx context.Context) error { return p.container(ctx, p.way[ninep], p.bundles.disk, 1) })
-		add("files, bare guest, block", p.bareDisk)
+		add("files, bare guest, block", func(ctx context.Context) error {
+			return p.bareDisk(ctx, bare(block), p.device, p.much, floor.DiskOptions{})
+		})
+		for _, o := range blockOptions {
+			add("files, bare guest, "+o.String(), func(ctx context.Context) error {
+				return p.tried(ctx, o.String(), p.bareDisk(ctx, o.String(), p.smallDevice, p.less, o.DiskOptions))
+			})
+		}
 	}
 	for _, o := range options {
 		add("files, bare guest, "+o.String(), func(ctx context.Context) error {
-			return p.try(ctx, o)
+			return p.tried(ctx, o.String(), p.bare(ctx, o.String(), p.small, p.less, o))
 		})
 	}
 	return jobs
 }
 
-// try measures an option. One that cannot be used is named, and that is a
-// result, too.
-func (p *Part) try(ctx context.Context, o option) error {
-	err := p.bare(ctx, o.String(), p.small, p.less, o)
+// tried takes what came of an option. That one cannot be used is a result, too,
+// and is named.
+func (p *Part) tried(ctx context.Context, name string, err error) error {
 	if err != nil && ctx.Err() == nil {
-		p.lab.LeaveOut("io, "+o.String(), err)
+		p.lab.LeaveOut("io, "+name, err)
 		return nil
 	}
 	return err

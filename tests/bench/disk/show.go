@@ -82,14 +82,21 @@ func (p *Part) fileTable(s *series.Set) report.Table {
 
 func (p *Part) optionTable(s *series.Set) report.Table {
 	t := report.Table{
-		Title: fmt.Sprintf("Options of shares, in a bare guest: %d MiB, %d files", p.less.mib, p.less.files),
+		Title: fmt.Sprintf("Options of shares and disks, in a bare guest: %d MiB, %d files", p.less.mib, p.less.files),
 		Head:  append([]string{"options"}, heads...),
 		Note:  fmt.Sprintf("Medians of %d (min–max). The first line of each is what the runtime uses by default.", rounds),
 	}
+	var names []string
 	for _, o := range options {
-		cells, any := []string{o.String()}, false
+		names = append(names, o.String())
+	}
+	for _, o := range blockOptions {
+		names = append(names, o.String())
+	}
+	for _, name := range names {
+		cells, any := []string{name}, false
 		for _, what := range work.Measures {
-			cell := report.Cell(s, o.String(), what, show(what))
+			cell := report.Cell(s, name, what, show(what))
 			any = any || cell != report.None
 			cells = append(cells, cell)
 		}

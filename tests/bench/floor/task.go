@@ -3,6 +3,7 @@ package floor
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -59,12 +60,43 @@ func ShareVirtioFS(conn *os.File) Device {
 	}
 }
 
+// DiskOptions are what differs from the runtime's way to give a guest a disk.
+type DiskOptions struct {
+	// Cache is the block node's, as JSON; AIO is "threads" or another of QEMU's
+	// ways to reach the host's device. Empty: QEMU's defaults.
+	Cache, AIO string
+	// IOThread gives the device a thread of its own.
+	IOThread bool
+	// Device are further options of the device, each with a comma in front.
+	Device string
+	// CPUs is how many the guest has; 0 is as many as the sandbox.
+	CPUs int
+}
+
 // Disk is a block device, /dev/vda in the guest.
-func Disk(path string) Device {
+func Disk(path string, o DiskOptions) Device {
 	return func(w *Worker, q *qemu) {
-		q.cmd.Args = append(q.cmd.Args,
-			"-blockdev", `{"driver":"raw","node-name":"disk","file":{"driver":"host_device","filename":"`+path+`"}}`,
-			"-device", w.machine.device("virtio-blk")+",drive=disk")
+		file := map[string]any{"driver": "host_device", "filename": path}
+		node := map[string]any{"driver": "raw", "node-name": "disk", "file": file}
+		if o.Cache != "" {
+			node["cache"], file["cache"] = json.RawMessage(o.Cache), json.RawMessage(o.Cache)
+		}
+		if o.AIO != "" {
+			file["aio"] = o.AIO
+		}
+		text, err := json.Marshal(node)
+		if err != nil {
+			panic(err) // the options are constants
+		}
+		device := w.machine.device("virtio-blk") + ",drive=disk" + o.Device
+		if o.IOThread {
+			q.cmd.Args = append(q.cmd.Args, "-object", "iothread,id=io")
+			device += ",iothread=io"
+		}
+		q.cmd.Args = append(q.cmd.Args, "-blockdev", string(text), "-device", device)
+		if o.CPUs > 0 {
+			CPUs(o.CPUs)(w, q)
+		}
 	}
 }
 
