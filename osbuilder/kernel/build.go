@@ -36,10 +36,10 @@ func Compiler(ctx context.Context) (string, error) {
 	return line, nil
 }
 
-// Build compiles the kernel of a linux-source package, with our patches, into dir, which is
-// empty. say gets a line of progress now and then. The output of make goes to
-// log. What the bytes could depend on besides source, configuration and
-// compiler (time, user, host, path) is fixed.
+// Build compiles the kernel of a linux-source package, with our patches, into
+// dir, which is empty. say gets a line of progress now and then. The output of
+// make goes to log. What the bytes could depend on besides source, patches,
+// configuration and compiler (time, user, host, path) is fixed.
 func Build(ctx context.Context, deb, dir string, epoch int64, log io.Writer, say func(string, ...any)) error {
 	work := filepath.Join(dir, "work")
 	if err := os.Mkdir(work, 0o700); err != nil {

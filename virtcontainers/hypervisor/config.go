@@ -76,8 +76,8 @@ type Config struct {
 	// clones of a template.
 	EnableVirtioMem bool `toml:"enable_virtio_mem"`
 	// DefaultBridges is the number of PCI bridges that take hot-plugged devices,
-	// 32 each, the first one 31. 0 means 1, more than 5 means 5. On "virt" it is the number of PCIe
-	// root ports, one device each; microvm has none.
+	// 32 each, the first one 31. 0 means 1, more than 5 means 5. On "virt" it is
+	// the number of PCIe root ports, one device each; microvm has none.
 	DefaultBridges uint32 `toml:"default_bridges"`
 
 	// DisableBlockDeviceUse is accepted and has no effect: a container's root file
