@@ -108,7 +108,7 @@ var machines = []machine{
 		console:       []string{"-device", "isa-serial,chardev=console"},
 		consoleParams: []string{"console=ttyS0"},
 		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, fewLSMs, noBounce, noProbing},
-		tcgParams:     clockParams,
+		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 		// SeaBIOS sets up devices that Linux sets up again, and has its tables where
 		// Linux searches for long: a tenth of a second under TCG. With KVM, where it
@@ -134,7 +134,7 @@ var machines = []machine{
 		console:       []string{"-serial", "chardev:console"},
 		consoleParams: []string{"console=ttyS0"},
 		params:        []string{"reboot=t", "panic=-1", "no_timer_check", "noreplace-smp", "cryptomgr.notests", "8250.nr_uarts=1", noDummy, noNeedless, fewLSMs},
-		tcgParams:     clockParams,
+		tcgParams:     tscParams,
 		tcgCPU:        tcgCPUx86,
 	},
 	{

@@ -11,15 +11,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// clockParams tells an x86 guest under TCG what it would measure otherwise.
-func clockParams() []string { return append(tscParams(), lapicTimer) }
-
-// lapicTimer is the rate of the emulated timer of the local APIC, a count per
-// nanosecond (QEMU, hw/intc/apic.c). The kernel of "make kernel" knows the
-// parameter (osbuilder/kernel/patches); others pass it to their init as a
-// variable of the environment, and measure for a tenth of a second.
-const lapicTimer = "lapic_timer_hz=1000000000"
-
 // tscParams tells an x86 guest under TCG how fast its time-stamp counter runs,
 // which is the host's counter there (QEMU, cpu_get_tsc). Without it the guest
 // times the counter against an emulated timer: that takes tens of milliseconds
