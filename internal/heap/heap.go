@@ -15,7 +15,9 @@ var percent = "50"
 
 // Bound is called once by a helper's main.
 func Bound() {
-	if n, err := strconv.Atoi(percent); err == nil {
-		debug.SetGCPercent(n)
+	n, err := strconv.Atoi(percent)
+	if err != nil {
+		panic("heap: linked with percent = " + percent)
 	}
+	debug.SetGCPercent(n)
 }

@@ -26,8 +26,8 @@ func (o blockOption) String() string { return block + ", " + o.name }
 // blockOptions begin with the runtime's own (virtcontainers/hypervisor).
 var blockOptions = []blockOption{
 	{name: "as the runtime has it"},
-	{"cache.direct=on", floor.DiskOptions{Cache: `{"direct":true}`}},
-	{"cache.direct=on, aio=native", floor.DiskOptions{Cache: `{"direct":true}`, AIO: "native"}},
+	{"cache.direct=on", floor.DiskOptions{Direct: true}},
+	{"cache.direct=on, aio=native", floor.DiskOptions{Direct: true, AIO: "native"}},
 	{"aio=io_uring", floor.DiskOptions{AIO: "io_uring"}},
 	{"iothread", floor.DiskOptions{IOThread: true}},
 	{"queue-size=1024", floor.DiskOptions{Device: ",queue-size=1024"}},

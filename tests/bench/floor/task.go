@@ -62,9 +62,10 @@ func ShareVirtioFS(conn *os.File) Device {
 
 // DiskOptions are what differs from the runtime's way to give a guest a disk.
 type DiskOptions struct {
-	// Cache is the block node's, as JSON; AIO is "threads" or another of QEMU's
-	// ways to reach the host's device. Empty: QEMU's defaults.
-	Cache, AIO string
+	// Direct goes around the host's page cache.
+	Direct bool
+	// AIO is one of QEMU's ways to reach the host's device; empty for its default.
+	AIO string
 	// IOThread gives the device a thread of its own.
 	IOThread bool
 	// Device are further options of the device, each with a comma in front.
@@ -78,8 +79,9 @@ func Disk(path string, o DiskOptions) Device {
 	return func(w *Worker, q *qemu) {
 		file := map[string]any{"driver": "host_device", "filename": path}
 		node := map[string]any{"driver": "raw", "node-name": "disk", "file": file}
-		if o.Cache != "" {
-			node["cache"], file["cache"] = json.RawMessage(o.Cache), json.RawMessage(o.Cache)
+		if o.Direct {
+			cache := map[string]any{"direct": true}
+			node["cache"], file["cache"] = cache, cache
 		}
 		if o.AIO != "" {
 			file["aio"] = o.AIO

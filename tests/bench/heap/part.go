@@ -81,7 +81,9 @@ func (p *Part) Prepare(_ context.Context, l *lab.Lab) error {
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
 	for _, k := range p.peers {
-		jobs = append(jobs, turn.Job{Name: k.Name, Rounds: rounds, Do: func(ctx context.Context, round int) error { return p.measure(ctx, k, round) }})
+		jobs = append(jobs, turn.Job{Name: k.Name, Rounds: rounds, Do: func(ctx context.Context, round int) error {
+			return k.Living(ctx, k.ID("heap", round), p.lab.Bundles, func(id string) error { return p.measure(ctx, k, id) })
+		}})
 	}
 	return jobs
 }
@@ -89,15 +91,7 @@ func (p *Part) Jobs() []turn.Job {
 // An exec's mean time in a round, in seconds.
 const execTime = "exec"
 
-func (p *Part) measure(ctx context.Context, k *peer.Peer, round int) (err error) {
-	id := k.ID("heap", round)
-	if _, err := k.Begin(ctx, id, p.lab.Bundles, func(string, float64) {}); err != nil {
-		return err
-	}
-	defer func() {
-		_, end := k.Run(context.WithoutCancel(ctx), "delete", "--force", id)
-		err = errors.Join(err, end)
-	}()
+func (p *Part) measure(ctx context.Context, k *peer.Peer, id string) error {
 	var all time.Duration
 	for range execs {
 		r, err := k.Run(ctx, "exec", id, "true")

@@ -5,7 +5,6 @@ package idle
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -92,26 +91,10 @@ func (p *Part) memory(k *large) func(context.Context, int) error {
 			return err
 		}
 		p.lab.Samples.Add(footprint.Memory(k.peer.Name), floorPSS, float64(bare.PSS))
-		return p.living(ctx, k.peer, "memory", round, func(id string) error {
+		return k.peer.Living(ctx, k.peer.ID("memory", round), p.lab.Bundles, func(id string) error {
 			return footprint.Sample(ctx, p.lab.Samples, k.peer, id)
 		})
 	}
-}
-
-// living calls f with a container that runs and has done something.
-func (p *Part) living(ctx context.Context, k *peer.Peer, what string, round int, f func(id string) error) (err error) {
-	id := k.ID(what, round)
-	if _, err := k.Begin(ctx, id, p.lab.Bundles, func(string, float64) {}); err != nil {
-		return err
-	}
-	defer func() {
-		_, end := k.Run(context.WithoutCancel(ctx), "delete", "--force", id)
-		err = errors.Join(err, end)
-	}()
-	if _, err := k.Run(ctx, "exec", id, "true"); err != nil {
-		return err
-	}
-	return f(id)
 }
 
 // Measures of wake-ups, by state of the container.
@@ -125,7 +108,7 @@ func wake(peer string) string { return "wake-ups, " + peer }
 
 func (p *Part) wakeUps(k *peer.Peer) func(context.Context, int) error {
 	return func(ctx context.Context, round int) error {
-		return p.living(ctx, k, "wake", round, func(id string) error {
+		return k.Living(ctx, k.ID("wake", round), p.lab.Bundles, func(id string) error {
 			if err := p.count(ctx, k, id, idle); err != nil {
 				return err
 			}

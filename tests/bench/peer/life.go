@@ -3,6 +3,7 @@ package peer
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -60,6 +61,22 @@ func (p *Peer) timed(ctx context.Context, note Note, measure string, args ...str
 func (p *Peer) Once(ctx context.Context, round int, b Bundles, note Note) error {
 	_, err := p.timed(ctx, note, Run, "run", "--bundle", b.True, p.ID("run", round))
 	return err
+}
+
+// Living calls f with a container that runs and has done something, and removes
+// it.
+func (p *Peer) Living(ctx context.Context, id string, b Bundles, f func(id string) error) (err error) {
+	if _, err := p.Begin(ctx, id, b, func(string, float64) {}); err != nil {
+		return err
+	}
+	defer func() {
+		_, end := p.Run(context.WithoutCancel(ctx), "delete", "--force", id)
+		err = errors.Join(err, end)
+	}()
+	if _, err := p.Run(ctx, "exec", id, "true"); err != nil {
+		return err
+	}
+	return f(id)
 }
 
 // Output runs a bundle and answers what its process wrote.
