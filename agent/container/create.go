@@ -133,6 +133,7 @@ func (c *Container) Start() error {
 	if state := c.State(); state != Created {
 		return c.stateError("start", state)
 	}
+	refresh(c.spec.Mounts)
 	if err := c.lib.Exec(); err != nil {
 		return fmt.Errorf("start container %s: %w", c.ID, err)
 	}

@@ -84,6 +84,7 @@ func (c *Container) exec(execID string, p *specs.Process) (*process.Process, err
 	if err != nil {
 		return nil, fmt.Errorf("%w: process: %w", ErrInvalid, err)
 	}
+	refresh(c.spec.Mounts)
 	// A handle holds a lock while a process starts. A handle of our own lets
 	// execs start beside each other, and one that waits frozen block nobody.
 	lib, err := libcontainer.Load(StateRoot, c.ID)

@@ -78,3 +78,26 @@ within() { kata exec "$C1" sh -c "$1"; }
 	[[ "$output" == *"/host/proc/1/status" ]]
 	VOLUME=$TMP/volume
 }
+
+@test "a file that the engine writes between create and start" {
+	echo first >"$TMP/hosts"
+	edit "$TMP/bundle" ".mounts += [{destination: \"/hosts\", type: \"bind\", source: \"$TMP/hosts\", options: [\"bind\", \"rw\"]}]"
+	command_is "$TMP/bundle" cat /hosts
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; return 1; }
+	echo second >>"$TMP/hosts"
+	kata start "$C1"
+	wait_stopped "$C1"
+	[ "$(cat "$TMP/out")" = $'first\nsecond' ]
+}
+
+@test "a file that the engine writes just before an exec" {
+	echo first >"$TMP/hosts"
+	edit "$TMP/bundle" ".mounts += [{destination: \"/hosts\", type: \"bind\", source: \"$TMP/hosts\", options: [\"bind\", \"rw\"]}]"
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; return 1; }
+	kata start "$C1"
+	run -0 within 'cat /hosts'
+	echo second >>"$TMP/hosts"
+	run -0 within 'cat /hosts'
+	[ "$output" = $'first\nsecond' ]
+}
