@@ -147,13 +147,14 @@ static void be_pause(void)
 // time the guest programs its clock, takes an interrupt and switches threads
 // twice: without KVM a quarter of all that the guest does. The thread is made
 // before any Go code of ours runs and takes over the slack of its maker's
-// timers; with a millisecond its sleeps cost nothing that could be measured,
-// and a thread that blocks in the kernel is still replaced soon.
+// timers. With four milliseconds, the time between two ticks of the kernel's
+// clock (HZ=250), a busy guest wakes it by a tick that comes anyway, and a
+// thread that blocks in the kernel is still replaced soon.
 // The thread that goes on takes the usual slack again (package initproc), and
 // so does what that one makes and executes.
 static void calm_runtime(void)
 {
-	prctl(PR_SET_TIMERSLACK, 1000UL * 1000, 0, 0, 0);
+	prctl(PR_SET_TIMERSLACK, 4UL * 1000 * 1000, 0, 0, 0);
 }
 
 __attribute__((constructor)) static void kata_pid1(int argc, char **argv, char **envp)

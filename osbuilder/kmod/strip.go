@@ -15,9 +15,14 @@ import (
 // each (kernel/trace/ftrace.c, test_for_valid_rec); without it the calls stay,
 // to a function that returns at once. The tables of the stack unwinder get
 // sorted (arch/x86/kernel/unwind_orc.c, unwind_module_init); without them a
-// stack trace through the module is a guess.
+// stack trace through the module is a guess. Each place that calls a function
+// which the kernel may exchange is patched to call it directly
+// (kernel/static_call_inline.c, static_call_module_notify), by three writes
+// through a mapping of their own, each of which empties QEMU's TLB twice;
+// without the list the calls go by a trampoline, which the kernel patches anyway.
 var dropped = map[string]bool{".BTF": true, ".comment": true,
 	"__mcount_loc": true, ".rela__mcount_loc": true,
+	".static_call_sites": true, ".rela.static_call_sites": true,
 	".orc_unwind": true, ".orc_unwind_ip": true, ".rela.orc_unwind_ip": true}
 
 // Layout of 64-bit ELF (elf(5)): the offsets of fields that are changed here.

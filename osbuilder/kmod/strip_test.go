@@ -19,7 +19,7 @@ func object(t testing.TB) []byte {
 	dir := t.TempDir()
 	source, out := filepath.Join(dir, "m.s"), filepath.Join(dir, "m.o")
 	text := ".text\n.globl f\nf: jmp g\n.section .modinfo,\"a\"\n.asciz \"depends=a,b\"\n" +
-		".section .BTF,\"\"\n.zero 5000\n.section .data,\"aw\"\n.balign 64\n.quad f\n.bss\n.zero 100\n"
+		".section .BTF,\"\"\n.zero 5000\n.section .static_call_sites,\"aw\"\n.long f-.,h-.\n.section .data,\"aw\"\n.balign 64\n.quad f\n.bss\n.zero 100\n"
 	if err := os.WriteFile(source, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
