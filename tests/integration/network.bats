@@ -53,6 +53,29 @@ setup() {
 	reaches 10.78.0.1
 }
 
+# A kernel that hears of a device while it looks for devices gives it no memory,
+# and the guest never sees it: docker start with two networks.
+@test "an interface that a hook makes while the guest boots is plugged when it has booted" {
+	cat >"$TMP/hook" <<-END
+		#!/bin/sh -e
+		ip -n "$NS" link add eth1 type veth peer name peer1 netns "$NS-out"
+		ip -n "$NS" addr add 10.78.0.2/24 dev eth1
+		ip -n "$NS" link set eth1 up
+		ip -n "$NS-out" addr add 10.78.0.1/24 dev peer1
+		ip -n "$NS-out" link set peer1 up
+	END
+	chmod +x "$TMP/hook"
+	edit "$TMP/bundle" ".hooks.prestart = [{path: \"$TMP/hook\"}]
+		| .process.capabilities |= map_values(. + [\"CAP_SYSLOG\"])"
+	ln -sf busybox "$TMP/bundle/rootfs/bin/dmesg"
+	box
+	reaches 10.78.0.1
+	reaches 10.77.0.1
+	run -0 kata exec box dmesg
+	[ "$(grep -c '0000:01:01.0: \[1af4:1041\]' <<<"$output")" = 1 ]
+	[[ ${output%%0000:01:01.0: \[1af4:1041\]*} == *"as init process"* ]]
+}
+
 @test "the interface of the boot can go, and another take its place" {
 	box
 	net del-iface box - <<<'{"name": "eth0"}'

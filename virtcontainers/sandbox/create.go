@@ -215,7 +215,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := st.Network.connect(hotplug(ctx, cr.boot.vm))
+	endpoints, err := st.Network.connect(cr.boot.plug(ctx, st))
 	if err != nil {
 		return nil, err
 	}

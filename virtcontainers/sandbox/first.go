@@ -58,6 +58,37 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 	return nil
 }
 
+// plug answers how a NIC that came after the VM's launch gets into it: when the
+// agent answers. A kernel that is told of a device between its scan of the PCI
+// buses and the assignment of their memory gives the device none, and the bridge
+// neither, unless the firmware had assigned it (qboot does not).
+func (b *boot) plug(ctx context.Context, st *State) hotplugger {
+	plug := hotplug(ctx, b.vm)
+	return func(id string, tap *network.Tap) error {
+		if err := b.await(ctx, st); err != nil {
+			return err
+		}
+		return plug(id, tap)
+	}
+}
+
+// await waits until the agent answers.
+func (b *boot) await(ctx context.Context, st *State) error {
+	if b.greeted {
+		return nil
+	}
+	ctx, cancel := b.vm.Bind(ctx)
+	defer cancel()
+	ctx, stop := b.patient(ctx)
+	defer stop()
+	agent, err := b.greet(ctx, st)
+	if err != nil {
+		return b.failure(ctx, err)
+	}
+	b.greeted = true
+	return agent.Close()
+}
+
 // greet reaches the agent. That of a clone was greeted before it was saved,
 // that of a ready VM before it was ready.
 func (b *boot) greet(ctx context.Context, st *State) (*dial.Agent, error) {
