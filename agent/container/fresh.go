@@ -11,7 +11,8 @@ import (
 // which the kernel remembers for a second (virtiofsd's "cache=auto"). Engines
 // write into these files (/etc/hosts, resolv.conf) between create and start, and
 // when a network is connected; a program that starts just then would read no
-// more of them than the size that the kernel remembers. What cannot be asked for is left to whoever uses it.
+// more of them than the size that the kernel remembers. What cannot be asked for
+// is left to whoever uses it.
 func refresh(mounts []specs.Mount) {
 	var st unix.Statx_t
 	for _, m := range mounts {

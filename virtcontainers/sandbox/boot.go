@@ -57,8 +57,7 @@ type boot struct {
 	vmDir string
 	// began is the size of a VM that was not made for this sandbox.
 	began resources.Size
-	// greeted: the VM's agent was greeted, before this VM was the sandbox's or
-	// when a NIC had to wait for it.
+	// greeted: the VM's agent has answered, before this VM was the sandbox's or since.
 	greeted bool
 	// handed is what the cache waits for while the sandbox is made.
 	handed *cache.Handed

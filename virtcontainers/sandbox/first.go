@@ -34,6 +34,25 @@ const seedBytes = 64
 // createSandbox waits for the agent's first answer and has it set up the
 // sandbox with its first container, in one call.
 func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c guestContainer) error {
+	return b.reach(ctx, st, func(ctx context.Context, agent *dial.Agent) error {
+		phases.Done("agent up")
+		request, err := b.request(st, c)
+		if err != nil {
+			return err
+		}
+		if _, err := agent.CreateSandbox(ctx, request); err != nil {
+			if b.vm.Alive() && ctx.Err() == nil {
+				return fmt.Errorf("unable to start container process: %w", guestError(err))
+			}
+			return b.failure(ctx, guestError(err))
+		}
+		phases.Done("container created")
+		return nil
+	})
+}
+
+// reach waits until the agent answers, and calls f with it.
+func (b *boot) reach(ctx context.Context, st *State, f func(context.Context, *dial.Agent) error) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
 	ctx, stop := b.patient(ctx)
@@ -43,19 +62,8 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 		return b.failure(ctx, err)
 	}
 	defer agent.Close()
-	phases.Done("agent up")
-	request, err := b.request(st, c)
-	if err != nil {
-		return err
-	}
-	if _, err := agent.CreateSandbox(ctx, request); err != nil {
-		if b.vm.Alive() && ctx.Err() == nil {
-			return fmt.Errorf("unable to start container process: %w", guestError(err))
-		}
-		return b.failure(ctx, guestError(err))
-	}
-	phases.Done("container created")
-	return nil
+	b.greeted = true
+	return f(ctx, agent)
 }
 
 // plug answers how a NIC that came after the VM's launch gets into it: when the
@@ -65,28 +73,13 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 func (b *boot) plug(ctx context.Context, st *State) hotplugger {
 	plug := hotplug(ctx, b.vm)
 	return func(id string, tap *network.Tap) error {
-		if err := b.await(ctx, st); err != nil {
-			return err
+		if !b.greeted {
+			if err := b.reach(ctx, st, func(context.Context, *dial.Agent) error { return nil }); err != nil {
+				return err
+			}
 		}
 		return plug(id, tap)
 	}
-}
-
-// await waits until the agent answers.
-func (b *boot) await(ctx context.Context, st *State) error {
-	if b.greeted {
-		return nil
-	}
-	ctx, cancel := b.vm.Bind(ctx)
-	defer cancel()
-	ctx, stop := b.patient(ctx)
-	defer stop()
-	agent, err := b.greet(ctx, st)
-	if err != nil {
-		return b.failure(ctx, err)
-	}
-	b.greeted = true
-	return agent.Close()
 }
 
 // greet reaches the agent. That of a clone was greeted before it was saved,
