@@ -74,7 +74,7 @@ func (h *Host) planVolume(list *sharings, folder *share.Folder, c *Container, n 
 		return nil
 	}
 	o.ReadOnly = o.recursiveReadOnly
-	below, err := folder.Below(m.Source)
+	below, err := folder.Below(source)
 	for _, b := range below {
 		if b.Skipped != nil {
 			h.log.Warn("a mount below a volume is left out", "id", c.ID, "destination", m.Destination, "mount", b.Path, "cause", b.Skipped)

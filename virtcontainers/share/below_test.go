@@ -9,6 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// volumeAt opens a volume, which is closed when the test ends.
+func volumeAt(t *testing.T, path string) *Source {
+	s := opened(t, path)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
 func TestBelow(t *testing.T) {
 	f, source := folder(t), tree(t)
 	deep := filepath.Join(source, "sub", "deep")
@@ -36,7 +43,7 @@ func TestBelow(t *testing.T) {
 	if err := os.Symlink(source, link); err != nil {
 		t.Fatal(err)
 	}
-	all, err := f.Below(link)
+	all, err := f.Below(volumeAt(t, link))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +77,7 @@ func TestBelowPinsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := f.AddMount("@c1", 0, source, MountOptions{ReadOnly: true})
-	all, err2 := f.Below(source)
+	all, err2 := f.Below(volumeAt(t, source))
 	if err := errors.Join(err, err2); err != nil || len(all) != 1 {
 		t.Fatalf("found %+v, %v", all, err)
 	}
@@ -89,7 +96,7 @@ func TestBelowOfTheRoot(t *testing.T) {
 	if _, err := f.AddMount("@c1", 0, "/", MountOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	all, err := f.Below("/")
+	all, err := f.Below(volumeAt(t, "/"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,5 +112,83 @@ func TestBelowOfTheRoot(t *testing.T) {
 	}
 	if !found {
 		t.Error("there is no /proc")
+	}
+}
+
+// A guest that has the volume renames folders and makes links in it, after the
+// mounts were listed and before they are opened.
+func TestBelowOfAVolumeThatChanges(t *testing.T) {
+	f := folder(t)
+	exchange := func(a, b string) error {
+		return unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	}
+	for name, c := range map[string]struct {
+		at     string // where it is mounted, in the volume
+		change func(volume, victim string) error
+		cause  error
+	}{
+		"a link above it": {"a/sub", func(volume, victim string) error {
+			return errors.Join(os.Rename(volume+"/a", volume+"/was"), os.Symlink(filepath.Dir(victim), volume+"/a"))
+		}, unix.ELOOP},
+		"a link to the volume above it": {"a/sub", func(volume, _ string) error {
+			return errors.Join(os.Rename(volume+"/a", volume+"/was"), os.Symlink("was", volume+"/a"))
+		}, unix.ELOOP},
+		"another folder above it": {"a/sub", func(volume, _ string) error {
+			return errors.Join(os.MkdirAll(volume+"/b/sub", 0o755), exchange(volume+"/a", volume+"/b"))
+		}, errMoved},
+		"a folder of the mount itself": {"a/b/a/b", func(volume, _ string) error {
+			return errors.Join(os.Mkdir(volume+"/a/b/a/b/a", 0o755), os.Mkdir(volume+"/a/b/a/b/a/b", 0o755), os.Rename(volume+"/a/b", volume+"/b"),
+				os.Rename(volume+"/a", volume+"/c"), os.Rename(volume+"/b/a", volume+"/a"))
+		}, errMoved},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source, victim := t.TempDir(), filepath.Join(t.TempDir(), "sub")
+			at := filepath.Join(source, c.at)
+			err := errors.Join(os.Mkdir(victim, 0o755), os.MkdirAll(at, 0o755), unix.Mount("test", at, "tmpfs", 0, ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				mounts, err := mountsBelow(source)
+				for _, m := range mounts {
+					err = errors.Join(err, unix.Unmount(m, unix.MNT_DETACH))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}()
+			s := volumeAt(t, source)
+			points, err := f.pointsBelow(s)
+			if err != nil || len(points) != 1 || points[0].rel != c.at {
+				t.Fatalf("%+v, %v", points, err)
+			}
+			if err := c.change(source, victim); err != nil {
+				t.Fatal(err)
+			}
+			got, err := s.open(points[0])
+			if !errors.Is(err, c.cause) {
+				t.Errorf("%v, want %v", err, c.cause)
+			}
+			if got != nil {
+				t.Error("it was opened")
+				got.Close()
+			}
+		})
+	}
+}
+
+// Nor is it another volume that its path leads to by now.
+func TestBelowOfAVolumeThatWasReplaced(t *testing.T) {
+	f, mounted := folder(t), tree(t)
+	path := filepath.Join(t.TempDir(), "volume")
+	if err := os.Mkdir(path, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := volumeAt(t, path)
+	if err := errors.Join(os.Remove(path), os.Symlink(mounted, path)); err != nil {
+		t.Fatal(err)
+	}
+	if all, err := f.Below(s); err != nil || len(all) > 0 {
+		t.Errorf("%+v, %v", all, err)
 	}
 }

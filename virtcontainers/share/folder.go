@@ -163,15 +163,23 @@ func openSource(path string) (f *os.File, isDir bool, err error) {
 		return nil, false, &os.PathError{Op: "share", Path: path, Err: err}
 	}
 	f = os.NewFile(uintptr(fd), path)
-	info, err := f.Stat()
-	if err != nil {
+	if isDir, err = checkKind(f); err != nil {
 		f.Close()
 		return nil, false, err
+	}
+	return f, isDir, nil
+}
+
+// checkKind refuses what is neither a folder nor a regular file.
+func checkKind(f *os.File) (isDir bool, err error) {
+	info, err := f.Stat()
+	if err != nil {
+		return false, err
 	}
 	kind := ""
 	switch mode := info.Mode(); {
 	case mode.IsDir(), mode.IsRegular():
-		return f, mode.IsDir(), nil
+		return mode.IsDir(), nil
 	case mode&os.ModeSocket != 0:
 		kind = "socket"
 	case mode&os.ModeNamedPipe != 0:
@@ -181,8 +189,7 @@ func openSource(path string) (f *os.File, isDir bool, err error) {
 	default:
 		kind = mode.Type().String()
 	}
-	f.Close()
-	return nil, false, fmt.Errorf("%s is a %s, which %w", path, kind, ErrUnsupportedFile)
+	return false, fmt.Errorf("%s is a %s, which %w", f.Name(), kind, ErrUnsupportedFile)
 }
 
 // bind mounts source at the place at in the folder. The mount gets its flags
