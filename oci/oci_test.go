@@ -85,26 +85,6 @@ func TestLoadNamesTheMistake(t *testing.T) {
 	}
 }
 
-func TestRoleOf(t *testing.T) {
-	for _, c := range []struct {
-		annotations map[string]string
-		role        Role
-		sandbox     string
-		fails       bool
-	}{
-		{nil, Single, "", false},
-		{map[string]string{"io.kubernetes.cri.container-type": "sandbox"}, Infra, "", false},
-		{map[string]string{"io.kubernetes.cri-o.ContainerType": "container", "io.kubernetes.cri-o.SandboxID": "p"}, Member, "p", false},
-		{map[string]string{"io.kubernetes.cri.container-type": "container"}, Single, "", true},
-		{map[string]string{"io.kubernetes.cri.container-type": "x"}, Single, "", true},
-	} {
-		role, sandbox, err := RoleOf(&specs.Spec{Annotations: c.annotations})
-		if role != c.role || sandbox != c.sandbox || (err != nil) != c.fails {
-			t.Errorf("%v: %v %q %v", c.annotations, role, sandbox, err)
-		}
-	}
-}
-
 func TestGuestSpec(t *testing.T) {
 	spec, err := ParseSpec([]byte(minimal))
 	if err != nil {

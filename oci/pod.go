@@ -38,21 +38,35 @@ var roleKeys = []struct{ kind, sandbox string }{
 }
 
 // RoleOf answers a container's role and, for a Member, the id of its sandbox.
-func RoleOf(spec *specs.Spec) (Role, string, error) {
+// Annotations may be anybody's: some engines copy those of a pod or an image into
+// the spec. So each engine's own must not be contradicted by another's, and a
+// Member has to be in its sandbox's network namespace, too, which the engine alone
+// names.
+func RoleOf(spec *specs.Spec) (role Role, sandbox string, err error) {
+	var by, named string
 	for _, key := range roleKeys {
-		switch kind, ok := spec.Annotations[key.kind]; {
-		case !ok:
-		case kind == "sandbox":
-			return Infra, "", nil
-		case kind == "container":
-			id := spec.Annotations[key.sandbox]
-			if id == "" {
+		kind, ok := spec.Annotations[key.kind]
+		if !ok {
+			continue
+		}
+		r, id := Infra, spec.Annotations[key.sandbox]
+		switch kind {
+		case "sandbox":
+		case "container":
+			if r = Member; id == "" {
 				return Single, "", errors.New("annotation " + key.sandbox + " is missing: it must name the sandbox to join")
 			}
-			return Member, id, nil
 		default:
 			return Single, "", fmt.Errorf("annotation %s: %q is neither \"sandbox\" nor \"container\"", key.kind, kind)
 		}
+		if by != "" && (r != role || id != named) {
+			return Single, "", fmt.Errorf("annotations %s and %s (or their sandbox ids) contradict each other: "+
+				"remove those from the pod or image that its engine does not set", by, key.kind)
+		}
+		role, by, named = r, key.kind, id
 	}
-	return Single, "", nil
+	if role == Member {
+		sandbox = named
+	}
+	return role, sandbox, nil
 }

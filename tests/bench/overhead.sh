@@ -27,7 +27,8 @@ pod() {
 # member ID LIMIT: a container that sleeps, with a memory limit in MiB (0: none).
 member() {
 	make_bundle "$TMP/$1"
-	edit "$TMP/$1" ".annotations = {$CRI: \"container\"} | .mounts |= map(if .destination == \"/dev/shm\" then .options = [\"size=2g\"] else . end)"
+	member_of "$TMP/$1" pod
+	edit "$TMP/$1" ".mounts |= map(if .destination == \"/dev/shm\" then .options = [\"size=2g\"] else . end)"
 	[ "$2" = 0 ] || edit "$TMP/$1" ".linux.resources.memory.limit = $(($2 << 20))"
 	command_is "$TMP/$1" sleep 100000
 	kata create --bundle "$TMP/$1" "$1" </dev/null >/dev/null 2>&1

@@ -56,6 +56,13 @@ edit() {
 	jq "$2" "$1/config.json" >"$1/config.new" && mv "$1/config.new" "$1/config.json"
 }
 
+# member_of BUNDLE POD: its container is one of the pod's, by the annotations of
+# containerd's CRI plugin and the pod's network namespace, which an engine names, too.
+member_of() {
+	edit "$1" '.annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "'"$2"'"}
+		| .linux.namespaces |= map(if .type == "network" then .path = "'"$ROOT/sandboxes/$2/netns"'" else . end)'
+}
+
 # command BUNDLE ARG...: what its process runs.
 command_is() {
 	local bundle=$1

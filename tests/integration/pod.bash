@@ -17,8 +17,8 @@ member() {
 	local id=$1
 	shift
 	make_bundle "$TMP/$id"
-	edit "$TMP/$id" '.hostname = "" | .annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
+	member_of "$TMP/$id" pod
+	edit "$TMP/$id" '.hostname = "" | .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
 	command_is "$TMP/$id" "$@"
 }
 

@@ -131,8 +131,23 @@ load pod
 	[ "$(cat "$TMP/one.out")" = "$(hostname)" ]
 }
 
+@test "a member from another network than the pod's is refused, whatever its annotations say" {
+	pod
+	member app true
+	local path
+	for path in '""' '"/proc/self/ns/net"'; do
+		edit "$TMP/app" ".linux.namespaces |= map(if .type == \"network\" then .path = $path else . end)"
+		run -1 kata create --bundle "$TMP/app" app
+		[[ $output == *"sandbox pod: the container is not in its network namespace"* ]]
+		[ ! -L "$ROOT/containers/app" ]
+	done
+	[ "$(places)" = 1 ]
+	[ "$(status pod)" = running ]
+}
+
 @test "a member of a pod that is not there" {
 	member app true
+	edit "$TMP/app" '.linux.namespaces |= map(if .type == "network" then .path = "/proc/self/ns/net" else . end)'
 	run -1 kata create --bundle "$TMP/app" app
 	[[ $output == *"sandbox pod: container does not exist"* ]]
 	[ ! -L "$ROOT/containers/app" ]

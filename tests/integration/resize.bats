@@ -18,8 +18,8 @@ pod() {
 # member ID RESOURCES: a container of the pod that sleeps runs, with linux.resources.
 member() {
 	[ -d "$TMP/$1" ] || make_bundle "$TMP/$1"
-	edit "$TMP/$1" '.annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}
-		| .linux.resources += '"$2"
+	member_of "$TMP/$1" pod
+	edit "$TMP/$1" ".linux.resources += $2"
 	command_is "$TMP/$1" sleep 1000
 	kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1
 	kata start "$1"

@@ -60,7 +60,7 @@ pod() {
 # bundle ID: for a member of the pod that sleeps.
 bundle() {
 	make_bundle "$TMP/$1"
-	edit "$TMP/$1" '.annotations = {"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "pod"}'
+	member_of "$TMP/$1" pod
 	command_is "$TMP/$1" sleep 1000
 }
 

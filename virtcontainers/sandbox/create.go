@@ -59,15 +59,12 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if hostNetwork && !h.settings.Network.DisableNewNetNS {
 		return nil, errHostNetwork
 	}
-	if path != "" && !hostNetwork && role == oci.Single {
-		switch owner, err := h.inNamespace(path); {
+	if path != "" && !hostNetwork {
+		switch owner, err := h.ownerOf(path, role); {
 		case err != nil:
 			return nil, err
 		case owner != "":
 			return h.join(ctx, req, owner)
-		}
-		if err := foreign(path); err != nil {
-			return nil, err
 		}
 	}
 	dir, err := h.store.Create(req.ID, req.ID)

@@ -29,6 +29,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if !st.VM.Process.Alive() {
 		return nil, fmt.Errorf("sandbox %s: its virtual machine has ended: delete the pod", sandboxID)
 	}
+	if err := st.admit(req.Bundle.Spec); err != nil {
+		return nil, err
+	}
 	var done undo.List
 	defer func() {
 		if err != nil {

@@ -12,7 +12,10 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 )
 
 func TestForeignNamespace(t *testing.T) {
@@ -64,8 +67,89 @@ func TestInNamespace(t *testing.T) {
 			t.Errorf("%s: sandbox %q, %v; want %q", path, got, err, want)
 		}
 	}
+	for role, want := range map[oci.Role]string{oci.Single: "this", oci.Infra: ""} {
+		if got, err := h.ownerOf("/proc/self/ns/net", role); got != want || (err == nil) != (want != "") {
+			t.Errorf("role %d: sandbox %q, %v; want %q", role, got, err, want)
+		}
+	}
 	if _, err := h.inNamespace("/proc/self/ns/none"); err == nil {
 		t.Error("a namespace that is not there is accepted")
+	}
+}
+
+// What a container may be told by annotations is anybody's word: it joins only the
+// sandbox whose network namespace its engine has named.
+func TestAdmit(t *testing.T) {
+	self := fmt.Sprintf("/proc/%d/ns/net", os.Getpid())
+	handle, err := proc.Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A namespace that is neither the host's nor ours, as far as the path matters.
+	const other = "/proc/self/ns/uts"
+	gone := filepath.Join(t.TempDir(), "gone")
+	network := func(path string) []specs.LinuxNamespace {
+		return []specs.LinuxNamespace{{Type: specs.MountNamespace}, {Type: specs.NetworkNamespace, Path: path}}
+	}
+	for name, c := range map[string]struct {
+		sandbox    State
+		namespaces []specs.LinuxNamespace
+		joins      bool
+	}{
+		"CRI-O's path":                    {State{Network: Network{Namespace: self}}, network(self), true},
+		"containerd's, by a process":      {State{Network: Network{Namespace: "/proc/self/ns/net"}}, network(self), true},
+		"its path is gone":                {State{Network: Network{Namespace: gone}, Proxy: handle}, network(self), true},
+		"another":                         {State{Network: Network{Namespace: self}}, network(other), false},
+		"another, and its path is gone":   {State{Network: Network{Namespace: gone}, Proxy: handle}, network(other), false},
+		"nobody knows":                    {State{Network: Network{Namespace: gone}}, network(self), false},
+		"a new one":                       {State{Network: Network{Namespace: self}}, network(""), false},
+		"the host's":                      {State{Network: Network{Namespace: self}}, nil, false},
+		"one that is not there":           {State{Network: Network{Namespace: self}}, network(gone), false},
+		"the host's, as the sandbox":      {State{}, nil, true},
+		"the host's by a process":         {State{}, network(self), true},
+		"another than the host's":         {State{}, network(other), false},
+		"a new one, not the host's":       {State{}, network(""), false},
+		"that of a sandbox not in it":     {State{Network: Network{Named: other}}, network(other), true},
+		"not that of a sandbox not in it": {State{Network: Network{Named: "/proc/self/ns/ipc"}}, network(other), false},
+	} {
+		c.sandbox.ID = "pod"
+		err := c.sandbox.admit(&specs.Spec{Linux: &specs.Linux{Namespaces: c.namespaces}})
+		if (err == nil) != c.joins || err != nil && strings.Contains(err.Error(), "\n") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// Nothing of a container that is refused is left, nor of its claim.
+func TestJoinFromAnotherNetwork(t *testing.T) {
+	h, err := NewHost(t.TempDir(), &Settings{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := proc.Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, err := h.store.Create("victim", "victim")
+	if err != nil {
+		t.Fatal(err)
+	}
+	victim := State{ID: "victim", Network: Network{Namespace: "/proc/self/ns/net"}, Containers: map[string]*Container{"victim": {ID: "victim"}}}
+	victim.VM.Process = self
+	disk := new(State)
+	if err := dir.Update(disk, func() error { *disk = victim; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	spec := &specs.Spec{
+		Annotations: map[string]string{"io.kubernetes.cri.container-type": "container", "io.kubernetes.cri.sandbox-id": "victim"},
+		Linux:       &specs.Linux{Namespaces: []specs.LinuxNamespace{{Type: specs.NetworkNamespace}}},
+	}
+	_, err = h.Create(t.Context(), &CreateRequest{ID: "hostile", Bundle: &oci.Bundle{Spec: spec}})
+	if err == nil || !strings.Contains(err.Error(), "not in its network namespace") {
+		t.Errorf("%v", err)
+	}
+	if _, err := h.Status("hostile"); !errors.Is(err, ErrNotExist) {
+		t.Errorf("something of it is left: %v", err)
 	}
 }
 

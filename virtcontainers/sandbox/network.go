@@ -30,6 +30,9 @@ const (
 type Network struct {
 	// Namespace is the path of the network namespace; empty for the host's own.
 	Namespace string `json:"namespace"`
+	// Named is the namespace that the engine has for a sandbox in the host's;
+	// nothing of the sandbox is in it.
+	Named string `json:"named,omitempty"`
 	// Ours: the namespace was made by us and goes with the sandbox.
 	Ours bool `json:"ours"`
 	// NICs are the VM's; the first is there before anyone knows an interface.
@@ -47,6 +50,7 @@ type Network struct {
 // open finds the namespace of a new sandbox: the engine's, or one of our own.
 func (n *Network) open(dir *state.Dir, netns string, config *network.Config) error {
 	if config.DisableNewNetNS {
+		n.Named = netns
 		return nil
 	}
 	n.Fixed = config.DisableFollow
