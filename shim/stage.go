@@ -2,7 +2,6 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"github.com/kata-go/kata-runtime/shim/stage"
@@ -20,9 +19,6 @@ func (o *options) enterStage() (agent string, err error) {
 	}
 	if agent, err = stage.Address(o.agent); err == nil {
 		err = s.Enter()
-	}
-	if errors.Is(err, stage.ErrNoProc) {
-		return o.agent, nil // engines' containers have one
 	}
 	if err != nil {
 		return "", fmt.Errorf("stage: %w", err)

@@ -36,16 +36,16 @@ type Volume struct {
 	Alone bool `json:"alone,omitempty"`
 }
 
-// ErrNoProc is the answer about a root without a folder /proc, before anything
-// is changed: without one, what is open cannot be named.
-var ErrNoProc = errors.New("the root file system has no /proc")
-
 // Enter turns this process's root into the stage. The process must be the
 // first of a pid namespace and alone in a mount namespace: clone(2) with
 // CLONE_NEWPID and CLONE_NEWNS. The working folder stays, and can be reached
 // by file descriptors only. After an error the mounts are half made, and the
 // process had better end. Missing are the guest's own file systems but /proc,
 // which has this process only, and volumes whose places the guest has not made.
+//
+// A root without a folder /proc, which the guest can take away, cannot be the
+// stage: without one, what is open cannot be named. Then the stage is empty but
+// for its /proc, and nobody can write in it. In no case it stays the host's.
 func (s *Stage) Enter() error {
 	// What the Go runtime reads at its first use, it must not find in a root
 	// that the guest can write to.
@@ -55,16 +55,29 @@ func (s *Stage) Enter() error {
 		return err
 	}
 	defer cwd.Close()
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
 	root, err := filepath.EvalSymlinks(s.Root)
 	if err != nil {
 		return err
 	}
-	if on(root, "/proc", func(string) error { return nil }) != nil {
-		return ErrNoProc
+	if on(root, "/proc", func(string) error { return nil }) == nil {
+		err = s.build(root)
+	} else {
+		root, err = emptyPlace, buildEmpty()
 	}
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
+	if err != nil {
+		return err
 	}
+	if err := pivot(root); err != nil {
+		return err
+	}
+	return unix.Fchdir(int(cwd.Fd()))
+}
+
+// build mounts what the container sees on its root file system.
+func (s *Stage) build(root string) error {
 	if err := bind(root, root, Volume{ReadOnly: s.ReadOnly, Recursive: true}); err != nil {
 		return fmt.Errorf("root %s: %w", root, err)
 	}
@@ -74,16 +87,37 @@ func (s *Stage) Enter() error {
 			return fmt.Errorf("volume %s: %w", v.Path, err)
 		}
 	}
-	err = on(root, "/proc", func(place string) error {
-		return unix.Mount("proc", place, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
-	})
-	if err != nil {
+	if err := on(root, "/proc", mountProc); err != nil {
 		return fmt.Errorf("/proc: %w", err)
 	}
-	if err := pivot(root); err != nil {
-		return err
+	return nil
+}
+
+// emptyPlace is where the empty stage is made: a folder that every host has.
+const emptyPlace = "/proc"
+
+// buildEmpty makes a read-only file system with nothing but a /proc in it: what
+// an engine copies there fails, rather than be lost.
+func buildEmpty() error {
+	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	proc := emptyPlace + "/proc"
+	if err := unix.Mount("tmpfs", emptyPlace, "tmpfs", flags, "mode=0755"); err != nil {
+		return fmt.Errorf("empty root: %w", err)
 	}
-	return unix.Fchdir(int(cwd.Fd()))
+	if err := os.Mkdir(proc, 0o555); err != nil {
+		return fmt.Errorf("empty root: %w", err)
+	}
+	if err := mountProc(proc); err != nil {
+		return fmt.Errorf("empty root: /proc: %w", err)
+	}
+	if err := unix.Mount("", emptyPlace, "", flags|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return fmt.Errorf("empty root: make it read-only: %w", err)
+	}
+	return nil
+}
+
+func mountProc(place string) error {
+	return unix.Mount("proc", place, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "")
 }
 
 // bind mounts a place of the host in the way of v. A detached tree, because a

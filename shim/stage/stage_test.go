@@ -22,7 +22,9 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		err = s.Enter()
 	}
-	if err == nil {
+	if err == nil && os.Getenv("EMPTY") != "" {
+		err = lookAtNothing()
+	} else if err == nil {
 		err = look()
 	}
 	if err != nil {
@@ -115,11 +117,46 @@ func TestEnter(t *testing.T) {
 	}
 }
 
+// A container without /proc, or whose guest has taken it away, has none of the
+// host's files for a stage.
 func TestRootWithoutProc(t *testing.T) {
-	s := Stage{Root: t.TempDir()}
-	if err := s.Enter(); !errors.Is(err, ErrNoProc) {
-		t.Errorf("%v", err)
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
 	}
+	root, cwd := t.TempDir(), t.TempDir()
+	// Not the host's, where it would lead outside.
+	if err := errors.Join(os.Symlink("/nowhere", filepath.Join(root, "proc")), os.WriteFile(cwd+"/in-cwd", []byte("cwd"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(Stage{Root: root})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Dir, cmd.Env = cwd, []string{"STAGE=" + string(text), "EMPTY=yes"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
+	out, err := cmd.CombinedOutput()
+	if want := "/proc\n/proc/1\ncwd\n/new: no"; err != nil || string(out) != want {
+		t.Errorf("%v: %q, want %q", err, out, want)
+	}
+}
+
+// lookAtNothing tells what there is behind Enter in an empty stage.
+func lookAtNothing() error {
+	all, err := filepath.Glob("/*")
+	if err != nil {
+		return err
+	}
+	procs, err := filepath.Glob("/proc/[0-9]*")
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile("/proc/self/cwd/in-cwd")
+	if err != nil {
+		return err
+	}
+	_, err = os.Stdout.WriteString(strings.Join([]string{strings.Join(all, " "), strings.Join(procs, " "), string(data), "/new: " + writes("/new")}, "\n"))
+	return err
 }
 
 func TestAddress(t *testing.T) {
