@@ -160,11 +160,6 @@ func (st *State) within(size, was resources.Size) error {
 	return nil
 }
 
-// memoryGrowth is how many times its available memory a VM gets at once, at
-// most: the kernel takes 64 bytes for each new page of 4096 from the memory that
-// it has, and half of that stays free here.
-const memoryGrowth = 4096 / 64 / 2
-
 // grow plugs what the VM lacks to a size and has the guest take it into use. Two that grow the same VM wait for each other: QEMU serves one
 // monitor at a time.
 func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
@@ -259,9 +254,9 @@ func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a
 	if err != nil {
 		return err
 	}
-	block := reply.MemoryBlockSize >> 20
-	if block == 0 {
-		return fmt.Errorf("%w: the guest's kernel cannot take memory at run time", hypervisor.ErrNoHotplug)
+	block, err := memoryBlock(reply.MemoryBlockSize)
+	if err != nil {
+		return err
 	}
 	for has < want {
 		var guest *agentpb.GuestDetailsReply
@@ -272,9 +267,7 @@ func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a
 		if err != nil {
 			return err
 		}
-		step := (want - has + block - 1) / block * block
-		step = min(step, max(guest.MemoryAvailable>>20*memoryGrowth/block*block, block))
-		added, err := monitor.GrowMemory(ctx, step)
+		added, err := monitor.GrowMemory(ctx, memoryStep(want-has, guest.MemoryAvailable>>20, block))
 		if err != nil {
 			return err
 		}
