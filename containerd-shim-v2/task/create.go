@@ -162,7 +162,7 @@ func configPath(options *anypb.Any) (string, error) {
 
 // watchOOM tells containerd of OOM kills in the pod until its VM ends.
 func (s *Service) watchOOM(t *task) {
-	err := t.host.OOMs(context.Background(), t.id, func(id string) {
+	err := t.host.OOMs(context.Background(), t.id, s.has, func(id string) {
 		s.Events.send(&events.TaskOOM{ContainerID: id})
 	})
 	s.Log.Debug("no more events of the guest", "sandbox", t.id, "error", err)

@@ -76,6 +76,12 @@ func (s *Service) find(id string) (*task, error) {
 	return nil, notFound("container %s is not known", id)
 }
 
+// has tells whether a container of the pod was created and not deleted.
+func (s *Service) has(id string) bool {
+	_, err := s.find(id)
+	return err == nil
+}
+
 // process answers a process of a container; its init for an empty id.
 func (s *Service) process(id, execID string) (*task, *process, error) {
 	t, err := s.find(id)

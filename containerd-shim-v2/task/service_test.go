@@ -50,6 +50,16 @@ func TestCallsOnAnUnknownContainer(t *testing.T) {
 	}
 }
 
+func TestEventsAreOfContainersThatAreThere(t *testing.T) {
+	s := quiet(t)
+	s.tasks["a"], s.tasks["making"] = &task{id: "a", ready: true}, &task{id: "making"}
+	for id, want := range map[string]bool{"a": true, "making": false, "foreign": false} {
+		if s.has(id) != want {
+			t.Errorf("%s: %t", id, !want)
+		}
+	}
+}
+
 func TestSignalsForTheEnded(t *testing.T) {
 	s := quiet(t)
 	c := &task{id: "a", ready: true, init: newProcess("", streams{}), execs: map[string]*process{"e": newProcess("e", streams{})}}

@@ -27,11 +27,9 @@ func (h *Host) WatchContainer(ctx context.Context, id string, oom func()) error 
 	listening, stop := context.WithCancel(ctx)
 	var listener sync.WaitGroup
 	listener.Go(func() {
-		err := h.OOMs(listening, id, func(killed string) {
-			if killed == id {
-				told.Store(true)
-				oom()
-			}
+		err := h.OOMs(listening, id, func(killed string) bool { return killed == id }, func(string) {
+			told.Store(true)
+			oom()
 		})
 		h.log.Debug("no more events of the guest", "id", id, "error", err)
 	})
