@@ -15,6 +15,7 @@ import (
 	"github.com/urfave/cli"
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
@@ -40,7 +41,10 @@ var globalFlags = []cli.Flag{
 	cli.StringFlag{Name: "criu", Usage: "accepted for compatibility: checkpoint is not supported", Hidden: true},
 }
 
-func main() { os.Exit(realMain(os.Args)) }
+func main() {
+	inherit.Nothing()
+	os.Exit(realMain(os.Args))
+}
 
 // realMain answers the exit code.
 func realMain(args []string) int {

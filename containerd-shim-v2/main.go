@@ -14,6 +14,7 @@ import (
 	"runtime"
 
 	"github.com/kata-go/kata-runtime/internal/heap"
+	"github.com/kata-go/kata-runtime/internal/inherit"
 )
 
 // version and commit are set by the build.
@@ -26,6 +27,7 @@ func main() {
 	// and threads in a process of which there is one per pod.
 	runtime.GOMAXPROCS(2)
 	heap.Bound()
+	inherit.Nothing()
 	o, action, err := parse(os.Args[1:])
 	if err == nil {
 		err = run(o, action)

@@ -23,6 +23,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/serial"
 	"github.com/kata-go/kata-runtime/internal/heap"
+	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
@@ -44,6 +45,7 @@ func main() {
 	// only mean more caches and threads.
 	runtime.GOMAXPROCS(2)
 	heap.Bound()
+	inherit.Nothing()
 	os.Exit(run(os.Args[1:], os.Stderr))
 }
 

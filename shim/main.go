@@ -21,6 +21,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/internal/heap"
+	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/shim/relay"
 	"github.com/kata-go/kata-runtime/shim/title"
@@ -50,6 +51,7 @@ func main() {
 	// and threads in a process of which there are many.
 	runtime.GOMAXPROCS(2)
 	heap.Bound()
+	inherit.Nothing()
 	// Before all else, so that no signal is lost.
 	signals := relay.Catch()
 	args := title.Take()

@@ -69,6 +69,18 @@ refused() {
 	[ "$status" = 0 ]
 }
 
+@test "descriptors that the caller has left open reach no process of the sandbox" {
+	command_is "$TMP/bundle" sleep 1000
+	echo leak >"$TMP/leak"
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 7<"$TMP/leak"
+	local pid holders=""
+	for pid in $(grep -lzF "$ROOT/sandboxes/$C1" /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n' | cut -d/ -f3); do
+		[ -z "$(find "/proc/$pid/fd" -lname "$TMP/leak")" ] || holders+=" $(cat "/proc/$pid/comm")"
+	done
+	[ -n "$pid" ]
+	[ "$holders" = "" ]
+}
+
 @test "--no-pivot, --no-new-keyring: accepted, the container is the same" {
 	command_is "$TMP/bundle" sh -c 'ls / | xargs; awk "\$5 == \"/\" {print \$4}" /proc/self/mountinfo'
 	ln -sf busybox "$TMP/bundle/rootfs/bin/xargs"
