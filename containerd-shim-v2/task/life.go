@@ -80,6 +80,9 @@ func (s *Service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Em
 	} else {
 		err = t.host.SignalExec(ctx, t.id, p.guestID(), sig)
 	}
+	if sig == unix.SIGKILL && r.ExecID == "" && !errors.Is(err, container.ErrState) {
+		s.insist(t)
+	}
 	if err != nil && (p.over() || errors.Is(err, sandbox.ErrNotRunning)) {
 		return finished(t, p)
 	}

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"time"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"google.golang.org/grpc/codes"
@@ -42,10 +43,12 @@ type Service struct {
 	// leaving: Shutdown was called while there was a creation; the service ends
 	// when that has been taken back.
 	leaving bool
+	// after is time.After; tests have another.
+	after func(time.Duration) <-chan time.Time
 }
 
 // New answers a service without containers.
-func New(c Config) *Service { return &Service{Config: c, tasks: map[string]*task{}} }
+func New(c Config) *Service { return &Service{Config: c, tasks: map[string]*task{}, after: time.After} }
 
 // task is a container.
 type task struct {
@@ -57,6 +60,9 @@ type task struct {
 	// ready: its creation is through; aborted: it will not be. Under the
 	// service's lock.
 	ready, aborted bool
+	// killed: it was sent SIGKILL; late: and has not ended in time. Under the
+	// service's lock.
+	killed, late bool
 	// abort cancels the creation.
 	abort context.CancelFunc
 	// gone is closed when the service has forgotten the container.

@@ -42,6 +42,18 @@ func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) e
 	return err
 }
 
+// EndVM ends the VM that a container is in, whatever its guest says, and with it
+// all that is in it. One that has ended is no error.
+func (h *Host) EndVM(ctx context.Context, id string) error {
+	_, st, _, err := h.load(id)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, killTimeout)
+	defer cancel()
+	return st.VM.Process.Kill(ctx)
+}
+
 func (h *Host) signal(ctx context.Context, st *State, c *Container, sig unix.Signal, all bool) error {
 	agent, err := h.connect(ctx, st)
 	if err != nil {
