@@ -16,9 +16,12 @@ const killPatience = 2 * time.Minute
 // unless a container in it goes on that nobody wants to end.
 func (s *Service) insist(t *task) {
 	s.mu.Lock()
-	again := t.killed
+	again, tooLate := t.killed, t.late
 	t.killed = true
 	s.mu.Unlock()
+	if tooLate {
+		go s.overdue(t) // what went on then may have ended
+	}
 	if again {
 		return
 	}
@@ -37,21 +40,24 @@ func (s *Service) insist(t *task) {
 func (s *Service) overdue(t *task) {
 	s.mu.Lock()
 	t.late = true
-	wanted := false
-	for _, other := range s.tasks {
-		wanted = wanted || !other.infra && !other.late && !other.init.over()
-	}
 	s.mu.Unlock()
 	if t.init.over() {
 		return // just now
 	}
-	// The infra container's end is the pod's.
-	if wanted && !t.infra {
-		s.Log.Warn("the container does not end after SIGKILL; others in its VM go on", "container", t.id)
-		return
+	s.Log.Warn("the container does not end after SIGKILL: its VM is to end", "container", t.id)
+	err := t.host.EndVM(context.Background(), t.id, func(id string) bool {
+		return t.infra || s.isGoing(id) // the infra container's end is the pod's
+	})
+	if err != nil {
+		s.Log.Error("the VM goes on", "container", t.id, "error", err)
 	}
-	s.Log.Warn("the container does not end after SIGKILL: ending its VM", "container", t.id)
-	if err := t.host.EndVM(context.Background(), t.id); err != nil {
-		s.Log.Error("the VM does not end", "container", t.id, "error", err)
-	}
+}
+
+// isGoing tells whether a container has ended, or is late in doing so. One of
+// another service, which has joined the VM, does neither.
+func (s *Service) isGoing(id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.tasks[id]
+	return t != nil && (t.late || t.init.over())
 }

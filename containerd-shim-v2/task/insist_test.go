@@ -118,6 +118,24 @@ func TestContainersThatDoNotEnd(t *testing.T) {
 	isEnded(t, ended)
 }
 
+// One that is of another service and has joined the VM (docker run --network
+// container:X) goes on, whatever becomes of ours.
+func TestAContainerOfAnotherService(t *testing.T) {
+	s, _, _ := stubborn(t)
+	delete(s.tasks, "b")
+	s.overdue(s.tasks["a"])
+	goesOn(t, s)
+}
+
+func TestAContainerThatIsKilledAgain(t *testing.T) {
+	s, _, ended := stubborn(t)
+	s.overdue(s.tasks["a"])
+	goesOn(t, s)
+	s.tasks["b"].init.never(0)
+	kill(t, s, "a")
+	isEnded(t, ended)
+}
+
 func TestAContainerThatEndsInTime(t *testing.T) {
 	s, _, _ := stubborn(t)
 	for _, id := range []string{"a", "b"} {
@@ -130,7 +148,7 @@ func TestAContainerThatEndsInTime(t *testing.T) {
 // goesOn: its containers run as long as their VM does.
 func goesOn(t *testing.T, s *Service) {
 	t.Helper()
-	if info, err := s.tasks["b"].host.Status("b"); err != nil || info.Status != container.Running {
+	if info, err := s.tasks["a"].host.Status("b"); err != nil || info.Status != container.Running {
 		t.Fatalf("the VM was ended: %+v, %v", info, err)
 	}
 }

@@ -42,12 +42,18 @@ func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) e
 	return err
 }
 
-// EndVM ends the VM that a container is in, whatever its guest says, and with it
-// all that is in it. One that has ended is no error.
-func (h *Host) EndVM(ctx context.Context, id string) error {
+// EndVM ends the VM that a container is in, whatever its guest says, unless there
+// is another container in it that has not stopped and that going does not say
+// may end, too. A VM that has ended is no error.
+func (h *Host) EndVM(ctx context.Context, id string, going func(id string) bool) error {
 	_, st, _, err := h.load(id)
 	if err != nil {
 		return err
+	}
+	for _, c := range st.Containers {
+		if !c.Infra && c.ID != id && !going(c.ID) && c.status() != container.Stopped {
+			return fmt.Errorf("sandbox %s: container %s runs in its VM: stop that, too", st.ID, c.ID)
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, killTimeout)
 	defer cancel()
