@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"sort"
 
 	"github.com/moby/sys/mountinfo"
@@ -194,8 +195,9 @@ func (d *Dir) Remove() error {
 
 const file = "state.json"
 
-// Read decodes the state into v, without a lock: the file is only ever
-// replaced as a whole. fs.ErrNotExist if none was written yet.
+// Read makes what v points to the state on disk, without a lock: the file is
+// only ever replaced as a whole. Nothing of what v was before remains, but after
+// an error all of it. fs.ErrNotExist if none was written yet.
 func (d *Dir) Read(v any) error {
 	data, err := os.ReadFile(filepath.Join(d.Path, file))
 	if err != nil {
@@ -204,9 +206,9 @@ func (d *Dir) Read(v any) error {
 	return decode(data, v, d.ID())
 }
 
-// Update reads the state into v (left alone if there is none yet), calls
-// change, and writes v back, all under the sandbox's lock. Nothing is written
-// if change fails. change must not wait for anything.
+// Update reads the state into v as Read does (v is left alone if there is none
+// yet), calls change, and writes v back, all under the sandbox's lock. Nothing is
+// written if change fails. change must not wait for anything.
 func (d *Dir) Update(v any, change func() error) error {
 	unlock, err := d.lock()
 	if err != nil {
@@ -343,8 +345,12 @@ func decode(data []byte, v any, id string) error {
 			return fmt.Errorf("sandbox %s: state of version %d: %w", id, doc.Version, err)
 		}
 	}
-	if err := json.Unmarshal(doc.Sandbox, v); err != nil {
+	// Into a value of its own: what v has and the file has not would stay, such
+	// as the entries of a map.
+	fresh := reflect.New(reflect.TypeOf(v).Elem())
+	if err := json.Unmarshal(doc.Sandbox, fresh.Interface()); err != nil {
 		return fmt.Errorf("sandbox %s: state is damaged: %w", id, err)
 	}
+	reflect.ValueOf(v).Elem().Set(fresh.Elem())
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -150,6 +151,45 @@ func TestUpdatesDoNotLoseEachOther(t *testing.T) {
 	left, _ := filepath.Glob(filepath.Join(d.Path, ".state-*"))
 	if len(left) != 0 {
 		t.Errorf("temporary files left: %v", left)
+	}
+}
+
+// Two that have both loaded the state take something out of it: the later must
+// not bring back what the earlier took.
+func TestUpdateForgetsWhatTheFileHasNot(t *testing.T) {
+	type members struct {
+		Name string         `json:"name,omitempty"`
+		IDs  map[string]int `json:"ids"`
+	}
+	d, err := open(t, t.TempDir()).Create("pod", "pod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	v := members{Name: "x", IDs: map[string]int{"pod": 0, "a": 1, "b": 2}}
+	if err := d.Update(&v, func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	var one, two members
+	if err := errors.Join(d.Read(&one), d.Read(&two)); err != nil {
+		t.Fatal(err)
+	}
+	err = d.Update(&one, func() error { one.Name = ""; delete(one.IDs, "a"); return nil })
+	if err == nil {
+		err = d.Update(&two, func() error { delete(two.IDs, "b"); return nil })
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.IDs["c"] = 3
+	if err := d.Read(&v); err != nil || v.Name != "" || len(v.IDs) != 1 || !reflect.DeepEqual(v, two) {
+		t.Errorf("%+v and %+v, %v", v, two, err)
+	}
+	// What cannot be read leaves the caller's alone.
+	if err := os.WriteFile(filepath.Join(d.Path, file), []byte(`{"version":1,"sandbox":{"name":"y","ids":7}}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Read(&v); err == nil || v.Name != "" {
+		t.Errorf("of a damaged file: %+v, %v", v, err)
 	}
 }
 
