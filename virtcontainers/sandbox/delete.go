@@ -112,6 +112,10 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 		delete(st.Containers, c.ID)
 		return nil
 	})
+	if errors.Is(err, ErrNotExist) && dir.Has(c.ID) {
+		// The sandbox has gone, and who removed it was killed before it came to this.
+		return dir.Release(c.ID)
+	}
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -192,6 +193,9 @@ func unshareContainer(dir *state.Dir, c *Container) error {
 		return nil // nothing of it was noted, so nothing was shared
 	}
 	folder, err := share.Open(sharedPath(dir))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // it has gone with the sandbox
+	}
 	if err != nil {
 		return err
 	}

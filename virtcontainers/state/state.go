@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"sort"
 
 	"github.com/moby/sys/mountinfo"
@@ -148,8 +149,18 @@ func (d *Dir) ID() string { return filepath.Base(d.Path) }
 // Claim claims the id of a further container of the sandbox; ErrExist if it is taken.
 func (d *Dir) Claim(container string) error { return d.store.claim(d.ID(), container) }
 
-// Release gives a container's id back. A container that has none is no error.
+// Has tells whether a container's id is claimed for this sandbox.
+func (d *Dir) Has(container string) bool {
+	target, err := os.Readlink(d.store.link(container))
+	return err == nil && filepath.Base(target) == d.ID()
+}
+
+// Release gives a container's id back. One that the sandbox has not, or not any
+// more, is no error: it may be another's by now.
 func (d *Dir) Release(container string) error {
+	if !d.Has(container) {
+		return nil
+	}
 	err := os.Remove(d.store.link(container))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -158,7 +169,9 @@ func (d *Dir) Release(container string) error {
 }
 
 // Remove deletes the folder with all that is in it, then the links of all its
-// containers: whoever sees an id free can claim it. Nothing may be mounted in it.
+// containers: whoever sees an id free can claim it. The sandbox's own goes last,
+// so that a Remove that was killed can be repeated by that id. Nothing may be
+// mounted in the folder.
 func (d *Dir) Remove() error {
 	// Deleting through a mount would delete what is not ours.
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(d.Path))
@@ -183,11 +196,10 @@ func (d *Dir) Remove() error {
 	if err != nil {
 		return err
 	}
-	for _, id := range ids {
-		if target, err := os.Readlink(d.store.link(id)); err == nil && filepath.Base(target) == d.ID() {
-			if err := d.Release(id); err != nil {
-				return err
-			}
+	own := func(id string) bool { return id == d.ID() }
+	for _, id := range append(slices.DeleteFunc(ids, own), d.ID()) {
+		if err := d.Release(id); err != nil {
+			return err
 		}
 	}
 	return nil

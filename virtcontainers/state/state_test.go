@@ -123,6 +123,60 @@ func TestMembersShareTheFolder(t *testing.T) {
 	}
 }
 
+func TestReleaseLeavesAnothersLinkAlone(t *testing.T) {
+	s := open(t, t.TempDir())
+	old, err := s.Create("old", "old")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pod, err := s.Create("pod", "pod")
+	if err == nil {
+		err = errors.Join(pod.Claim("app"), old.Release("app"))
+	}
+	if err != nil || !pod.Has("app") || old.Has("app") {
+		t.Errorf("released by another sandbox: %v", err)
+	}
+	if err := errors.Join(pod.Release("app"), pod.Release("app")); err != nil || pod.Has("app") {
+		t.Errorf("not released: %v", err)
+	}
+}
+
+// So a removal that was killed can be repeated by the sandbox's own id.
+func TestRemoveKeepsItsOwnLinkLast(t *testing.T) {
+	s := open(t, t.TempDir())
+	d, err := s.Create("m", "m")
+	if err == nil {
+		err = errors.Join(d.Claim("a"), d.Claim("z"))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, filepath.Dir(s.link("m")), unix.IN_DELETE); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Remove(); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, err := unix.Read(fd, buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The names are short: each is at the end of an event of 32 bytes (inotify(7)).
+	order := ""
+	for at := unix.SizeofInotifyEvent; at < n; at += 32 {
+		order += string(buf[at])
+	}
+	if order != "azm" {
+		t.Errorf("the links went in the order %q", order)
+	}
+}
+
 func TestUpdatesDoNotLoseEachOther(t *testing.T) {
 	d, err := open(t, t.TempDir()).Create("a", "a")
 	if err != nil {
