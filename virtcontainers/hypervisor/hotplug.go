@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // ErrNoHotplug is the answer of a machine that is as it was at boot.
@@ -68,7 +69,20 @@ func (m *Monitor) HotplugDisk(ctx context.Context, cfg *Config, d Disk) error {
 	}
 	if err != nil {
 		err = fmt.Errorf("disk %s (%s): %w", d.ID, d.Path, err)
-		return errors.Join(err, m.do(context.WithoutCancel(ctx), "blockdev-del", map[string]any{"node-name": nodeName(d.ID)}, nil))
+		return errors.Join(err, m.undo(ctx, "blockdev-del", map[string]any{"node-name": nodeName(d.ID)}))
+	}
+	return nil
+}
+
+// undoTimeout bounds the undo of half a hot-plug: QEMU may hang.
+var undoTimeout = 10 * time.Second
+
+// undo takes half a hot-plug back, also when the caller's time is up.
+func (m *Monitor) undo(ctx context.Context, command string, arguments any) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := m.do(ctx, command, arguments, nil); err != nil {
+		return fmt.Errorf("take it back: %w", err)
 	}
 	return nil
 }
@@ -132,7 +146,7 @@ func (m *Monitor) HotplugNIC(ctx context.Context, n NIC) error {
 	}
 	if err := m.addPCI(ctx, dev); err != nil {
 		err = fmt.Errorf("NIC %s: %w", n.ID, err)
-		return errors.Join(err, m.do(context.WithoutCancel(ctx), "netdev_del", map[string]any{"id": n.ID}, nil))
+		return errors.Join(err, m.undo(ctx, "netdev_del", map[string]any{"id": n.ID}))
 	}
 	return nil
 }

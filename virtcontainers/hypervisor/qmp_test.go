@@ -191,6 +191,52 @@ func TestFilesGoWithACommand(t *testing.T) {
 	}
 }
 
+// A QEMU that hangs in the middle of a hot-plug does not hold its caller for ever.
+func TestUndoOfAHotplugHasADeadline(t *testing.T) {
+	usual := undoTimeout
+	undoTimeout = 0
+	defer func() { undoTimeout = usual }()
+	hanging := func(conn *net.UnixConn, commands *json.Decoder) {
+		greet(conn, commands)
+		for {
+			var c command
+			if commands.Decode(&c) != nil {
+				return
+			}
+			switch c.Execute {
+			case "blockdev-add", "getfd", "netdev_add":
+				fmt.Fprintf(conn, `{"return": {}, "id": %d}`+"\r\n", c.ID)
+			case "qom-list": // no bus: so the device finds no place
+				fmt.Fprintf(conn, `{"return": [], "id": %d}`+"\r\n", c.ID)
+			}
+		}
+	}
+	ctx := testContext(t)
+	for what, plug := range map[string]func(*Monitor) error{
+		"disk": func(m *Monitor) error { return m.HotplugDisk(ctx, testConfig(t, "q35"), testDisk(t, "d")) },
+		"NIC": func(m *Monitor) error {
+			return m.HotplugNIC(ctx, NIC{ID: "nic1", MAC: "02:00:00:00:00:01", Taps: []*os.File{os.Stdin}})
+		},
+	} {
+		q, err := serve(t, hanging)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := &Monitor{vm: &VM{Machine: "q35"}, qmp: q}
+		defer m.Close()
+		done := make(chan error, 1)
+		go func() { done <- plug(m) }()
+		select {
+		case err := <-done:
+			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "no bus") {
+				t.Errorf("%s: %v", what, err)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s: it waits for ever", what)
+		}
+	}
+}
+
 // A kernel that refuses memory cannot be had on demand, so this one is played.
 func TestGrowMemoryRefused(t *testing.T) {
 	var seen []string

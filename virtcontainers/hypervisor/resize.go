@@ -90,7 +90,7 @@ func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, 
 	if errors.As(err, &refusal) && (strings.Contains(refusal.Desc, "slot") || strings.Contains(refusal.Desc, "not enough space")) {
 		err = fmt.Errorf("%w for %d MiB of memory (memory_slots, default_maxmemory): %w", ErrNoRoom, size, err)
 	}
-	return 0, errors.Join(err, m.do(context.WithoutCancel(ctx), "object-del", map[string]any{"id": "mem-" + id}, nil))
+	return 0, errors.Join(err, m.undo(ctx, "object-del", map[string]any{"id": "mem-" + id}))
 }
 
 func dimm(n int) string { return fmt.Sprintf("dimm%d", n) }
