@@ -63,7 +63,8 @@ func (c Config) sandboxPath(container string, sandboxID string, systemd, pod boo
 			return "", err
 		}
 		if c.SandboxCgroupOnly {
-			return slice + ":kata:" + sandboxID, nil
+			// Not ContainerPath's prefix: the first container has the sandbox's id.
+			return slice + ":kata_sandbox:" + sandboxID, nil
 		}
 		return "system.slice:kata_overhead:" + sandboxID, nil
 	}

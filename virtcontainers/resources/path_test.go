@@ -43,13 +43,29 @@ func TestSandboxPath(t *testing.T) {
 		{"/kubepods/pod1/abc", false, true, true, "/kubepods/pod1/kata_s"},
 		{"/kubepods/pod1/abc", false, false, true, "/kata_overhead/s"},
 		{"a.slice:docker:abc", true, false, false, ""},
-		{"a.slice:docker:abc", true, true, true, "a.slice:kata:s"},
-		{":docker:abc", true, true, false, "system.slice:kata:s"},
+		{"a.slice:docker:abc", true, true, true, "a.slice:kata_sandbox:s"},
+		{":docker:abc", true, true, false, "system.slice:kata_sandbox:s"},
 		{"a.slice:docker:abc", true, false, true, "system.slice:kata_overhead:s"},
 	} {
 		got, err := Config{SandboxCgroupOnly: test.only}.sandboxPath(test.container, "s", test.systemd, test.pod)
 		if err != nil || got != test.want {
 			t.Errorf("%+v: %q, %v", test, got, err)
+		}
+	}
+}
+
+// A sandbox's first container has its id, and may have no cgroupsPath.
+func TestSandboxHasAPathOfItsOwn(t *testing.T) {
+	for _, systemd := range []bool{false, true} {
+		for _, only := range []bool{false, true} {
+			container, err := ContainerPath("", "id", systemd)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sandbox, err := Config{SandboxCgroupOnly: only}.sandboxPath(container, "id", systemd, true)
+			if err != nil || sandbox == container {
+				t.Errorf("systemd %v, only %v: both are %q, %v", systemd, only, sandbox, err)
+			}
 		}
 	}
 }
