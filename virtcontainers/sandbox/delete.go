@@ -50,7 +50,11 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 				return fmt.Errorf("delete container %s: end its creation: %w", id, err)
 			}
 			// What it did last may have come after our reading.
-			if _, st, c, err = h.load(id); err != nil {
+			_, st, c, err = h.load(id)
+			if errors.Is(err, ErrNotExist) {
+				return nil // it was taking itself back
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -131,12 +135,31 @@ func (h *Host) endShims(ctx context.Context, c *Container) error {
 	return errors.Join(errs...)
 }
 
-// destroy ends a sandbox in good order, as far as its guest takes part.
+// destroy ends a sandbox in good order, as far as its guest takes part, with
+// what has joined it since st was read. ErrNotExist if it is another one by now.
 func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
 	if st.VM.Process.Alive() {
 		h.farewell(ctx, st)
 	}
-	return h.teardown(ctx, dir, st)
+	return dir.Exclusive(func() error {
+		now := new(State)
+		if err := dir.Read(now); err != nil {
+			now = st // none is written, or it cannot be read
+		} else if !st.same(now) {
+			return ErrNotExist
+		}
+		return h.clear(ctx, dir, now)
+	})
+}
+
+// same tells whether a later reading is of the same sandbox, and not of one that
+// has got its id since.
+func (st *State) same(now *State) bool {
+	first, then := st.Containers[st.ID], now.Containers[now.ID]
+	if first == nil || then == nil {
+		return first == then
+	}
+	return first.Created.Equal(then.Created)
 }
 
 // teardown removes all that there may be of a sandbox, whatever its state: it

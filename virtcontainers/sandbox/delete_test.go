@@ -2,11 +2,21 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
@@ -84,5 +94,128 @@ func TestDeleteLeavesANewOwnerAlone(t *testing.T) {
 	}
 	if _, err := h.store.Find("a"); err != nil {
 		t.Error("the new one has lost its id:", err)
+	}
+}
+
+// sleeper is a process that lives until it is killed.
+func sleeper(t *testing.T) proc.Handle {
+	t.Helper()
+	cmd := exec.Command("sleep", "1000")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	handle, err := proc.Of(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handle
+}
+
+// A creation that fails by itself, while a delete is about to end it, takes all
+// back: that is what was to be done.
+func TestDeleteOfACreationThatTakesItselfBack(t *testing.T) {
+	h, dir := podOf(t)
+	st := &State{ID: "pod", Containers: map[string]*Container{"pod": {ID: "pod", Creator: sleeper(t)}}}
+	data, err := json.Marshal(map[string]any{"version": state.Version, "sandbox": st})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Who reads the state gets it when the id has gone.
+	fifo := filepath.Join(dir.Path, "state.json")
+	if err := errors.Join(os.Remove(fifo), unix.Mkfifo(fifo, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan error, 1)
+	go func() {
+		f, err := os.OpenFile(fifo, os.O_WRONLY, 0)
+		if err == nil {
+			_, werr := f.Write(data)
+			err = errors.Join(werr, dir.Release("pod"), f.Close())
+		}
+		taken <- err
+	}()
+	if err := h.Delete(context.Background(), "pod", true); err != nil {
+		t.Error(err)
+	}
+	if err := <-taken; err != nil {
+		t.Error(err)
+	}
+}
+
+// What has got the id since the state was read is not what is to be deleted.
+func TestDestroyOfAnotherSandbox(t *testing.T) {
+	h, dir := podOf(t)
+	old := new(State)
+	if err := errors.Join(dir.Read(old), dir.Remove()); err != nil {
+		t.Fatal(err)
+	}
+	dir = placed(t, h, "pod", State{Containers: map[string]*Container{"pod": {ID: "pod", Created: time.Now()}}})
+	for _, st := range []*State{old, {ID: "pod"}} {
+		if err := h.destroy(context.Background(), dir, st); !errors.Is(err, ErrNotExist) {
+			t.Errorf("destroy = %v", err)
+		}
+	}
+	if _, err := h.Status("pod"); err != nil {
+		t.Error("the new one has gone:", err)
+	}
+	now := new(State)
+	if err := errors.Join(dir.Read(now), h.destroy(context.Background(), dir, now)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestDestroyEndsWhoHasJoinedMeanwhile(t *testing.T) {
+	h, dir := podOf(t)
+	st, shim := new(State), sleeper(t)
+	if err := dir.Read(st); err != nil {
+		t.Fatal(err)
+	}
+	disk := new(State)
+	err := dir.Update(disk, func() error { disk.Containers["late"] = &Container{ID: "late", Shim: shim}; return nil })
+	if err := errors.Join(err, h.destroy(context.Background(), dir, st)); err != nil {
+		t.Fatal(err)
+	}
+	if shim.Alive() {
+		t.Error("the member's shim lives on")
+	}
+}
+
+func TestNobodyJoinsWhatIsHalfMade(t *testing.T) {
+	self, err := proc.Of(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for word, first := range map[string]*Container{
+		"":                      {ID: "pod"},
+		"still being created":   {ID: "pod", Creator: self},
+		"creation was cut off":  {ID: "pod", Creator: proc.Handle{PID: self.PID, StartTime: 1}},
+		"creation was cut off:": nil,
+	} {
+		st := &State{ID: "pod", Containers: map[string]*Container{}}
+		if first != nil {
+			st.Containers["pod"] = first
+		}
+		if err := st.complete(); (err == nil) != (word == "") || err != nil && !strings.Contains(err.Error(), word) {
+			t.Errorf("%+v: %v", first, err)
+		}
+	}
+	// By the state when it joins, not by the one before.
+	h, dir := podOf(t)
+	h.settings = &Settings{}
+	disk := new(State)
+	err = dir.Update(disk, func() error {
+		disk.VM.Process, disk.Containers["pod"].Creator = self, self
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req := &CreateRequest{ID: "app", Bundle: &oci.Bundle{Spec: &specs.Spec{Process: &specs.Process{}, Linux: &specs.Linux{}}}}
+	if _, err := h.join(context.Background(), req, "pod"); err == nil || !strings.Contains(err.Error(), "still being created") {
+		t.Errorf("join = %v", err)
+	}
+	if dir.Has("app") {
+		t.Error("the id is still claimed")
 	}
 }

@@ -50,6 +50,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	err = dir.Update(st, func() error {
+		if err := st.complete(); err != nil {
+			return err
+		}
 		st.adopt(c)
 		st.placeEmptyDirs(h.log, c)
 		st.Containers[c.ID] = c
@@ -125,6 +128,19 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	return shim, shim.Release()
+}
+
+// complete tells whether the sandbox's own container is there, so that others can
+// join it: who makes that one would write the state without them in the end.
+func (st *State) complete() error {
+	first := st.Containers[st.ID]
+	switch {
+	case first != nil && first.Creator.PID == 0:
+		return nil
+	case first != nil && first.status() == container.Creating:
+		return fmt.Errorf("sandbox %s is still being created: try again when that is done", st.ID)
+	}
+	return fmt.Errorf("sandbox %s: its creation was cut off: delete the pod", st.ID)
 }
 
 func (h *Host) planCgroup(c *Container) (*resources.Group, error) {
