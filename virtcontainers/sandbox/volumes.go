@@ -25,6 +25,9 @@ type Volume struct {
 	FSType  string   `json:"fstype"`
 	Options []string `json:"options,omitempty"`
 	FSGroup uint32   `json:"fs_group,omitempty"`
+	// Leaving: its container is being removed, and counts no more among those that
+	// have the volume.
+	Leaving bool `json:"leaving,omitempty"`
 }
 
 // volumes is where storage drivers assign them.
@@ -106,9 +109,10 @@ func (c *Container) volumeAt(mount int) string {
 	return ""
 }
 
+// findVolume answers the volume at path, unless it is leaving.
 func findVolume(list []Volume, path string) *Volume {
 	for i := range list {
-		if list[i].Path == path {
+		if list[i].Path == path && !list[i].Leaving {
 			return &list[i]
 		}
 	}
@@ -134,7 +138,8 @@ func (st *State) own(c *Container) []Disk {
 	seen := map[string]bool{}
 	for _, v := range c.Volumes {
 		for _, other := range st.Containers {
-			if other.ID != c.ID && findVolume(other.Volumes, v.Path) != nil {
+			// One that came while the others were leaving has a disk of its own.
+			if had := findVolume(other.Volumes, v.Path); had != nil && other.ID != c.ID && had.ID == v.ID {
 				seen[v.ID] = true
 			}
 		}
@@ -189,11 +194,30 @@ func (h *Host) dropVolumes(ctx context.Context, dir *state.Dir, c *Container) er
 	if len(c.Volumes) == 0 {
 		return nil
 	}
-	st := new(State) // who else uses them now
-	if err := dir.Read(st); err != nil {
-		return err
-	}
-	return errors.Join(h.unplugDisks(ctx, st, st.own(c)), st.releaseVolumes(dir, c))
+	st, disks, err := leaveVolumes(dir, c.ID)
+	return errors.Join(err, h.unplugDisks(ctx, st, disks))
+}
+
+// leaveVolumes notes that a container uses its volumes no more, and answers the
+// disks that nobody uses then. Of several that leave at the same time, the last
+// gets them. It may be repeated: the answer is the same then, or more.
+func leaveVolumes(dir *state.Dir, id string) (st *State, disks []Disk, err error) {
+	st = new(State)
+	// What the volumes' store says changes under the same lock: who joins next
+	// says there that the sandbox has the volume.
+	var released error
+	err = dir.Update(st, func() error {
+		c := st.Containers[id]
+		if c == nil {
+			return nil // somebody else has removed it
+		}
+		disks, released = st.own(c), st.releaseVolumes(dir, c)
+		for i := range c.Volumes {
+			c.Volumes[i].Leaving = true
+		}
+		return nil
+	})
+	return st, disks, errors.Join(err, released)
 }
 
 // ErrVolumeUnused is the answer about a volume that no running VM has.

@@ -34,6 +34,51 @@ func TestVolumesAreSharedInASandbox(t *testing.T) {
 	}
 }
 
+// Two containers that are removed at the same time must not each leave a volume
+// to the other.
+func TestTheLastToLeaveUnplugsAVolume(t *testing.T) {
+	_, dir := podOf(t, "a", "b")
+	volume := func(id string) Volume { return Volume{Disk: Disk{ID: id}, Path: "/none/x"} }
+	disk := new(State)
+	err := dir.Update(disk, func() error {
+		disk.Containers["a"].Volumes = []Volume{volume("v1"), volume("v1")}
+		disk.Containers["b"].Volumes = []Volume{volume("v1"), {Disk: Disk{ID: "v2"}, Path: "/none/y"}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave := func(id, want string) {
+		t.Helper()
+		_, disks, err := leaveVolumes(dir, id)
+		got := ""
+		for _, d := range disks {
+			got += d.ID + " "
+		}
+		if err != nil || got != want {
+			t.Errorf("%s leaves %q behind, %v, want %q", id, got, err, want)
+		}
+	}
+	// Neither has been taken out of the state when the other decides.
+	leave("a", "")
+	leave("b", "v1 v2 ")
+	// Cut off, and done again.
+	leave("b", "v1 v2 ")
+	leave("nobody", "")
+	// Who comes now must not get the disk that goes, nor hold it up.
+	c := &Container{ID: "c", Volumes: []Volume{volume("v9")}}
+	err = dir.Update(disk, func() error {
+		disk.adopt(c)
+		disk.Containers["c"] = c
+		return nil
+	})
+	if err != nil || c.Volumes[0].ID != "v9" {
+		t.Errorf("adopted %+v, %v", c.Volumes, err)
+	}
+	leave("a", "v1 ")
+	leave("c", "v9 ")
+}
+
 func TestFreeNIC(t *testing.T) {
 	n := Network{
 		NICs: []network.NIC{
