@@ -4396,7 +4396,9 @@ type AgentClient interface {
 	// CreateContainer sets a container up as far as its init process, which
 	// waits. Its streams can be opened from then on.
 	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
-	// StartContainer lets the waiting init process run the user's command.
+	// StartContainer lets the waiting init process run the user's command. It,
+	// PauseContainer and ResumeContainer are answered with success, too, where the
+	// container is so already: the caller's note of the first answer may be lost.
 	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.
@@ -4805,7 +4807,9 @@ type AgentServer interface {
 	// CreateContainer sets a container up as far as its init process, which
 	// waits. Its streams can be opened from then on.
 	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
-	// StartContainer lets the waiting init process run the user's command.
+	// StartContainer lets the waiting init process run the user's command. It,
+	// PauseContainer and ResumeContainer are answered with success, too, where the
+	// container is so already: the caller's note of the first answer may be lost.
 	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
 	// with its storages that nobody else uses.

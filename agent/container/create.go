@@ -126,11 +126,16 @@ func logLevel(profile *specs.LinuxSeccomp) string {
 	return text
 }
 
-// Start lets the init process run the user's command.
+// Start lets the init process run the user's command. One that runs already is
+// no error, as for Pause.
 func (c *Container) Start() error {
 	c.change.Lock()
 	defer c.change.Unlock()
-	if state := c.State(); state != Created {
+	switch state := c.State(); state {
+	case Created:
+	case Running:
+		return nil
+	default:
 		return c.stateError("start", state)
 	}
 	refresh(c.spec.Mounts)

@@ -55,22 +55,29 @@ func (c *Container) SignalAll(ctx context.Context, sig unix.Signal) error {
 	return nil
 }
 
-// Pause freezes a running container.
+// Pause freezes a running container. One that is paused already is no error: a
+// caller that was cut off before it noted the answer asks again.
 func (c *Container) Pause() error {
 	return c.freeze("pause", cgroups.Frozen, Running)
 }
 
-// Resume thaws a paused container.
+// Resume thaws a paused container. One that runs already is no error, as for Pause.
 func (c *Container) Resume() error {
 	return c.freeze("resume", cgroups.Thawed, Paused)
 }
+
+// after is the state of a container that was frozen or thawed.
+var after = map[cgroups.FreezerState]State{cgroups.Frozen: Paused, cgroups.Thawed: Running}
 
 func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) error {
 	c.change.Lock()
 	defer c.change.Unlock()
 	c.starts.Lock()
 	defer c.starts.Unlock()
-	if state := c.State(); state != from {
+	switch state := c.State(); {
+	case state == after[to]:
+		return nil
+	case state != from:
 		return c.stateError(verb, state)
 	}
 	if err := c.cgroup.Freeze(to); err != nil {

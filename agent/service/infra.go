@@ -42,7 +42,7 @@ func (i *infra) Exit() process.Exit { return i.exit }
 func (i *infra) Start() error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if i.started || i.over() {
+	if i.over() || i.paused {
 		return fmt.Errorf("%w: cannot start container %s: it was started", container.ErrState, i.id)
 	}
 	i.started = true
@@ -64,7 +64,7 @@ func (i *infra) Resume() error { return i.setPaused("resume", false) }
 func (i *infra) setPaused(verb string, to bool) error {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	if !i.started || i.over() || i.paused == to {
+	if !i.started || i.over() {
 		return fmt.Errorf("%w: cannot %s container %s", container.ErrState, verb, i.id)
 	}
 	i.paused = to

@@ -131,10 +131,22 @@ func TestInfra(t *testing.T) {
 	ctx := t.Context()
 	s.put("i", newInfra("i", 0, func(e process.Exit) { s.ended("i", "", e) }))
 	id := &agentpb.ContainerRequest{ContainerId: "i"}
-	_, err := c.StartContainer(ctx, id)
+	_, err := c.PauseContainer(ctx, id)
+	want(t, "pause before the start", err, call.FailedPrecondition)
+	_, err = c.StartContainer(ctx, id)
 	want(t, "start", err, call.OK)
 	_, err = c.StartContainer(ctx, id)
-	want(t, "start again", err, call.FailedPrecondition)
+	want(t, "start again", err, call.OK)
+	for _, verb := range []string{"pause", "pause again"} {
+		_, err = c.PauseContainer(ctx, id)
+		want(t, verb, err, call.OK)
+	}
+	_, err = c.StartContainer(ctx, id)
+	want(t, "start while it is paused", err, call.FailedPrecondition)
+	for _, verb := range []string{"resume", "resume again"} {
+		_, err = c.ResumeContainer(ctx, id)
+		want(t, verb, err, call.OK)
+	}
 	waited := make(chan *agentpb.WaitProcessReply, 1)
 	go func() {
 		reply, _ := c.WaitProcess(ctx, &agentpb.ProcessRequest{ContainerId: "i"})

@@ -44,7 +44,7 @@ func (h *Host) Pause(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return h.change(dir, id, func(c *Container) { c.Paused = true })
+	return noteFlag(dir, id, container.Pause, pausedFlag, true)
 }
 
 // Resume lets a paused container go on.
@@ -56,7 +56,28 @@ func (h *Host) Resume(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	return h.change(dir, id, func(c *Container) { c.Paused = false })
+	return noteFlag(dir, id, container.Resume, pausedFlag, false)
+}
+
+func startedFlag(c *Container) *bool { return &c.Started }
+func pausedFlag(c *Container) *bool  { return &c.Paused }
+
+// noteFlag writes down what an operation has brought about in the guest. There it
+// is no error to do it again, so that one that was cut off before this can be
+// repeated; but of two at the same time the later gets ErrState.
+func noteFlag(dir *state.Dir, id string, op container.Operation, flag func(*Container) *bool, to bool) error {
+	st := new(State)
+	return dir.Update(st, func() error {
+		c := st.Containers[id]
+		if c == nil {
+			return ErrNotExist
+		}
+		if *flag(c) == to {
+			return c.status().Check(op)
+		}
+		*flag(c) = to
+		return nil
+	})
 }
 
 // Update changes a container's limits; what is absent is left as it is. The VM

@@ -37,7 +37,7 @@ func (h *Host) Start(ctx context.Context, id string) error {
 		return fmt.Errorf("unable to start container process: %w", err)
 	}
 	phases.Done("started")
-	if err := h.change(dir, id, func(c *Container) { c.Started = true }); err != nil {
+	if err := noteFlag(dir, id, container.Start, startedFlag, true); err != nil {
 		return err
 	}
 	if c.Spec.Hooks == nil {
