@@ -49,6 +49,25 @@ func (l Limits) With(r *specs.LinuxResources) Limits {
 	return l
 }
 
+// Complete answers r with both halves of the CPU quota if it has one of them, or
+// a burst: the kernel's cpu.max has them in one line, so whoever writes one
+// writes the other, too. l are the limits after the update by r, which stays as
+// it is.
+func (l Limits) Complete(r *specs.LinuxResources) *specs.LinuxResources {
+	if r == nil || r.CPU == nil || r.CPU.Quota == nil && r.CPU.Period == nil && r.CPU.Burst == nil {
+		return r
+	}
+	out, cpu := *r, *r.CPU
+	out.CPU = &cpu
+	if value(cpu.Quota) == 0 && l.Quota != 0 {
+		cpu.Quota = &l.Quota
+	}
+	if value(cpu.Period) == 0 && l.Period != 0 {
+		cpu.Period = &l.Period
+	}
+	return &out
+}
+
 // maxMilli keeps sums of CPUs within 64 bits, far above what any machine has.
 const maxMilli = math.MaxUint32
 

@@ -160,3 +160,38 @@ func TestCPUCount(t *testing.T) {
 		}
 	}
 }
+
+// Of an update with one half of the CPU quota, the other half is what it was.
+func TestCompleteQuota(t *testing.T) {
+	was := Limits{Quota: 20000, Period: 50000}
+	for name, test := range map[string]struct {
+		was    Limits
+		cpu    *specs.LinuxCPU
+		quota  int64
+		period uint64
+	}{
+		"quota":          {was, &specs.LinuxCPU{Quota: ptr[int64](10000)}, 10000, 50000},
+		"period":         {was, &specs.LinuxCPU{Period: ptr[uint64](100000)}, 20000, 100000},
+		"both":           {was, &specs.LinuxCPU{Quota: ptr[int64](1000), Period: ptr[uint64](2000)}, 1000, 2000},
+		"no limit":       {was, &specs.LinuxCPU{Quota: ptr[int64](-1)}, -1, 50000},
+		"zero leaves it": {was, &specs.LinuxCPU{Quota: ptr[int64](0), Period: ptr[uint64](60000)}, 20000, 60000},
+		"burst":          {was, &specs.LinuxCPU{Burst: ptr[uint64](1)}, 20000, 50000},
+		"no quota yet":   {Limits{}, &specs.LinuxCPU{Period: ptr[uint64](60000)}, 0, 60000},
+		"shares":         {was, &specs.LinuxCPU{Shares: ptr[uint64](512)}, 0, 0},
+	} {
+		r := &specs.LinuxResources{CPU: test.cpu}
+		before := *test.cpu
+		got := test.was.With(r).Complete(r)
+		if quota, period := value(got.CPU.Quota), value(got.CPU.Period); quota != test.quota || period != test.period {
+			t.Errorf("%s: %d %d, want %d %d", name, quota, period, test.quota, test.period)
+		}
+		if got.CPU.Shares != test.cpu.Shares || *test.cpu != before {
+			t.Errorf("%s: changed besides: %+v", name, got.CPU)
+		}
+	}
+	for _, r := range []*specs.LinuxResources{nil, {}} {
+		if got := was.Complete(r); got != r {
+			t.Errorf("of %+v: %+v", r, got)
+		}
+	}
+}

@@ -115,7 +115,11 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 	if c.Spec.Resources == nil {
 		return nil
 	}
-	return h.limit(st, c, r)
+	// As they are now: another update may have been at work.
+	if _, st, c, err = h.load(id); err != nil {
+		return err
+	}
+	return h.limit(st, c, c.Limits.Complete(r))
 }
 
 // Stats answers a container's resource use as the guest measures it.
