@@ -8,6 +8,21 @@ import (
 	"github.com/vishvananda/netlink"
 )
 
+// Tie answers the pair of an interface and the NIC that is to carry its traffic,
+// as Connect answers it. Nothing is changed: it is for who notes the pair before.
+func Tie(i Interface, nic NIC) (Pair, error) {
+	pair := Pair{Interface: i, NIC: nic}
+	switch {
+	case i.Refused != "":
+		return Pair{}, fmt.Errorf("connect %s (%s): %w: %s", i.Name, i.Type, ErrUnsupported, i.Refused)
+	case nic.Model == ModelMacvtap && nic.Link != i.Name:
+		return Pair{}, fmt.Errorf("connect %s: NIC %s is a macvtap of %s", i.Name, nic.Name, nic.Link)
+	case nic.Model == ModelMacvtap && nic.Below != nil:
+		pair.Interface = *nic.Below
+	}
+	return pair, nil
+}
+
 // Connect lets the NIC carry the interface's traffic and answers the pair. It
 // may be repeated: what is there already stays. After an error the interface
 // is as it was.
@@ -17,18 +32,9 @@ import (
 // neighbour solicitations for the addresses, which can stay on the interface,
 // where engines look for them.
 func Connect(ns *Namespace, i Interface, nic NIC) (Pair, error) {
-	pair := Pair{Interface: i, NIC: nic}
-	if i.Refused != "" {
-		return Pair{}, fmt.Errorf("connect %s (%s): %w: %s", i.Name, i.Type, ErrUnsupported, i.Refused)
-	}
-	if nic.Model == ModelMacvtap {
-		if nic.Link != i.Name {
-			return Pair{}, fmt.Errorf("connect %s: NIC %s is a macvtap of %s", i.Name, nic.Name, nic.Link)
-		}
-		if nic.Below != nil {
-			pair.Interface = *nic.Below
-		}
-		return pair, nil
+	pair, err := Tie(i, nic)
+	if err != nil || nic.Model == ModelMacvtap {
+		return pair, err
 	}
 	h, err := ns.handle()
 	if err != nil {

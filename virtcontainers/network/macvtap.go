@@ -14,6 +14,19 @@ import (
 	"github.com/kata-go/kata-runtime/internal/undo"
 )
 
+// PlanMacvtap answers the NIC that CreateMacvtap would make, or why there can be
+// none. Nothing is changed: who notes it before can take back by its Remove
+// whatever CreateMacvtap came to.
+func PlanMacvtap(i Interface, name string) (NIC, error) {
+	if i.Refused != "" {
+		return NIC{}, fmt.Errorf("macvtap on %s (%s): %w: %s", i.Name, i.Type, ErrUnsupported, i.Refused)
+	}
+	if i.Type != "veth" && i.Type != "device" {
+		return NIC{}, fmt.Errorf("macvtap on %s: %w: it works on veth and hardware, not on %s; use %q", i.Name, ErrUnsupported, i.Type, ModelTCFilter)
+	}
+	return NIC{Name: name, MAC: i.MAC, Model: ModelMacvtap, Link: i.Name, Below: &i}, nil
+}
+
 // CreateMacvtap makes a macvtap called name on the interface and opens its
 // queues. It is for an interface that is there before the VM boots: the
 // macvtap is the VM's NIC then, and Connect has nothing left to do. The macvtap
@@ -21,13 +34,11 @@ import (
 // addresses, because broadcasts still reach it and the host would answer ARP.
 // NIC.Remove takes all this back. After an error nothing is left.
 func CreateMacvtap(ns *Namespace, i Interface, name string, q Queues) (_ *Tap, err error) {
-	if i.Refused != "" {
-		return nil, fmt.Errorf("macvtap on %s (%s): %w: %s", i.Name, i.Type, ErrUnsupported, i.Refused)
+	nic, err := PlanMacvtap(i, name)
+	if err != nil {
+		return nil, err
 	}
-	if i.Type != "veth" && i.Type != "device" {
-		return nil, fmt.Errorf("macvtap on %s: %w: it works on veth and hardware, not on %s; use %q", i.Name, ErrUnsupported, i.Type, ModelTCFilter)
-	}
-	t := &Tap{NIC: NIC{Name: name, MAC: i.MAC, Model: ModelMacvtap, Link: i.Name, Below: &i}}
+	t := &Tap{NIC: nic}
 	h, err := ns.handle()
 	if err != nil {
 		return nil, err
@@ -179,8 +190,11 @@ func restoreLink(h *netlink.Handle, i Interface) error {
 	if err != nil {
 		return fmt.Errorf("MAC of %s: %w", i.Name, err)
 	}
-	if err := h.LinkSetHardwareAddr(link, mac); err != nil {
-		return fmt.Errorf("give %s its MAC back: %w", i.Name, err)
+	// Not all links take one, not even their own.
+	if !bytes.Equal(link.Attrs().HardwareAddr, mac) {
+		if err := h.LinkSetHardwareAddr(link, mac); err != nil {
+			return fmt.Errorf("give %s its MAC back: %w", i.Name, err)
+		}
 	}
 	for _, text := range i.Addresses {
 		addr, err := netlink.ParseAddr(text)

@@ -52,3 +52,22 @@ func TestMacvtapRefusesMacvlan(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A NIC is noted before it is made: its Remove takes nothing away that it has
+// not got as far as to change, nor what has its name.
+func TestMacvtapThatWasOnlyPlanned(t *testing.T) {
+	c := newCable(t)
+	script(t, c.sandbox, "ip link add kata0 type bridge", "ip route add default via 10.9.0.1")
+	before := scanOne(t, c.sandbox)
+	nic, err := PlanMacvtap(before, "kata0")
+	if err == nil {
+		err = nic.Remove(c.sandbox, *nic.Below)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if after := scanOne(t, c.sandbox); !reflect.DeepEqual(before, after) {
+		t.Errorf("before\n%+v, after\n%+v", before, after)
+	}
+	script(t, c.sandbox, "ip link show kata0")
+}

@@ -216,7 +216,7 @@ func (n NIC) Remove(ns *Namespace, i Interface) error {
 	}
 	defer h.Close()
 	link, err := h.LinkByName(n.Name)
-	if err == nil {
+	if err == nil && n.owns(link, i) {
 		err = h.LinkDel(link)
 	}
 	if err != nil && !gone(err) {
@@ -226,6 +226,16 @@ func (n NIC) Remove(ns *Namespace, i Interface) error {
 		return nil
 	}
 	return restoreLink(h, i)
+}
+
+// owns tells whether a link with the NIC's name is the NIC: a macvtap is noted
+// before it is made, and the name may have been taken.
+func (n NIC) owns(link netlink.Link, below Interface) bool {
+	if n.Model != ModelMacvtap {
+		return true
+	}
+	m, ok := link.(*netlink.Macvtap)
+	return ok && m.ParentIndex == below.Index
 }
 
 // gone tells whether a link is missing.

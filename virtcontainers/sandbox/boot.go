@@ -258,7 +258,8 @@ func (s *Settings) queues() network.Queues {
 
 // plugNICs makes the NICs that the VM boots with, one for a clone.
 func (b *boot) plugNICs(st *State, vm *hypervisor.Spec, one bool) error {
-	taps, err := st.Network.plug(b.config.Network, b.config.queues(), one)
+	note := func() error { return write(b.dir, st) }
+	taps, err := st.Network.plug(b.config.Network, b.config.queues(), one, note)
 	if err != nil {
 		return err
 	}

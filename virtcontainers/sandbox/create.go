@@ -158,10 +158,11 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	h, st, c := cr.host, cr.st, cr.container
 	phases := NewPhases(h.log, time.Now())
 	st.Cache = h.cacheDir()
+	st.Network.plan(cr.dir, netns, h.settings.Network)
 	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
-	if err := st.Network.open(cr.dir, netns, h.settings.Network); err != nil {
+	if err := st.Network.open(); err != nil {
 		return nil, err
 	}
 	phases.Done("netns")
@@ -212,7 +213,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-	endpoints, err := st.Network.connect(cr.boot.plug(ctx, st))
+	endpoints, err := st.Network.connect(cr.boot.plug(ctx, st), cr.save)
 	if err != nil {
 		return nil, err
 	}

@@ -108,6 +108,9 @@ func addPair(ctx context.Context, dir *state.Dir, st *State, ns *network.Namespa
 		nic := n.NICs[nics]
 		done.Add("unplug the NIC", func() error { return unplugNIC(context.Background(), st, nic) })
 	}
+	if err == nil {
+		_, err = network.Connect(ns, pair.Interface, pair.NIC)
+	}
 	if err != nil {
 		return nil, err
 	}

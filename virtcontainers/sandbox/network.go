@@ -47,18 +47,25 @@ type Network struct {
 	Fixed bool `json:"fixed,omitempty"`
 }
 
-// open finds the namespace of a new sandbox: the engine's, or one of our own.
-func (n *Network) open(dir *state.Dir, netns string, config *network.Config) error {
+// plan finds the namespace of a new sandbox: the engine's, or one of our own,
+// which open makes.
+func (n *Network) plan(dir *state.Dir, netns string, config *network.Config) {
 	if config.DisableNewNetNS {
 		n.Named = netns
-		return nil
+		return
 	}
 	n.Fixed = config.DisableFollow
-	if netns != "" {
-		n.Namespace = netns
+	n.Namespace, n.Ours = netns, netns == ""
+	if n.Ours {
+		n.Namespace = filepath.Join(dir.Path, "netns")
+	}
+}
+
+// open makes the planned namespace, if it is ours.
+func (n *Network) open() error {
+	if !n.Ours {
 		return nil
 	}
-	n.Namespace, n.Ours = filepath.Join(dir.Path, "netns"), true
 	ns, err := network.NewNamespace(n.Namespace)
 	if err != nil {
 		return err
@@ -114,8 +121,9 @@ func (n *Network) plugged(config *network.Config) bool {
 
 // plug makes the NICs that the VM boots with: one for each interface that is
 // there already, and one at least; with one set no more, since others can be
-// plugged later. None without a network. The caller closes them.
-func (n *Network) plug(config *network.Config, queues network.Queues, one bool) (taps []*network.Tap, err error) {
+// plugged later. None without a network. The caller closes them. note is called
+// before an interface is changed for a NIC, with n as it is then.
+func (n *Network) plug(config *network.Config, queues network.Queues, one bool, note func() error) (taps []*network.Tap, err error) {
 	if !n.plugged(config) {
 		return nil, nil
 	}
@@ -143,17 +151,35 @@ func (n *Network) plug(config *network.Config, queues network.Queues, one bool) 
 		var tap *network.Tap
 		// A macvtap is made on its interface, so only where that is there already.
 		if config.Model == network.ModelMacvtap && i < len(interfaces) {
-			tap, err = network.CreateMacvtap(ns, interfaces[i], nicName(i), queues)
-		} else {
-			tap, err = network.CreateTap(ns, nicName(i), queues)
+			tap, err = n.macvtap(ns, interfaces[i], nicName(i), queues, note)
+		} else if tap, err = network.CreateTap(ns, nicName(i), queues); err == nil {
+			n.NICs = append(n.NICs, tap.NIC)
 		}
 		if err != nil {
 			return taps, err
 		}
 		taps = append(taps, tap)
-		n.NICs = append(n.NICs, tap.NIC)
 	}
 	return taps, nil
+}
+
+// macvtap makes a NIC that takes MAC and addresses from its interface, and notes
+// it first: the namespace may outlive a creation that is killed.
+func (n *Network) macvtap(ns *network.Namespace, i network.Interface, name string, queues network.Queues, note func() error) (*network.Tap, error) {
+	nic, err := network.PlanMacvtap(i, name)
+	if err != nil {
+		return nil, err
+	}
+	before := len(n.NICs)
+	n.NICs = append(n.NICs, nic)
+	if err = note(); err == nil {
+		var tap *network.Tap
+		if tap, err = network.CreateMacvtap(ns, i, name, queues); err == nil {
+			return tap, nil
+		}
+	}
+	n.NICs = n.NICs[:before] // nothing is left of it
+	return nil, err
 }
 
 // count answers how many interfaces there are for the guest by now.
@@ -175,7 +201,8 @@ type hotplugger func(id string, tap *network.Tap) error
 
 // connect looks for interfaces that the guest has not taken over yet and ties
 // each to a NIC, which is plugged if there is no free one. It answers the new ones.
-func (n *Network) connect(plug hotplugger) ([]network.Pair, error) {
+// note, if not nil, is called before they are changed, with n as it is then.
+func (n *Network) connect(plug hotplugger, note func() error) ([]network.Pair, error) {
 	if len(n.NICs) == 0 {
 		return nil, nil
 	}
@@ -188,21 +215,33 @@ func (n *Network) connect(plug hotplugger) ([]network.Pair, error) {
 	if err != nil {
 		return nil, err
 	}
-	var fresh []network.Pair
+	before := len(n.Pairs)
 	for _, i := range interfaces {
 		if n.has(i) || slices.Contains(n.Released, i.Index) {
 			continue
 		}
-		pair, err := n.tie(ns, i, plug)
-		if err != nil {
+		if _, err = n.tie(ns, i, plug); err != nil {
+			break
+		}
+	}
+	if err == nil && note != nil && len(n.Pairs) > before {
+		err = note()
+	}
+	if err != nil {
+		n.Pairs = n.Pairs[:before]
+		return nil, err
+	}
+	for at := before; at < len(n.Pairs); at++ {
+		if _, err := network.Connect(ns, n.Pairs[at].Interface, n.Pairs[at].NIC); err != nil {
+			n.Pairs = n.Pairs[:at]
 			return nil, err
 		}
-		fresh = append(fresh, pair)
 	}
-	return fresh, nil
+	return slices.Clone(n.Pairs[before:]), nil
 }
 
-// tie gives an interface a NIC, which is plugged if there is no free one.
+// tie gives an interface a NIC, which is plugged if there is no free one. They are
+// still to be connected.
 func (n *Network) tie(ns *network.Namespace, i network.Interface, plug hotplugger) (network.Pair, error) {
 	nic, ok := n.free(i)
 	if !ok {
@@ -211,7 +250,7 @@ func (n *Network) tie(ns *network.Namespace, i network.Interface, plug hotplugge
 			return network.Pair{}, fmt.Errorf("interface %s: %w", i.Name, err)
 		}
 	}
-	pair, err := network.Connect(ns, i, nic)
+	pair, err := network.Tie(i, nic)
 	if err != nil {
 		return network.Pair{}, err
 	}
@@ -309,7 +348,9 @@ func (n *Network) remove(dir *state.Dir) error {
 // updateNetwork brings interfaces into the guest that came after create
 // (Docker 28 and later fill the namespace between create and start).
 func (h *Host) updateNetwork(ctx context.Context, dir *state.Dir, st *State, a *agent) error {
-	fresh, err := st.Network.connect(hotplug(ctx, &st.VM))
+	// Not noted before: what is in the state the guest has got, or a start that is
+	// repeated would not give it that.
+	fresh, err := st.Network.connect(hotplug(ctx, &st.VM), nil)
 	if err != nil || len(fresh) == 0 {
 		return err
 	}

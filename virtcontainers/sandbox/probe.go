@@ -81,7 +81,8 @@ func (h *Host) borrow(id string, use func(*state.Dir, *State) error) (err error)
 	if err := dir.Update(&State{}, func() error { return nil }); err != nil {
 		return err
 	}
-	if err := st.Network.open(dir, "", h.settings.Network); err != nil {
+	st.Network.plan(dir, "", h.settings.Network)
+	if err := st.Network.open(); err != nil {
 		return err
 	}
 	return use(dir, st)
