@@ -104,6 +104,34 @@ load lib
 	kata exec "$C1" true
 }
 
+# forgets FLAG VALUE: the state is as if the command that changed it had been
+# killed before it wrote that.
+forgets() {
+	local file=$ROOT/sandboxes/$C1/state.json
+	jq --arg id "$C1" ".sandbox.containers[\$id].$1 = $2" "$file" >"$TMP/state"
+	cp "$TMP/state" "$file"
+}
+
+@test "a start, a pause and resume that were cut off can be repeated" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	forgets started false
+	[ "$(status "$C1")" = created ]
+	kata start "$C1"
+	run -1 kata start "$C1"
+	kata pause "$C1"
+	forgets paused false
+	run -1 kata resume "$C1"
+	kata pause "$C1"
+	run -1 kata pause "$C1"
+	kata resume "$C1"
+	forgets paused true
+	[ "$(status "$C1")" = paused ]
+	kata resume "$C1"
+	[ "$(status "$C1")" = running ]
+	kata exec "$C1" true
+}
+
 # It wakes a dozen times less often then.
 @test "the kernel of a guest that lives for a while lets it sleep" {
 	command_is "$TMP/bundle" sleep 1000
