@@ -75,8 +75,8 @@ func (s *Service) Kill(ctx context.Context, r *taskapi.KillRequest) (*emptypb.Em
 	sig := unix.Signal(r.Signal)
 	if r.ExecID == "" {
 		err = t.host.Kill(ctx, t.id, sig, r.All)
-	} else if !p.hasBegun() {
-		return nil, status.Errorf(codes.FailedPrecondition, "process %s was not started", p.id)
+	} else if err = p.launched(ctx); err != nil {
+		return nil, err
 	} else {
 		err = t.host.SignalExec(ctx, t.id, p.guestID(), sig)
 	}
@@ -205,10 +205,13 @@ func (s *Service) ResizePty(ctx context.Context, r *taskapi.ResizePtyRequest) (*
 	if r.Width == 0 || r.Height == 0 {
 		return &emptypb.Empty{}, nil // a client without a terminal has no size
 	}
-	if r.ExecID != "" && !p.hasBegun() {
-		return nil, status.Errorf(codes.FailedPrecondition, "process %s was not started", p.id)
+	if r.ExecID == "" {
+		return &emptypb.Empty{}, answer(t.host.Resize(ctx, t.id, r.Height, r.Width))
 	}
-	return &emptypb.Empty{}, answer(t.host.Resize(ctx, t.id, p.guestID(), r.Height, r.Width))
+	if err := p.launched(ctx); err != nil {
+		return nil, err
+	}
+	return &emptypb.Empty{}, answer(t.host.ResizeExec(ctx, t.id, p.guestID(), r.Height, r.Width))
 }
 
 // CloseIO lets a process's standard input end.

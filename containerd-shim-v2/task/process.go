@@ -2,11 +2,14 @@ package task
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/kata-go/kata-runtime/shim/relay"
 )
@@ -104,6 +107,25 @@ func (p *process) hasBegun() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.started
+}
+
+// launched returns when a further process whose start is under way runs, or has
+// failed to: before that it has no id in the guest, where an empty one is the
+// init's.
+func (p *process) launched(ctx context.Context) error {
+	if !p.hasBegun() {
+		return status.Errorf(codes.FailedPrecondition, "process %s was not started", p.id)
+	}
+	select {
+	case <-p.told:
+	case <-p.done:
+	case <-ctx.Done():
+		return fmt.Errorf("process %s is still being started: %w", p.id, ctx.Err())
+	}
+	if p.guestID() == "" {
+		return notFound("process %s could not be started", p.id)
+	}
+	return nil
 }
 
 // attach relays a process that exists now, and calls ended at its end.

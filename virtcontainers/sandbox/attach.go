@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -49,8 +50,11 @@ func (h *Host) Ended(id string) error {
 }
 
 // SignalExec sends a signal to a further process of a container, by the id
-// that its Attach got.
+// that its Attach got. An empty one is refused: in the guest it is the init's.
 func (h *Host) SignalExec(ctx context.Context, id, execID string, sig unix.Signal) error {
+	if execID == "" {
+		return errNoExec(id)
+	}
 	_, err := h.inGuest(ctx, id, container.Kill, func(ctx context.Context, a *agent) error {
 		_, err := a.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: id, ExecId: execID, Signal: uint32(sig)})
 		return err
@@ -64,11 +68,28 @@ func (h *Host) SignalExec(ctx context.Context, id, execID string, sig unix.Signa
 // ErrEnded is the answer to signalling a process that has ended.
 var ErrEnded = errors.New("process has ended")
 
-// Resize gives the terminal of a process another size, in characters; execID
-// is empty for the init.
-func (h *Host) Resize(ctx context.Context, id, execID string, rows, columns uint32) error {
-	_, err := h.inGuest(ctx, id, container.Resize, func(ctx context.Context, a *agent) error {
-		_, err := a.ResizeTTY(ctx, &agentpb.ResizeTTYRequest{ContainerId: id, ExecId: execID, Rows: rows, Columns: columns})
+// errNoExec is the answer where a further process is meant and none is named.
+func errNoExec(id string) error {
+	return fmt.Errorf("container %s: no process is named", id)
+}
+
+// Resize gives the terminal of a container's init another size, in characters.
+func (h *Host) Resize(ctx context.Context, id string, rows, columns uint32) error {
+	return h.resize(ctx, &agentpb.ResizeTTYRequest{ContainerId: id, Rows: rows, Columns: columns})
+}
+
+// ResizeExec gives the terminal of a further process another size, in characters,
+// by the id that its Attach got. An empty one is refused.
+func (h *Host) ResizeExec(ctx context.Context, id, execID string, rows, columns uint32) error {
+	if execID == "" {
+		return errNoExec(id)
+	}
+	return h.resize(ctx, &agentpb.ResizeTTYRequest{ContainerId: id, ExecId: execID, Rows: rows, Columns: columns})
+}
+
+func (h *Host) resize(ctx context.Context, req *agentpb.ResizeTTYRequest) error {
+	_, err := h.inGuest(ctx, req.ContainerId, container.Resize, func(ctx context.Context, a *agent) error {
+		_, err := a.ResizeTTY(ctx, req)
 		return err
 	})
 	return err

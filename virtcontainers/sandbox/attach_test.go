@@ -5,6 +5,8 @@ import (
 	"os"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
@@ -40,5 +42,16 @@ func TestOwnShimAttachesAtRelease(t *testing.T) {
 	}
 	if err := s.Abandon(); err != nil {
 		t.Errorf("Abandon = %v", err)
+	}
+}
+
+// In the guest an empty id is the init's.
+func TestCallsForAnExecWithoutAnID(t *testing.T) {
+	h := new(Host)
+	if err := h.SignalExec(t.Context(), "a", "", unix.SIGKILL); err == nil {
+		t.Error("the signal was sent")
+	}
+	if err := h.ResizeExec(t.Context(), "a", "", 24, 80); err == nil {
+		t.Error("a terminal was resized")
 	}
 }
