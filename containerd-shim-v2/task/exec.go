@@ -66,9 +66,7 @@ func (s *Service) runExec(ctx context.Context, t *task, p *process) error {
 	if err != nil {
 		return err
 	}
-	p.mu.Lock()
-	p.io = io
-	p.mu.Unlock()
+	p.setIO(io)
 	_, err = t.host.Exec(ctx, &sandbox.ExecRequest{
 		ID: t.id, Process: p.spec, Publish: p.setPID,
 		Attach: func(agent, guestID string) error {

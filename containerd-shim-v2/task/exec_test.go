@@ -10,6 +10,7 @@ import (
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
@@ -171,5 +172,33 @@ func TestCallsForAnExecThatCouldNotBeStarted(t *testing.T) {
 	c.execs["e"] = e
 	if _, err := s.ResizePty(t.Context(), &taskapi.ResizePtyRequest{ID: "a", ExecID: "e", Width: 80, Height: 24}); err == nil || len(g.resize) > 0 {
 		t.Errorf("%v, and %d terminals have another size", err, len(g.resize))
+	}
+}
+
+// A client may say that there is no more input before the process is started.
+func TestInputThatEndsBeforeTheStart(t *testing.T) {
+	s := quiet(t)
+	e := newProcess("e", streams{})
+	s.tasks["a"] = &task{id: "a", ready: true, execs: map[string]*process{"e": e}}
+	if _, err := s.CloseIO(t.Context(), &taskapi.CloseIORequest{ID: "a", ExecID: "e", Stdin: true}); err != nil {
+		t.Fatal(err)
+	}
+	pipe := filepath.Join(t.TempDir(), "in")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	io, err := openStdio(streams{stdin: pipe}, "e", "ns")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer io.close()
+	e.setIO(io)
+	in, err := io.openInput()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if io.hold != nil {
+		t.Error("the input is kept from ending")
 	}
 }

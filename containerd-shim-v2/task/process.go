@@ -35,6 +35,8 @@ type process struct {
 	guest   string
 	io      *stdio
 	started bool
+	// inputEnds: CloseIO was called, maybe before there was an io.
+	inputEnds bool
 
 	// told is closed when containerd knows that the process runs, or that it
 	// never will: its end is told after that.
@@ -74,10 +76,21 @@ func (p *process) getPID() int {
 	return p.pid
 }
 
-// closeInput lets standard input end, if there is one yet.
+// setIO gives a further process its streams.
+func (p *process) setIO(io *stdio) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.io = io
+	if p.inputEnds {
+		io.closeInput()
+	}
+}
+
+// closeInput lets standard input end, as soon as there is one.
 func (p *process) closeInput() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.inputEnds = true
 	if p.io != nil {
 		p.io.closeInput()
 	}
