@@ -47,10 +47,9 @@ func (s *Session) frame(h *header) error {
 		if c != nil || s.client == (h.stream()%2 == 1) {
 			return protocolError("%v: the number is taken", h)
 		}
-		if c = s.incoming(h.stream()); c == nil {
-			if err := s.control(newHeader(typeWindow, flagRST, h.stream(), 0)); err != nil {
-				return err
-			}
+		var err error
+		if c, err = s.incoming(h.stream()); err != nil {
+			return err
 		}
 	}
 	if c == nil {
@@ -77,16 +76,25 @@ func (s *Session) frame(h *header) error {
 	return nil
 }
 
-// incoming answers a connection that the other side has opened; nil if it must not.
-func (s *Session) incoming(id uint32) *Conn {
+// incoming answers a connection that the other side has opened; nil if it must
+// not, which that is told.
+func (s *Session) incoming(id uint32) (*Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.client || s.err != nil || len(s.accepts) == cap(s.accepts) {
-		return nil
+		return nil, s.control(newHeader(typeWindow, flagRST, id, 0))
 	}
 	c := s.conn(id, flagACK)
+	// The first frame of an answer would accept it, and may be long in coming
+	// (WaitProcess). Until then it has one of the client's few places.
+	if len(s.conns) > maxWaiting/2 {
+		c.first = 0
+		if err := s.control(newHeader(typeWindow, flagACK, id, 0)); err != nil {
+			return nil, err
+		}
+	}
 	s.accepts <- c // by this goroutine alone, so there is room still
-	return c
+	return c, nil
 }
 
 func (s *Session) pinged(h *header) error {
