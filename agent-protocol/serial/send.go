@@ -2,6 +2,7 @@ package serial
 
 import (
 	"io"
+	"net"
 	"sync"
 )
 
@@ -45,9 +46,14 @@ func (s *sender) write(frame []byte) error {
 	return err
 }
 
-// flush writes the frames that wait. writing is held.
+// flush writes the frames that wait. writing is held. It fails after stop: whoever
+// gets the turn then might write into the next session, which has the same port.
 func (s *sender) flush() error {
 	s.queueMu.Lock()
+	if s.stopped {
+		s.queueMu.Unlock()
+		return net.ErrClosed
+	}
 	waiting := s.queue
 	s.queue = nil
 	s.queueMu.Unlock()
