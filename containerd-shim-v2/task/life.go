@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime/debug"
+	"time"
 
 	"github.com/containerd/containerd/api/events"
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
@@ -97,6 +98,11 @@ func finished(t *task, p *process) (*emptypb.Empty, error) {
 	return nil, notFound("%s: process already finished", eventID(t, p))
 }
 
+// endTimeout bounds the wait for the end of a process whose container is gone:
+// what a guest says last may be ten seconds late on each output, and its reader
+// takes two more.
+const endTimeout = 30 * time.Second
+
 // Delete removes a container that has ended, or was never started, or a
 // further process.
 func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskapi.DeleteResponse, error) {
@@ -117,7 +123,12 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 	if err := UnmountRootfs(t.bundle); err != nil {
 		return nil, answer(err)
 	}
-	<-p.done // its VM or its container is gone: the relay sees that
+	select {
+	case <-p.done: // its VM or its container is gone: the relay sees that
+	case <-time.After(endTimeout):
+		return nil, status.Errorf(codes.DeadlineExceeded,
+			"container %s is removed, but its guest does not tell of its end: if that goes on, remove its pod", t.id)
+	}
 	p.flush()
 	if !s.forget(t) {
 		return nil, notFound("container %s is not known", t.id)
