@@ -15,7 +15,9 @@ import (
 )
 
 // UpdateRoutes replaces the routes of the main table that are not the kernel's
-// own. All are checked before the first is changed.
+// own. All are checked before the first is changed, and none is removed before
+// all that are wanted are there: so if one is refused, no other is lost, and
+// those that stay carry traffic all the time.
 func UpdateRoutes(list []*agentpb.Route) error {
 	var want []netlink.Route
 	for _, r := range list {
@@ -27,19 +29,65 @@ func UpdateRoutes(list []*agentpb.Route) error {
 	}
 	// A route over a gateway needs the gateway's own first.
 	slices.SortStableFunc(want, func(a, b netlink.Route) int { return rank(a) - rank(b) })
+	wanted := map[key]netlink.Route{}
+	for _, r := range want {
+		if err := replace(r); err != nil {
+			return err
+		}
+		wanted[keyOf(r)] = r
+	}
 	have, err := ours()
 	if err != nil {
 		return err
 	}
 	for _, old := range have {
+		r, known := wanted[keyOf(old)]
+		if known && alike(r, old) {
+			continue
+		}
 		if err := netlink.RouteDel(&old); err != nil && !errors.Is(err, unix.ESRCH) {
 			return fmt.Errorf("remove route %s: %w", old, err)
 		}
-	}
-	for _, r := range want {
-		if err := netlink.RouteReplace(&r); err != nil {
-			return fmt.Errorf("add route %s: %w", r, err)
+		if known {
+			// Without a gateway to tell them apart the kernel may have removed this one.
+			if err := replace(r); err != nil {
+				return err
+			}
 		}
+	}
+	return nil
+}
+
+// key is what the kernel knows a route by: another one with the same key
+// replaces it, whatever its gateway and interface.
+type key struct {
+	family, destination string
+	metric              uint32
+	tos                 int
+}
+
+// defaultMetric is what IPv6 makes of the metric 0 (include/uapi/linux/ipv6_route.h,
+// IP6_RT_PRIO_USER).
+const defaultMetric = 1024
+
+func keyOf(r netlink.Route) key {
+	text := route.Of(r)
+	k := key{text.Family, text.Destination, text.Metric, r.Tos}
+	if k.family == "6" && k.metric == 0 {
+		k.metric = defaultMetric
+	}
+	return k
+}
+
+// alike tells whether two routes with one key lead the same way.
+func alike(a, b netlink.Route) bool {
+	return a.LinkIndex == b.LinkIndex && a.Gw.Equal(b.Gw) && a.Src.Equal(b.Src)
+}
+
+func replace(r netlink.Route) error {
+	// EEXIST: it is there, behind another one with its key.
+	if err := netlink.RouteReplace(&r); err != nil && !errors.Is(err, unix.EEXIST) {
+		return fmt.Errorf("add route %s: %w", r, err)
 	}
 	return nil
 }
