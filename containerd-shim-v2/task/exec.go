@@ -42,8 +42,22 @@ func (t *task) add(p *process) error {
 	if p.id == "" || t.execs[p.id] != nil {
 		return status.Errorf(codes.AlreadyExists, "process %q of container %s", p.id, t.id)
 	}
+	select {
+	case <-t.gone:
+		return notFound("container %s is not known", t.id)
+	default:
+	}
 	t.execs[p.id] = p
 	return nil
+}
+
+// abandon ends the further processes that nobody can start any more.
+func (t *task) abandon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.execs {
+		p.abandon()
+	}
 }
 
 func (s *Service) startExec(ctx context.Context, t *task, p *process) (*taskapi.StartResponse, error) {
@@ -81,12 +95,11 @@ func (s *Service) runExec(ctx context.Context, t *task, p *process) error {
 }
 
 func (s *Service) deleteExec(t *task, p *process) (*taskapi.DeleteResponse, error) {
-	if p.hasBegun() && !p.over() {
+	p.abandon()
+	if !p.over() {
 		return nil, status.Errorf(codes.FailedPrecondition, "process %s of container %s runs", p.id, t.id)
 	}
-	if p.over() {
-		p.flush()
-	}
+	p.flush()
 	t.mu.Lock()
 	delete(t.execs, p.id)
 	t.mu.Unlock()

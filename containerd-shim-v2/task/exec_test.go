@@ -52,7 +52,7 @@ func (g *guest) ResizeTTY(_ context.Context, r *agentpb.ResizeTTYRequest) (*agen
 // process stands for its VM.
 func running(t *testing.T, g *guest) (*Service, *task) {
 	t.Helper()
-	s := quiet(t)
+	s, c := created(t)
 	path := filepath.Join(t.TempDir(), "agent.sock")
 	l, err := sock.Listen(path)
 	if err != nil {
@@ -80,13 +80,6 @@ func running(t *testing.T, g *guest) (*Service, *task) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	host, err := sandbox.NewHost(s.Root, &sandbox.Settings{}, s.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &task{id: "a", ready: true, host: host, bundle: t.TempDir(), init: newProcess("", streams{}),
-		execs: map[string]*process{}, gone: make(chan struct{})}
-	s.tasks["a"] = c
 	return s, c
 }
 

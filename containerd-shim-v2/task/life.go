@@ -42,11 +42,18 @@ func (s *Service) Start(ctx context.Context, r *taskapi.StartRequest) (*taskapi.
 }
 
 // exited records a process's end and tells containerd, not before it has been
-// told of the start. One that never started has no event.
+// told of the start. One that was never started has no event.
 func (s *Service) exited(t *task, p *process) {
 	close(p.done)
 	go func() {
-		<-p.told
+		select {
+		case <-p.told:
+		case <-t.gone:
+			if !p.hasBegun() {
+				return
+			}
+			<-p.told
+		}
 		s.Events.send(&events.TaskExit{
 			ContainerID: t.id, ID: eventID(t, p), Pid: uint32(p.getPID()),
 			ExitStatus: uint32(p.code), ExitedAt: timestamppb.New(p.at),

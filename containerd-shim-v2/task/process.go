@@ -198,6 +198,14 @@ func (p *process) flush() {
 	}
 }
 
+// abandon ends a further process that was announced and is not to be started:
+// somebody may wait for it. One that was started is left alone.
+func (p *process) abandon() {
+	if p.begun() {
+		p.never(neverRan)
+	}
+}
+
 // never ends a process that could not be started.
 func (p *process) never(code int) {
 	p.code, p.at = code, time.Now()

@@ -195,6 +195,7 @@ func (s *Service) forget(t *task) bool {
 	}
 	delete(s.tasks, t.id)
 	close(t.gone)
+	t.abandon()
 	if s.leaving && len(s.tasks) == 0 {
 		s.Config.Shutdown()
 	}

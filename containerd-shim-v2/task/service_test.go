@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"testing"
-	"testing/synctest"
 
 	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
 	v2 "github.com/containerd/cgroups/v3/cgroup2/stats"
@@ -79,15 +78,9 @@ func TestSignalsForTheEnded(t *testing.T) {
 // with the VM, deletes each by itself at the same time. One that stayed known kept
 // the service from ending.
 func TestDeleteAfterThePod(t *testing.T) {
-	s := quiet(t)
+	s, c := created(t)
 	ended := make(chan struct{})
 	s.Config.Shutdown = func() { close(ended) }
-	host, err := sandbox.NewHost(s.Root, &sandbox.Settings{}, s.Log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &task{id: "a", ready: true, host: host, bundle: t.TempDir(), init: newProcess("", streams{}), gone: make(chan struct{})}
-	s.tasks["a"] = c
 	c.init.never(137)
 	if _, err := s.Shutdown(t.Context(), &taskapi.ShutdownRequest{ID: "pod"}); err != nil {
 		t.Fatal(err)
@@ -107,26 +100,6 @@ func TestDeleteAfterThePod(t *testing.T) {
 	default:
 		t.Error("the service goes on")
 	}
-}
-
-// A guest that hangs does not keep a deletion for ever; it can be repeated.
-func TestDeleteWhileTheEndIsNotTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := quiet(t)
-		host, err := sandbox.NewHost(s.Root, &sandbox.Settings{}, s.Log)
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := &task{id: "a", ready: true, host: host, bundle: t.TempDir(), init: newProcess("", streams{}), gone: make(chan struct{})}
-		s.tasks["a"] = c
-		if _, err := s.Delete(t.Context(), &taskapi.DeleteRequest{ID: "a"}); status.Code(err) != codes.DeadlineExceeded {
-			t.Errorf("%v, want DeadlineExceeded", err)
-		}
-		c.init.never(137)
-		if reply, err := s.Delete(t.Context(), &taskapi.DeleteRequest{ID: "a"}); err != nil || reply.ExitStatus != 137 {
-			t.Errorf("%v, %v", reply, err)
-		}
-	})
 }
 
 func TestACreationThatFailsCanBeRepeated(t *testing.T) {
