@@ -199,9 +199,15 @@ func (s *session) attach(ctx context.Context) error {
 	group.Wait()
 	close(errs)
 	for err := range errs {
-		if err != nil {
-			return err
+		if err == nil {
+			continue
 		}
+		for _, client := range wanted {
+			if *client != nil {
+				(*client).Close()
+			}
+		}
+		return err
 	}
 	return nil
 }
