@@ -43,18 +43,41 @@ func start(o *options, out io.Writer) error {
 		group = sandbox
 	}
 	socket := socketPath(o.address, o.namespace, group)
+	var service *os.Process
 	switch err := alive(socket); {
 	case err == nil:
 	case role == oci.Member:
 		return fmt.Errorf("container %s: its sandbox %s has no shim: %w", o.id, sandbox, err)
 	default:
-		if err := spawn(o, socket); err != nil {
+		if service, err = spawn(o, socket); err != nil {
+			return err
+		}
+	}
+	return announce(o.bundle, socket, service, out)
+}
+
+// announce tells containerd where a container's service is. service is the one
+// that was started for it, or nil: it ends if containerd does not get to know of
+// it, since nobody would end it later.
+func announce(bundle, socket string, service *os.Process, out io.Writer) (err error) {
+	if service != nil {
+		defer func() {
+			if err == nil {
+				err = service.Release()
+				return
+			}
+			service.Kill() // or it has ended
+			service.Wait()
+			os.Remove(socket)
+		}()
+		pid := fmt.Appendf(nil, "%d", service.Pid)
+		if err := os.WriteFile(filepath.Join(bundle, "shim.pid"), pid, 0o600); err != nil {
 			return err
 		}
 	}
 	address := "unix://" + socket
 	// containerd reads it again when it was restarted.
-	if err := os.WriteFile(filepath.Join(o.bundle, "address"), []byte(address), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(bundle, "address"), []byte(address), 0o600); err != nil {
 		return err
 	}
 	_, err = io.WriteString(out, address)
@@ -80,31 +103,31 @@ func alive(path string) error {
 
 // spawn starts the service in a session of its own. It gets the socket
 // listening, so that containerd may connect at once.
-func spawn(o *options, socket string) error {
+func spawn(o *options, socket string) (*os.Process, error) {
 	if err := os.MkdirAll(socketDir, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	// Nobody serves it: it is a killed service's.
 	if err := os.Remove(socket); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+		return nil, err
 	}
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: socket, Net: "unix"})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	listener.SetUnlinkOnClose(false)
 	defer listener.Close()
 	if err := os.Chmod(socket, 0o600); err != nil {
-		return err
+		return nil, err
 	}
 	file, err := listener.File()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer file.Close()
 	self, err := os.Executable()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cmd := exec.Command(self, "-namespace", o.namespace, "-id", o.id, "-address", o.address,
 		"-bundle", o.bundle, "-socket", socket)
@@ -116,14 +139,13 @@ func spawn(o *options, socket string) error {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		os.Remove(socket)
-		return fmt.Errorf("start the service: %w", err)
+		return nil, fmt.Errorf("start the service: %w", err)
 	}
 	// It outlives containerd under memory pressure, as containerd's own shims do.
 	if err := protect(cmd.Process.Pid); err != nil && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.EPERM) {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
 	}
-	pid := fmt.Appendf(nil, "%d", cmd.Process.Pid)
-	return errors.Join(os.WriteFile(filepath.Join(o.bundle, "shim.pid"), pid, 0o600), cmd.Process.Release())
+	return cmd.Process, nil
 }
 
 // protect gives a process the oom_score_adj of our parent, containerd, plus one.
