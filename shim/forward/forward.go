@@ -27,13 +27,22 @@ const (
 	chunk = 32 << 10
 	// openTimeout bounds the guest's answer to a new connection.
 	openTimeout = 60 * time.Second
+	// acceptPause is how long nothing is accepted after an error: it may be the
+	// want of descriptors or memory, which only time can help (accept(2)).
+	acceptPause = 100 * time.Millisecond
 )
 
 // Forwarder takes the connections to loopback addresses in a network
 // namespace. Make it with Listen.
 type Forwarder struct {
-	listener *net.TCPListener
+	listener listener
 	link     *os.File
+}
+
+// listener is a net.TCPListener, or a test's.
+type listener interface {
+	AcceptTCP() (*net.TCPConn, error)
+	Close() error
 }
 
 // Listen takes all TCP connections to loopback addresses in the network
@@ -44,7 +53,7 @@ func Listen(netns string) (*Forwarder, error) {
 		return nil, err
 	}
 	defer ns.Close()
-	f := &Forwarder{}
+	var tcp *net.TCPListener
 	err = thread.Run(func() (bool, error) {
 		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
 			return false, fmt.Errorf("enter %s: %w", netns, err)
@@ -58,20 +67,21 @@ func Listen(netns string) (*Forwarder, error) {
 		if err != nil {
 			return false, err
 		}
-		f.listener = listener.(*net.TCPListener)
+		tcp = listener.(*net.TCPListener)
 		return false, nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("forward ports: %w", err)
 	}
-	raw, err := f.listener.SyscallConn()
+	f := &Forwarder{listener: tcp}
+	raw, err := tcp.SyscallConn()
 	if err == nil {
 		var steered error
 		err = raw.Control(func(fd uintptr) { f.link, steered = steer(int(ns.Fd()), int(fd)) })
 		err = errors.Join(err, steered)
 	}
 	if err != nil {
-		f.listener.Close()
+		tcp.Close()
 		return nil, fmt.Errorf("forward ports: %w", err)
 	}
 	return f, nil
@@ -96,7 +106,12 @@ func (f *Forwarder) Run(ctx context.Context, address string, log *slog.Logger) e
 		}
 		if err != nil {
 			<-free
-			continue // of one connection
+			log.Warn("cannot accept a connection to forward now: " + err.Error())
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+			continue
 		}
 		go func() {
 			defer func() { <-free }()
