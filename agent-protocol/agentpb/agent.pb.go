@@ -1417,7 +1417,7 @@ type ProcessInfo struct {
 	// Controlling terminal as ps shows it; "?" without one.
 	Tty string `protobuf:"bytes,6,opt,name=tty,proto3" json:"tty,omitempty"`
 	// Command line, NULs as blanks; the name in brackets if it is empty. The
-	// container chose the bytes.
+	// container chose the bytes. Cut off if those of a list are more than 2 MiB.
 	Command string `protobuf:"bytes,7,opt,name=command,proto3" json:"command,omitempty"`
 	// Set if it is a process that the host knows: "" stands for the init.
 	ExecId string `protobuf:"bytes,8,opt,name=exec_id,json=execId,proto3" json:"exec_id,omitempty"`

@@ -35,9 +35,24 @@ import (
 // Magic begins each connection that carries calls.
 const Magic = "KCL1"
 
-// MaxMessage is the greatest size of a message in bytes, either way: a CopyFile
+// MaxMessage is the greatest size in bytes of a message to the agent: a CopyFile
 // part or a large config.json fits many times.
 const MaxMessage = 16 << 20
+
+// What the host takes of an answer (a reply, or one message of a stream). The
+// guest is not trusted, and an entry of two bytes becomes an object of a hundred
+// in the memory of a process of the host.
+const (
+	// MaxReply is the greatest size of a message from the agent in bytes. By far the
+	// largest there is are the processes of a container: 30,000 of them have 3 MiB,
+	// with command lines of 70 bytes. Metrics, and the interfaces and routes of
+	// a guest, have some ten KiB; a piece of a forwarded stream has less.
+	MaxReply = 4 << 20
+	// MaxFields is the greatest number of fields of a message from the agent; each
+	// entry of a list is one. A guest has 32,768 process ids, more only if it has more
+	// than 32 CPUs.
+	MaxFields = 64 << 10
+)
 
 // Message is what the generator makes of a message.
 type Message interface {
@@ -61,6 +76,9 @@ const (
 	headerSize = 5
 	// maxFrame leaves room for a method's name before the message.
 	maxFrame = MaxMessage + 256
+	// firstPiece is what a frame gets of memory at once, in bytes; nearly all are
+	// smaller.
+	firstPiece = 64 << 10
 )
 
 // errFrame: what came is not this protocol.
@@ -72,27 +90,47 @@ type frame struct {
 	data []byte
 }
 
-func readFrame(r io.Reader) (frame, error) {
+// readFrame reads a frame of at most limit bytes.
+func readFrame(r io.Reader, limit uint32) (frame, error) {
 	var header [headerSize]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return frame{}, err
 	}
 	n := binary.BigEndian.Uint32(header[1:])
 	k := kind(header[0])
-	if k < kindCall || k > kindFailure || n > maxFrame {
+	if k < kindCall || k > kindFailure {
 		return frame{}, fmt.Errorf("%w: kind %d, %d bytes", errFrame, k, n)
+	}
+	if n > limit {
+		return frame{}, fmt.Errorf("%w: %d bytes, at most %d are allowed", errFrame, n, limit)
 	}
 	if n == 0 {
 		return frame{kind: k}, nil
 	}
-	data := make([]byte, n)
-	if _, err := io.ReadFull(r, data); err != nil {
+	data, err := readData(r, int(n))
+	if err != nil {
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		return frame{}, err
 	}
 	return frame{k, data}, nil
+}
+
+// readData reads n bytes. Its memory grows with what has come: a length alone
+// costs nothing.
+func readData(r io.Reader, n int) ([]byte, error) {
+	data := make([]byte, min(n, firstPiece))
+	for at := 0; ; {
+		if _, err := io.ReadFull(r, data[at:]); err != nil {
+			return nil, err
+		}
+		if at = len(data); at == n {
+			return data, nil
+		}
+		data = append(make([]byte, 0, min(n, 4*at)), data...)
+		data = data[:cap(data)]
+	}
 }
 
 // writeFrame writes a frame in one piece, behind start: prefix, then the message

@@ -238,7 +238,12 @@ func TestStreams(t *testing.T) {
 
 func TestTooLarge(t *testing.T) {
 	client, _, _, _ := serve(t, &agent{})
-	_, err := client.Hello(t.Context(), &agentpb.HelloRequest{Client: strings.Repeat("x", call.MaxMessage)})
+	// The agent's answer has the same text.
+	_, err := client.Hello(t.Context(), &agentpb.HelloRequest{Client: strings.Repeat("x", call.MaxReply)})
+	if call.CodeOf(err) != call.ResourceExhausted {
+		t.Errorf("a large answer: %v", err)
+	}
+	_, err = client.Hello(t.Context(), &agentpb.HelloRequest{Client: strings.Repeat("x", call.MaxMessage)})
 	if call.CodeOf(err) != call.ResourceExhausted {
 		t.Errorf("%v", err)
 	}
@@ -285,6 +290,50 @@ func TestAnAgentThatAnswersNonsense(t *testing.T) {
 	_, err := answers(t, []byte{5, 0, 0, 0, 4, 0, 0, 0, 0}).Hello(t.Context(), &agentpb.HelloRequest{})
 	if call.CodeOf(err) != call.Unknown {
 		t.Errorf("a failure with the code OK: %v", err)
+	}
+}
+
+// TestALargeAnswer: what a guest answers becomes memory of a process of the host.
+func TestALargeAnswer(t *testing.T) {
+	frame := func(n int, data []byte) []byte {
+		return append(binary.BigEndian.AppendUint32([]byte{4}, uint32(n)), data...)
+	}
+	entries := func(n int) []byte { return frame(2*n, bytes.Repeat([]byte{0x0a, 0}, n)) }
+	_, err := answers(t, frame(call.MaxReply+1, make([]byte, call.MaxReply+1))).ListProcesses(t.Context(), &agentpb.ContainerRequest{})
+	if call.CodeOf(err) != call.Unavailable || !strings.Contains(err.Error(), "at most") {
+		t.Errorf("more than is allowed: %v", err)
+	}
+	_, err = answers(t, entries(call.MaxFields+1)).ListProcesses(t.Context(), &agentpb.ContainerRequest{})
+	if call.CodeOf(err) != call.Unavailable || !strings.Contains(err.Error(), "more than 65536 fields") {
+		t.Errorf("more entries than are allowed: %v", err)
+	}
+	reply, err := answers(t, entries(call.MaxFields)).ListProcesses(t.Context(), &agentpb.ContainerRequest{})
+	if err != nil || len(reply.Processes) != call.MaxFields {
+		t.Errorf("as many entries as are allowed: %v", err)
+	}
+}
+
+// TestTheLargestRealAnswer: 30,000 processes, as much as a guest's default
+// limit of ids lets there be.
+func TestTheLargestRealAnswer(t *testing.T) {
+	list := &agentpb.ListProcessesReply{}
+	for i := range 30000 {
+		list.Processes = append(list.Processes, &agentpb.ProcessInfo{
+			Pid: int32(i) + 1<<14, Ppid: int32(i) + 1<<14, Uid: 1 << 20, StartNs: 1 << 54, CpuNs: 1 << 48, Tty: "pts/12",
+			Command: strings.Repeat("x", 70),
+		})
+	}
+	data := make([]byte, list.Size())
+	if _, err := list.MarshalToSizedBuffer(data); err != nil {
+		t.Fatal(err)
+	}
+	if len(data) > call.MaxReply {
+		t.Errorf("%d bytes", len(data))
+	}
+	whole := append(binary.BigEndian.AppendUint32([]byte{4}, uint32(len(data))), data...)
+	reply, err := answers(t, whole).ListProcesses(t.Context(), &agentpb.ContainerRequest{})
+	if err != nil || len(reply.Processes) != len(list.Processes) {
+		t.Errorf("%v", err)
 	}
 }
 

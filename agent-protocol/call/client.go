@@ -104,7 +104,7 @@ func (c *Client) Call(ctx context.Context, method string, request, reply Message
 	if err := ctx.Err(); err != nil {
 		return ended(err)
 	}
-	if err := sendable(request); err != nil {
+	if err := sendable(request, MaxMessage); err != nil {
 		return err
 	}
 	conn, start, err := c.take(ctx)
@@ -127,13 +127,13 @@ func exchange(conn net.Conn, start, method string, request, reply Message) error
 	if err := writeFrame(conn, start, kindCall, callPrefix(method), request); err != nil {
 		return err
 	}
-	f, err := readFrame(conn)
+	f, err := readFrame(conn, MaxReply)
 	if err != nil {
 		return err
 	}
 	switch f.kind {
 	case kindReply:
-		if err := reply.Unmarshal(f.data); err != nil {
+		if err := decode(f.data, reply); err != nil {
 			return fmt.Errorf("the answer to %s: %w", method, err)
 		}
 		return nil
@@ -144,9 +144,9 @@ func exchange(conn net.Conn, start, method string, request, reply Message) error
 }
 
 // sendable is asked before anything is sent.
-func sendable(m Message) error {
-	if m != nil && m.Size() > MaxMessage {
-		return Errorf(ResourceExhausted, "a message of %d bytes, at most %d are allowed", m.Size(), MaxMessage)
+func sendable(m Message, limit int) error {
+	if m != nil && m.Size() > limit {
+		return Errorf(ResourceExhausted, "a message of %d bytes, at most %d are allowed", m.Size(), limit)
 	}
 	return nil
 }
@@ -175,7 +175,7 @@ func lost(ctx context.Context, err error) error {
 // one, if the stream is the agent's alone, or nil. The call ends with ctx, with
 // Recv's error, or with Close.
 func (c *Client) Open(ctx context.Context, method string, request Message) (*ClientStream, error) {
-	if err := sendable(request); err != nil {
+	if err := sendable(request, MaxMessage); err != nil {
 		return nil, err
 	}
 	conn, start, err := c.take(ctx)
@@ -212,7 +212,7 @@ func (s *ClientStream) Close() error {
 
 // SendMsg sends a message. After an error, Recv tells why the call ended.
 func (s *ClientStream) SendMsg(m Message) error {
-	if err := sendable(m); err != nil {
+	if err := sendable(m, MaxMessage); err != nil {
 		return err
 	}
 	if err := writeFrame(s.conn, "", kindMessage, nil, m); err != nil {
@@ -239,13 +239,13 @@ func (s *ClientStream) RecvMsg(m Message) error {
 }
 
 func (s *ClientStream) recv(m Message) error {
-	f, err := readFrame(s.conn)
+	f, err := readFrame(s.conn, MaxReply)
 	if err != nil {
 		return lost(s.ctx, err)
 	}
 	switch f.kind {
 	case kindMessage:
-		if err := m.Unmarshal(f.data); err != nil {
+		if err := decode(f.data, m); err != nil {
 			return lost(s.ctx, err)
 		}
 		return nil

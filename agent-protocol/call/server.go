@@ -75,7 +75,7 @@ func (s *Server) ServeConn(conn net.Conn) {
 	go func() {
 		defer cancel()
 		for {
-			f, err := readFrame(conn)
+			f, err := readFrame(conn, maxFrame)
 			if err != nil {
 				return
 			}
@@ -151,7 +151,7 @@ func (c *ServerCall) Reply(m Message, err error) error {
 	if err != nil {
 		return err
 	}
-	if err := sendable(m); err != nil {
+	if err := sendable(m, MaxReply); err != nil {
 		return err
 	}
 	// What cannot be sent to a caller that has gone is nobody's concern, and
@@ -169,7 +169,7 @@ func (c *ServerCall) Stream() *ServerCall {
 
 // SendMsg sends a message. One goroutine may send while another receives.
 func (c *ServerCall) SendMsg(m Message) error {
-	if err := sendable(m); err != nil {
+	if err := sendable(m, MaxReply); err != nil {
 		return err
 	}
 	return writeFrame(c.conn, "", kindMessage, nil, m)

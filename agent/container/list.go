@@ -11,14 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
+	"github.com/kata-go/kata-runtime/agent-protocol/call"
 )
 
 // tick is the unit of times in /proc/PID/stat: USER_HZ is 100 on every
 // architecture that Linux has (include/asm-generic/param.h).
 const tick = 1e9 / 100
 
+// commandRoom is what the commands of a list may have together, in bytes; the
+// rest of call.MaxReply is for what else is told of each process.
+const commandRoom = call.MaxReply / 2
+
 // List answers the processes in the container. One that ends meanwhile is left
-// out.
+// out. Commands that are too long for the answer together are cut off.
 func (c *Container) List() ([]*agentpb.ProcessInfo, error) {
 	if c.State() == Stopped {
 		return nil, nil
@@ -46,7 +51,22 @@ func (c *Container) List() ([]*agentpb.ProcessInfo, error) {
 		}
 		list = append(list, info)
 	}
+	shorten(list, commandRoom)
 	return list, nil
+}
+
+// shorten cuts commands off so that all of them together have room bytes at most.
+func shorten(list []*agentpb.ProcessInfo, room int) {
+	total := 0
+	for _, info := range list {
+		total += len(info.Command)
+	}
+	if total <= room {
+		return
+	}
+	for _, info := range list {
+		info.Command = info.Command[:min(len(info.Command), room/len(list))]
+	}
 }
 
 func readProcess(pid int) (*agentpb.ProcessInfo, error) {

@@ -129,7 +129,25 @@ func (h *Host) Stats(ctx context.Context, id string) (*agentpb.StatsReply, error
 		reply, err = a.StatsContainer(ctx, &agentpb.ContainerRequest{ContainerId: id})
 		return err
 	})
-	return reply, err
+	if err != nil {
+		return nil, err
+	}
+	if err := plausible(reply); err != nil {
+		return nil, fmt.Errorf("%s container %s: %w", container.Stats, id, err)
+	}
+	return reply, nil
+}
+
+// maxFigures is how many disks, interfaces and sizes of huge pages a guest may
+// tell about: far more than a VM has. Callers make several objects of each.
+const maxFigures = 1024
+
+// plausible refuses what no honest guest answers.
+func plausible(s *agentpb.StatsReply) error {
+	if n := max(len(s.BlockIo), len(s.Network), len(s.Hugepages)); n > maxFigures {
+		return fmt.Errorf("the guest tells of %d devices of a kind, more than %d: it is not to be trusted, delete its sandbox", n, maxFigures)
+	}
+	return nil
 }
 
 // Processes lists a container's processes with their pids in the guest.
