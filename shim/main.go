@@ -5,7 +5,8 @@
 //
 // kata-runtime starts it before the process exists, with a descriptor on which
 // a byte says that it does now; the end of that descriptor without a byte says
-// that it never will.
+// that it never will, or that who started it has died: a further process of
+// a container that may run by then is ended.
 package main
 
 import (
@@ -17,6 +18,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -90,6 +92,7 @@ func run(args []string, signals <-chan os.Signal) int {
 		return o.help(logger)
 	}
 	if o.startFD >= 0 && !told(o.startFD) {
+		o.disown(logger)
 		return notStarted
 	}
 	forwarder := o.listen(logger)
@@ -176,6 +179,28 @@ func (o *options) logger() (*slog.Logger, error) {
 		return nil, err
 	}
 	return logger.With("program", "kata-shim", "container", o.container, "exec", o.exec), nil
+}
+
+// disownTimeout is for a guest that hangs.
+const disownTimeout = 10 * time.Second
+
+// disown ends a further process of a container whose starter has died: it may
+// have come to exist, and nobody else knows of it. A container itself is in the
+// sandbox's state, with which whoever deletes it goes on.
+func (o *options) disown(logger *slog.Logger) {
+	if o.exec == "" {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), disownTimeout)
+	defer cancel()
+	agent, err := dial.Client(ctx, o.agent)
+	if err == nil {
+		defer agent.Close()
+		err = agent.EndExec(ctx, o.container, o.exec)
+	}
+	if err != nil {
+		logger.Debug("cannot end a process that was not taken over", "error", err)
+	}
 }
 
 // told waits for a byte on a descriptor, and closes it; false at its end.

@@ -275,6 +275,32 @@ func TestNeverReleased(t *testing.T) {
 	}
 }
 
+// TestDisown: who made the process has died before it told the shim.
+func TestDisown(t *testing.T) {
+	g := newGuest(t)
+	p := g.start(t, "e1", false, "sleep", "infinity")
+	s := newShim(t, g, "--exec", "e1")
+	s.start(t)
+	s.gate.Close()
+	if code := s.code(t); code != notStarted {
+		t.Errorf("exit code %d", code)
+	}
+	<-p.done
+	if id := <-g.removed; p.code != 137 || id != "e1" {
+		t.Errorf("%q is forgotten, the process ended with %d", id, p.code)
+	}
+	// One that never came to exist.
+	s = newShim(t, g, "--exec", "e2")
+	s.start(t)
+	s.gate.Close()
+	if code := s.code(t); code != notStarted {
+		t.Errorf("exit code %d", code)
+	}
+	if len(g.removed) != 0 {
+		t.Error("a process is forgotten that was not there")
+	}
+}
+
 func TestUnknownProcess(t *testing.T) {
 	g := newGuest(t)
 	s := newShim(t, g, "--exec", "nobody")

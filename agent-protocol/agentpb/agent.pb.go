@@ -4394,14 +4394,15 @@ type AgentClient interface {
 	// disks and, when asked, powers the guest off.
 	DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error)
 	// CreateContainer sets a container up as far as its init process, which
-	// waits. Its streams can be opened from then on.
+	// waits. Its streams can be opened from then on. If the caller has gone
+	// meanwhile, the container is removed again.
 	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
 	// StartContainer lets the waiting init process run the user's command. It,
 	// PauseContainer and ResumeContainer are answered with success, too, where the
 	// container is so already: the caller's note of the first answer may be lost.
 	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
-	// with its storages that nobody else uses.
+	// with its storages that nobody else uses. One that is being created is waited for.
 	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// PauseContainer freezes every process of a running container.
 	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
@@ -4424,10 +4425,11 @@ type AgentClient interface {
 	// client ends its side by closing its side of the call, the agent by a
 	// message with end; the call ends when both have.
 	ForwardPort(ctx context.Context) (Agent_ForwardPortClient, error)
-	// ExecProcess starts a further process in a created or running container.
+	// ExecProcess starts a further process in a created or running container. If
+	// the caller has gone meanwhile, the process is killed and forgotten.
 	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
 	// SignalProcess sends a signal to one process of a container, NotFound if it
-	// has ended, or to all.
+	// has ended, or to all. One that is being started is waited for.
 	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.
@@ -4805,14 +4807,15 @@ type AgentServer interface {
 	// disks and, when asked, powers the guest off.
 	DestroySandbox(ctx context.Context, in *DestroySandboxRequest) (*Empty, error)
 	// CreateContainer sets a container up as far as its init process, which
-	// waits. Its streams can be opened from then on.
+	// waits. Its streams can be opened from then on. If the caller has gone
+	// meanwhile, the container is removed again.
 	CreateContainer(ctx context.Context, in *CreateContainerRequest) (*CreateContainerReply, error)
 	// StartContainer lets the waiting init process run the user's command. It,
 	// PauseContainer and ResumeContainer are answered with success, too, where the
 	// container is so already: the caller's note of the first answer may be lost.
 	StartContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// RemoveContainer kills what still runs in the container and forgets it,
-	// with its storages that nobody else uses.
+	// with its storages that nobody else uses. One that is being created is waited for.
 	RemoveContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
 	// PauseContainer freezes every process of a running container.
 	PauseContainer(ctx context.Context, in *ContainerRequest) (*Empty, error)
@@ -4835,10 +4838,11 @@ type AgentServer interface {
 	// client ends its side by closing its side of the call, the agent by a
 	// message with end; the call ends when both have.
 	ForwardPort(stream Agent_ForwardPortServer) error
-	// ExecProcess starts a further process in a created or running container.
+	// ExecProcess starts a further process in a created or running container. If
+	// the caller has gone meanwhile, the process is killed and forgotten.
 	ExecProcess(ctx context.Context, in *ExecProcessRequest) (*ExecProcessReply, error)
 	// SignalProcess sends a signal to one process of a container, NotFound if it
-	// has ended, or to all.
+	// has ended, or to all. One that is being started is waited for.
 	SignalProcess(ctx context.Context, in *SignalProcessRequest) (*Empty, error)
 	// WaitProcess answers when the process has ended; the answer stays the same
 	// until the process is removed, so it may be asked again, by anyone. No deadline.

@@ -77,5 +77,22 @@ func Attach(ctx context.Context, addr string, hello *agentpb.StreamHello) (*stre
 	return stream.Attach(ctx, conn, hello)
 }
 
+// EndExec ends a further process of a container for which nobody will stand, and
+// returns when the agent has forgotten it. One that is not there is no error.
+func (a *Agent) EndExec(ctx context.Context, container, exec string) error {
+	_, err := a.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: container, ExecId: exec, Signal: 9})
+	process := &agentpb.ProcessRequest{ContainerId: container, ExecId: exec}
+	if err == nil || call.CodeOf(err) == call.NotFound { // it may have ended
+		_, err = a.WaitProcess(ctx, process)
+	}
+	if err == nil {
+		_, err = a.RemoveProcess(ctx, process)
+	}
+	if call.CodeOf(err) == call.NotFound {
+		return nil
+	}
+	return err
+}
+
 // Close closes the connections for calls; streams live on.
 func (a *Agent) Close() error { return a.calls.Close() }

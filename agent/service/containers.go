@@ -36,6 +36,7 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 	if err != nil {
 		return nil, err
 	}
+	defer s.making.begin(key(id, ""))()
 	if err := s.reserve(id); err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 	var m member
 	if req.Infra {
 		m = newInfra(id, pause, func(exit process.Exit) { s.ended(id, "", exit) })
-	} else if m, err = container.Create(s.Log, id, spec, guest, func(execID string, exit process.Exit) {
+	} else if m, err = s.create(s.Log, id, spec, guest, func(execID string, exit process.Exit) {
 		s.ended(id, execID, exit)
 	}); err != nil {
 		return nil, err
@@ -75,6 +76,11 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 	s.put(id, m)
 	if c, ok := m.(*container.Container); ok {
 		s.watchOOM(c)
+	}
+	if ctx.Err() != nil {
+		// Nobody knows of it: its id would be taken for good.
+		back.Forget()
+		return nil, errors.Join(ctx.Err(), s.remove(id))
 	}
 	return &agentpb.CreateContainerReply{Pid: int32(m.PID())}, nil
 }
@@ -107,7 +113,8 @@ func (s *Server) ResumeContainer(_ context.Context, req *agentpb.ContainerReques
 }
 
 // RemoveContainer implements the call.
-func (s *Server) RemoveContainer(_ context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+func (s *Server) RemoveContainer(ctx context.Context, req *agentpb.ContainerRequest) (*agentpb.Empty, error) {
+	s.making.wait(ctx, key(req.ContainerId, ""))
 	if _, err := s.member(req.ContainerId); err != nil {
 		return nil, err
 	}

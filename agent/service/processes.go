@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
@@ -14,9 +15,16 @@ import (
 	"github.com/kata-go/kata-runtime/agent/process"
 )
 
+// execer is a container in which further processes can be started.
+type execer interface {
+	Exec(ctx context.Context, execID string, p *specs.Process, ignorePaused bool) (*process.Process, error)
+	Signal(ctx context.Context, execID string, sig unix.Signal) error
+	RemoveProcess(execID string) error
+}
+
 // ExecProcess implements the call.
 func (s *Server) ExecProcess(ctx context.Context, req *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error) {
-	c, err := s.container(req.ContainerId)
+	c, err := as[execer](s, req.ContainerId)
 	if err != nil {
 		return nil, err
 	}
@@ -27,9 +35,14 @@ func (s *Server) ExecProcess(ctx context.Context, req *agentpb.ExecProcessReques
 	if err != nil {
 		return nil, err
 	}
+	defer s.making.begin(key(req.ContainerId, req.ExecId))()
 	started, err := c.Exec(ctx, req.ExecId, p, req.IgnorePaused)
 	if err != nil {
 		return nil, err
+	}
+	if ctx.Err() != nil {
+		s.orphaned(c, req.ContainerId, req.ExecId, started.Done())
+		return nil, ctx.Err()
 	}
 	return &agentpb.ExecProcessReply{Pid: int32(started.PID)}, nil
 }
@@ -53,6 +66,7 @@ func (s *Server) SignalProcess(ctx context.Context, req *agentpb.SignalProcessRe
 		if err := checkID("exec_id", req.ExecId); err != nil {
 			return nil, err
 		}
+		s.making.wait(ctx, key(req.ContainerId, req.ExecId))
 	}
 	target := m.(signaller)
 	if req.All {
@@ -71,7 +85,9 @@ func (s *Server) WaitProcess(ctx context.Context, req *agentpb.ProcessRequest) (
 	case <-done:
 	case <-ctx.Done():
 		if req.Owner && req.ExecId != "" {
-			s.orphaned(req, done)
+			if c, err := as[execer](s, req.ContainerId); err == nil {
+				s.orphaned(c, req.ContainerId, req.ExecId, done)
+			}
 		}
 		return nil, ctx.Err()
 	}
@@ -80,17 +96,13 @@ func (s *Server) WaitProcess(ctx context.Context, req *agentpb.ProcessRequest) (
 }
 
 // orphaned ends a process for which nobody stands any more.
-func (s *Server) orphaned(req *agentpb.ProcessRequest, done <-chan struct{}) {
-	c, err := s.container(req.ContainerId)
-	if err != nil {
-		return
-	}
-	if err := c.Signal(context.Background(), req.ExecId, unix.SIGKILL); err != nil {
-		s.Log.Debug("cannot kill an orphaned process", "container", req.ContainerId, "exec", req.ExecId, "err", err)
+func (s *Server) orphaned(c execer, id, execID string, done <-chan struct{}) {
+	if err := c.Signal(context.Background(), execID, unix.SIGKILL); err != nil {
+		s.Log.Debug("cannot kill an orphaned process", "container", id, "exec", execID, "err", err)
 	}
 	go func() {
 		<-done
-		c.RemoveProcess(req.ExecId) // another may have
+		c.RemoveProcess(execID) // another may have
 	}()
 }
 

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
+	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -37,6 +38,9 @@ type Config struct {
 type Server struct {
 	Config
 	events hub
+	making making
+	// create is container.Create.
+	create func(log *slog.Logger, id string, spec *specs.Spec, guest container.Guest, ended container.Ended) (member, error)
 
 	mu      sync.Mutex
 	sandbox *sandbox
@@ -56,7 +60,15 @@ type member interface {
 
 // New makes a server.
 func New(c Config) *Server {
-	return &Server{Config: c, containers: map[string]member{}}
+	return &Server{Config: c, containers: map[string]member{}, create: create}
+}
+
+func create(log *slog.Logger, id string, spec *specs.Spec, guest container.Guest, ended container.Ended) (member, error) {
+	c, err := container.Create(log, id, spec, guest, ended)
+	if err != nil {
+		return nil, err // not a member that is a nil container
+	}
+	return c, nil
 }
 
 // Calls makes the server that answers by s. It gives errors their codes, and
@@ -141,14 +153,20 @@ func (s *Server) member(id string) (member, error) {
 
 // container answers one that has processes.
 func (s *Server) container(id string) (*container.Container, error) {
+	return as[*container.Container](s, id)
+}
+
+// as answers a container that has processes, as what can be done with it.
+func as[T any](s *Server, id string) (can T, err error) {
 	m, err := s.member(id)
 	if err != nil {
-		return nil, err
+		return can, err
 	}
-	if c, ok := m.(*container.Container); ok {
-		return c, nil
+	can, ok := m.(T)
+	if !ok {
+		return can, call.Errorf(call.FailedPrecondition, "container %s is an infra container without processes", id)
 	}
-	return nil, call.Errorf(call.FailedPrecondition, "container %s is an infra container without processes", id)
+	return can, nil
 }
 
 // process answers the process that a request names.

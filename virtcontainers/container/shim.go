@@ -173,8 +173,9 @@ func (s *Shim) Abandon() error {
 	if s.attach != nil {
 		return nil
 	}
-	s.gate.Close()
+	// First: the end of the gate has it look after a process that nobody takes back.
 	s.cmd.Process.Kill()
+	s.gate.Close()
 	s.cmd.Wait() // its status says only that we killed it
 	return nil
 }

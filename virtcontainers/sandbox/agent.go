@@ -102,6 +102,20 @@ func guestCode(err error) call.Code {
 	return call.Unknown
 }
 
+// takeBack undoes a call to the agent of the sandbox that a container is in. That
+// call may not have been answered, and its connection may have been closed since;
+// so this has a connection and a time of its own. What is not there, and
+// a guest that has ended, are no errors.
+func (h *Host) takeBack(id string, do func(context.Context, *agent) error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), killTimeout)
+	defer cancel()
+	err := h.onAgent(ctx, id, do)
+	if guestCode(err) == call.NotFound || errors.Is(err, errDying) {
+		return nil
+	}
+	return err
+}
+
 // change updates one container's entry.
 func (h *Host) change(dir *state.Dir, id string, change func(*Container)) error {
 	st := new(State)

@@ -78,6 +78,11 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 		// As long as whoever has paused it wants, which is how runc has it.
 		call = func(ctx context.Context, do func(context.Context) error) error { return guestError(do(ctx)) }
 	}
+	// Before the call: when it is not answered, nobody here knows whether the
+	// process runs.
+	done.Add("end process", func() error {
+		return h.takeBack(req.ID, func(ctx context.Context, a *agent) error { return a.EndExec(ctx, req.ID, execID) })
+	})
 	if err := call(ctx, func(ctx context.Context) error {
 		_, err := a.ExecProcess(ctx, &agentpb.ExecProcessRequest{
 			ContainerId: req.ID, ExecId: execID, Process: document, IgnorePaused: req.IgnorePaused,
@@ -86,13 +91,6 @@ func (h *Host) Exec(ctx context.Context, req *ExecRequest) (shim *container.Shim
 	}); err != nil {
 		return nil, err
 	}
-	// By a connection of its own: this one is closed by then.
-	done.Add("end process", func() error {
-		return h.onAgent(context.Background(), req.ID, func(ctx context.Context, a *agent) error {
-			_, err := a.SignalProcess(ctx, &agentpb.SignalProcessRequest{ContainerId: req.ID, ExecId: execID, Signal: 9})
-			return err
-		})
-	})
 	pid := c.PID
 	if req.Attach == nil {
 		pid = shim.Handle.PID

@@ -100,6 +100,14 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.growFor(ctx, st, c, a); err != nil {
 		return nil, err
 	}
+	// Before the call: when it is not answered, nobody here knows whether there is
+	// a container.
+	done.Add("remove the container in the guest", func() error {
+		return h.takeBack(st.ID, func(ctx context.Context, a *agent) error {
+			_, err := a.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
+			return err
+		})
+	})
 	err = a.call(ctx, func(ctx context.Context) error {
 		_, err := a.CreateContainer(ctx, &agentpb.CreateContainerRequest{
 			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(), HugePages: hugePages(c.HugePages),
@@ -110,13 +118,6 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err != nil {
 		return nil, fmt.Errorf("unable to start container process: %w", err)
 	}
-	// By a connection of its own: this one is closed by then.
-	done.Add("remove the container in the guest", func() error {
-		return h.onAgent(context.Background(), st.ID, func(ctx context.Context, a *agent) error {
-			_, err := a.RemoveContainer(ctx, &agentpb.ContainerRequest{ContainerId: c.ID})
-			return err
-		})
-	})
 	if err := req.Publish(c.PID); err != nil {
 		return nil, err
 	}
