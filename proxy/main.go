@@ -1,6 +1,7 @@
 // Command kata-proxy serves one sandbox on the host. Where the VM has no
 // vsock, it carries the connections to the agent over the VM's serial port; in
-// any case it keeps the guest's console. It ends when the VM does (exit code
+// any case it keeps the guest's console, and the logs of QEMU and virtiofsd short.
+// It ends when the VM does (exit code
 // 0), or by SIGTERM or SIGINT (0); on an error with 1.
 //
 // kata-runtime starts it, in a session of its own, and gives it sockets that
@@ -28,6 +29,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
 	"github.com/kata-go/kata-runtime/proxy/mux"
+	"github.com/kata-go/kata-runtime/proxy/trim"
 )
 
 // options are what the command line says.
@@ -38,6 +40,7 @@ type options struct {
 	consoleSocket, consoleLog string
 	logFile, logFormat        string
 	debug, resync             bool
+	keepShort                 []string
 }
 
 func main() {
@@ -87,6 +90,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.BoolVar(&o.resync, "resync", false, "the agent's port was in use before: begin a new session on it")
 	f.StringVar(&o.consoleSocket, "console-socket", "", "`path` of QEMU's socket behind the guest's console")
 	f.StringVar(&o.consoleLog, "console-log", "", "`path` of the file that keeps the console's last lines")
+	f.Func("keep-short", "`path` of a log that other programs append to and that is not to grow; may be given several times", func(path string) error {
+		o.keepShort = append(o.keepShort, path)
+		return nil
+	})
 	f.StringVar(&o.logFile, "log", "", "`path` of the log file; standard error without")
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log each connection")
@@ -133,6 +140,14 @@ const consoleGrace = 2 * time.Second
 
 // serve returns nil when the VM has ended.
 func serve(ctx context.Context, o *options, logger *slog.Logger) error {
+	if len(o.keepShort) > 0 {
+		// A sandbox runs all the same.
+		if logs, err := trim.Keep(logger, o.keepShort...); err != nil {
+			logger.Warn(err.Error())
+		} else {
+			defer logs.Close()
+		}
+	}
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	console := make(chan error, 1)

@@ -74,7 +74,7 @@ func TestWholeLife(t *testing.T) {
 		code <- run([]string{
 			"--sandbox", "s1", "--agent-socket", in("agent.sock"), "--listen-fd", strconv.Itoa(fd),
 			"--console-socket", in("console.sock"), "--console-log", in("console.log"), "--log", in("proxy.log"),
-			"--log-format", "json", "--debug",
+			"--log-format", "json", "--debug", "--keep-short", in("no such log"),
 		}, io.Discard)
 	}()
 	screen, err := console.Accept()

@@ -300,3 +300,17 @@ fails() {
 	[[ $output == *"nobody"* ]]
 	[ "$(status "$C1")" = running ]
 }
+
+@test "the logs that a guest can fill stay short" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	short() { [ "$(stat -c %s "$1")" -lt 1048576 ] && [ "$(tail -n 1 "$1")" = "the last of $1" ]; }
+	local log
+	for log in "$ROOT/sandboxes/$C1"/{qemu,virtiofsd}.log; do
+		[ -e "$log" ] || continue # shared by 9p
+		{ yes "a line as QEMU writes it" | head -c 3000000; echo; echo "the last of $log"; } >>"$log"
+		await short "$log"
+	done
+	run -0 kata exec "$C1" echo alive
+	[ "$output" = alive ]
+}

@@ -17,7 +17,9 @@ import (
 // Files of a VM in Spec.Dir.
 const (
 	qmpSocket = "qmp.sock"
-	logFile   = "qemu.log"
+	// LogFile is what QEMU prints, which a guest can make it do without end:
+	// somebody must keep it short (kata-proxy does). It is appended to.
+	LogFile = "qemu.log"
 )
 
 // Launch starts a VM and returns as soon as its process runs, while the guest
@@ -96,7 +98,7 @@ func (c *cmdline) start() (*VM, error) {
 }
 
 func (c *cmdline) run(path string, vm *VM) error {
-	log, err := os.OpenFile(filepath.Join(c.spec.Dir, logFile), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := os.OpenFile(filepath.Join(c.spec.Dir, LogFile), os.O_CREATE|os.O_TRUNC|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,7 @@ func TestLaunchEveryMachine(t *testing.T) {
 			if vm.Alive() {
 				t.Error("alive after Quit")
 			}
-			if log, err := os.ReadFile(filepath.Join(spec.Dir, logFile)); err != nil || len(log) > 0 {
+			if log, err := os.ReadFile(filepath.Join(spec.Dir, LogFile)); err != nil || len(log) > 0 {
 				t.Errorf("QEMU's log: %q, %v", log, err)
 			}
 		})
@@ -143,7 +143,7 @@ func TestFilesArePrivateAndProcessIsConfined(t *testing.T) {
 	cfg, spec := testConfig(t, "q35"), testSpec(t)
 	vm := launch(t, cfg, spec)
 	monitor(t, vm)
-	for _, name := range []string{qmpSocket, logFile} {
+	for _, name := range []string{qmpSocket, LogFile} {
 		info, err := os.Stat(filepath.Join(spec.Dir, name))
 		if err != nil {
 			t.Fatal(err)

@@ -79,7 +79,7 @@ func (vm *VM) Exited() <-chan struct{} {
 
 // ExitError tells how and why the VM's process ended; call it only when it has.
 func (vm *VM) ExitError() *LaunchError {
-	e := &LaunchError{Log: logTail(filepath.Join(filepath.Dir(vm.QMP), logFile))}
+	e := &LaunchError{Log: logTail(filepath.Join(filepath.Dir(vm.QMP), LogFile))}
 	if vm.child != nil {
 		select {
 		case <-vm.child.done:

@@ -10,6 +10,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
 
 func (c *AgentConfig) kernelParams() []string {
@@ -24,6 +25,10 @@ func (c *AgentConfig) kernelParams() []string {
 func (b *boot) startProxy(st *State, listener *os.File) error {
 	args := []string{
 		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog,
+		"--keep-short", filepath.Join(b.vmDir, hypervisor.LogFile),
+	}
+	if b.daemon != nil {
+		args = append(args, "--keep-short", shareLog)
 	}
 	if b.config.Proxy.EnableDebug {
 		args = append(args, "--debug")

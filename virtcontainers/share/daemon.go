@@ -33,8 +33,8 @@ type Daemon struct {
 }
 
 // StartVirtioFSD starts the daemon of choice for the folder. dir is the
-// sandbox's own; logFile gets what the daemon prints (appended, 0600). It
-// returns at once: Connect may follow, as the socket listens already. Done and
+// sandbox's own; logFile gets what the daemon prints (appended, 0600), which a
+// guest can make it do without end: somebody must keep it short. It returns at once: Connect may follow, as the socket listens already. Done and
 // Err tell when and why the daemon ended.
 func StartVirtioFSD(c Config, choice Choice, dir string, f *Folder, logFile string) (_ *Daemon, err error) {
 	defer func() {
@@ -140,6 +140,9 @@ func tail(path string, start int64) string {
 	}
 	defer f.Close()
 	if size, err := f.Seek(0, io.SeekEnd); err == nil {
+		if start > size {
+			start = 0 // it was cut since
+		}
 		start = max(start, size-most)
 	}
 	text := make([]byte, most)

@@ -168,6 +168,17 @@ func TestDaemonDiesAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheLastLinesOfALogThatWasCut(t *testing.T) {
+	log := filepath.Join(t.TempDir(), "log")
+	write(t, log, "of an earlier run\nthe last\n")
+	if got := tail(log, 18); got != ": the last" {
+		t.Errorf("%q", got)
+	}
+	if got := tail(log, 1<<20); got != ": of an earlier run; the last" {
+		t.Errorf("begun behind its end: %q", got)
+	}
+}
+
 func TestDaemonThatIsNone(t *testing.T) {
 	f := folder(t)
 	dir := t.TempDir()
