@@ -21,6 +21,7 @@ type Agent struct {
 	// greeted, and then it has no features either.
 	Release  string
 	features []string
+	greeted  bool
 	calls    *call.Client
 }
 
@@ -53,9 +54,12 @@ func Connect(ctx context.Context, addr, name string) (*Agent, error) {
 		a.Close()
 		return nil, fmt.Errorf("agent at %s: %w", addr, err)
 	}
-	a.Release, a.features = reply.Release, reply.Features
+	a.Release, a.features, a.greeted = reply.Release, reply.Features, true
 	return a, nil
 }
+
+// Greeted tells whether the agent was greeted, so that its features are known.
+func (a *Agent) Greeted() bool { return a.greeted }
 
 // Has tells whether the agent has one of wire's features.
 func (a *Agent) Has(feature string) bool { return slices.Contains(a.features, feature) }

@@ -23,6 +23,7 @@ type fakeAgent struct {
 	exec     func(ctx context.Context, id string) error
 	signaled chan string
 	removed  chan string
+	features []string
 }
 
 func (a *fakeAgent) ExecProcess(ctx context.Context, r *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error) {

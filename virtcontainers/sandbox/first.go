@@ -11,6 +11,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
@@ -40,6 +41,9 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 		if err != nil {
 			return err
 		}
+		if err := b.lacks(agent, c); err != nil {
+			return fmt.Errorf("sandbox %s: %w", st.ID, err)
+		}
 		if _, err := agent.CreateSandbox(ctx, request); err != nil {
 			if b.vm.Alive() && ctx.Err() == nil {
 				return fmt.Errorf("unable to start container process: %w", guestError(err))
@@ -49,6 +53,29 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 		phases.Done("container created")
 		return nil
 	})
+}
+
+// lacks answers an error if an agent would silently drop what a sandbox asks for; a
+// call that it does not know it refuses by itself. Of an agent that another has
+// greeted (a clone's, a ready VM's) nothing is known.
+func (b *boot) lacks(agent *dial.Agent, c guestContainer) error {
+	if !agent.Greeted() {
+		return nil
+	}
+	filtered := !c.infra && c.spec.Linux != nil && c.spec.Linux.Seccomp != nil && !b.config.DisableGuestSeccomp
+	for _, need := range []struct {
+		asked                bool
+		feature, what, other string
+	}{
+		{b.config.Hypervisor.GuestHookPath != "", wire.FeatureGuestHooks, "guest_hook_path", "set it to \"\""},
+		{filtered, wire.FeatureSeccomp, "linux.seccomp", "set disable_guest_seccomp = true"},
+	} {
+		if need.asked && !agent.Has(need.feature) {
+			return fmt.Errorf("%s: the guest's agent %s has no feature %q: update the guest image, or %s",
+				need.what, clean(agent.Release), need.feature, need.other)
+		}
+	}
+	return nil
 }
 
 // reach waits until the agent answers, and calls f with it.
