@@ -41,13 +41,28 @@ stop_cri() {
 	end_sandboxes "$CRI_DIR"
 }
 
-# halt_cri: the engine removes its pods, and ends.
+# halt_cri: the engine removes its pods, and ends. It fails if the engine has
+# ended by itself.
 halt_cri() {
+	local code=0
 	cri rmp -af >/dev/null 2>&1 || true
 	case $CRI_ENGINE in
-	containerd) stop_containerd; ip link del "$CRI_BRIDGE" 2>/dev/null || true ;;
-	crio) stop_crio; clean_crio ;;
+	containerd) stop_containerd || code=1; ip link del "$CRI_BRIDGE" 2>/dev/null || true ;;
+	crio) stop_crio || code=1; clean_crio ;;
 	esac
+	return "$code"
+}
+
+# shims: those of this engine's pods; one has answered its last call before it ends.
+shims() { pgrep -fa -- "containerd-shim-kata-v2 .*$CRI_DIR/"; }
+no_shims() { [ -z "$(shims)" ]; }
+
+# cri_left: what is left of the pods of an engine that has halted.
+cri_left() {
+	shims
+	sandboxes_in "$CRI_DIR"
+	# CRI-O leaves the groups of its conmons, with runc as well.
+	traces "$CRI_DIR" | grep -v /crio-conmon-
 }
 
 cri() { timeout 600 "$CRICTL" --config "$CRI_DIR/crictl.yaml" --runtime-endpoint "unix://$ENDPOINT" --timeout 580s "$@"; }

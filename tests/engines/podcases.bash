@@ -21,29 +21,24 @@ teardown_file() {
 setup() {
 	load ../lib
 	load ../cri
+	load ../../teardown
 	CGROUP_PARENT=/kata-pods-$$
 }
 
 # Each test ends with nothing of a sandbox on the host, however it ended.
 teardown() {
 	[ -n "${CRI_ENGINE-}" ] || return 0
-	local left
 	cri rmp -af >/dev/null || true
-	# A shim has answered its last call before it ends.
 	await no_shims >/dev/null 2>&1 || true
-	halt_cri
-	# CRI-O leaves the groups of its conmons, with runc as well.
-	left=$(shims; sandboxes_in "$CRI_DIR"; traces "$CRI_DIR" | grep -v /crio-conmon- || true)
+	must halt_cri
+	must nothing pods "$(cri_left)"
 	end_sandboxes "$CRI_DIR"
 	[ -z "${MASTER-}" ] || ip netns del "$MASTER-ns" 2>/dev/null || true
 	find /sys/fs/cgroup -depth -type d -path "*$CGROUP_PARENT*" -exec rmdir {} + 2>/dev/null || true
 	# A VM must not go on when its root is gone: nobody would find it.
-	[ -z "$left" ] || { echo "left: $left"; return 1; }
-	rm -rf "$CRI_DIR"
+	[ -n "$(sandboxes_in "$CRI_DIR")" ] || rm -rf "$CRI_DIR"
+	checked
 }
-
-shims() { pgrep -fa -- "containerd-shim-kata-v2 .*$CRI_DIR/"; }
-no_shims() { [ -z "$(shims)" ]; }
 
 # with HANDLER CASE: an engine is started, and the case runs.
 with() {

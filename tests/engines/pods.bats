@@ -22,15 +22,18 @@ teardown_file() {
 setup() {
 	load lib
 	load cri
+	load ../teardown
 	full
 }
 
 teardown() {
 	[ -n "${CRI_ENGINE-}" ] || return 0
-	stop_cri
-	local left
-	left=$(traces "$TMP/$CRI_ENGINE" | grep -v '^cgroup ' || true)
-	[ -z "$left" ] || { echo "left: $left"; return 1; }
+	cri rmp -af >/dev/null || true
+	await no_shims >/dev/null 2>&1 || true
+	must halt_cri
+	must nothing pods "$(cri_left | grep -v '^cgroup ')"
+	end_sandboxes "$CRI_DIR"
+	checked
 }
 
 # many HANDLER: pods that are all begun before the first is up.

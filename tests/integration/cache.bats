@@ -21,10 +21,10 @@ setup() {
 teardown() {
 	local id
 	for id in "$ROOT"/containers/*; do
-		[ ! -L "$id" ] || kata delete --force "${id##*/}"
+		[ ! -L "$id" ] || must kata delete --force "${id##*/}"
 	done
-	kata factory destroy
-	[ -z "$(ls -A "$ROOT/factory" 2>/dev/null)" ]
+	must kata factory destroy
+	must nothing "$ROOT/factory" "$(ls -A "$ROOT/factory" 2>/dev/null)"
 	rmdir "$ROOT/factory" 2>/dev/null || true
 	lib_teardown
 }

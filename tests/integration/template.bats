@@ -16,9 +16,9 @@ setup() {
 
 # What a template leaves would be seen below the root.
 teardown() {
-	kata factory destroy
-	[ ! -e "$TEMPLATES" ]
-	[ ! -e "$TEMPLATES.lock" ]
+	must kata factory destroy
+	must [ ! -e "$TEMPLATES" ]
+	must [ ! -e "$TEMPLATES.lock" ]
 	lib_teardown
 }
 

@@ -46,9 +46,12 @@ run_containerd() {
 	done
 }
 
+# stop_containerd fails if it has ended by itself.
 stop_containerd() {
-	kill "$CTD_PID"
+	local code=0
+	kill "$CTD_PID" || code=1
 	wait "$CTD_PID" || true
+	return "$code"
 }
 
 # The namespace is the test's own, and so is the folder with our state.

@@ -16,6 +16,8 @@ teardown_file() { rm -rf "$TMP"; }
 
 setup() {
 	load containerd
+	load ../end
+	load ../../teardown
 	start_containerd "$TMP/c"
 	ctr images import "$TMP/image.tar" >/dev/null
 }
@@ -28,11 +30,15 @@ teardown() {
 	done
 	for pid in $(ctr containers ls -q); do ctr containers rm "$pid" || true; done
 	# A shim has answered its last call before it ends.
-	await no_shims || { pgrep -fa -- "-namespace $NAMESPACE"; pgrep -f -- "-namespace $NAMESPACE" | xargs -r kill -KILL; stop_containerd; return 1; }
-	stop_containerd
-	[ -z "$(ls "$(state)/sandboxes" 2>/dev/null)" ]
-	if grep -F "$TMP/c/state" /proc/self/mountinfo; then return 1; fi
-	rm -rf "$(state)"
+	must await no_shims
+	pgrep -fa -- "-namespace $NAMESPACE" && pgrep -f -- "-namespace $NAMESPACE" | xargs -r kill -KILL
+	must stop_containerd
+	must nothing sandboxes "$(ls "$(state)/sandboxes" 2>/dev/null)"
+	must nothing mounts "$(grep -F "$TMP/c/state" /proc/self/mountinfo)"
+	# A VM must not go on when its root is gone: nobody would find it.
+	end_sandboxes "$TMP/c"
+	must rm -rf --one-file-system "$(state)"
+	checked
 }
 
 # state: where the shim keeps the state of this test's containers.

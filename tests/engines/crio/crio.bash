@@ -45,11 +45,13 @@ run_crio() {
 }
 
 # stop_crio: 1.34 can wait for its own exit monitor for ever, so it is given a
-# time; it has written its state by then.
+# time; it has written its state by then. It fails if CRI-O has ended by itself.
 stop_crio() {
-	kill "$CRIO_PID"
+	local code=0
+	kill "$CRIO_PID" || code=1
 	timeout 20 tail --pid "$CRIO_PID" -f /dev/null || kill -KILL "$CRIO_PID"
 	wait "$CRIO_PID" || true
+	return "$code"
 }
 
 # clean_crio: what CRI-O itself leaves.
