@@ -23,14 +23,14 @@ packages() {
 		# Debian 12 has virtiofsd in qemu-system-common.
 		[ "$VERSION_ID" = 12 ] || echo virtiofsd
 		;;
-	test) echo bats shellcheck jq e2fsprogs iproute2 procps busybox-static runc zsh fish ;;
+	test) echo bats shellcheck jq e2fsprogs iproute2 procps mount util-linux busybox-static runc zsh fish ;;
 	bench) echo runc crun gcc libc6-dev e2fsprogs util-linux iproute2 jq ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun netavark aardvark-dns iptables iproute2 curl util-linux attr ;;
 	debian13) echo mmdebstrap util-linux ;;
-	containerd) echo containerd runc iproute2 util-linux ;;
-	cri) echo containerd runc containernetworking-plugins iptables nftables jq ;;
-	crio) echo runc conmon containernetworking-plugins iptables nftables jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;
+	containerd) echo containerd runc containernetworking-plugins iptables iproute2 jq curl util-linux ;;
+	cri) echo containerd runc containernetworking-plugins iptables nftables iproute2 jq curl util-linux ;;
+	crio) echo runc conmon containernetworking-plugins iptables nftables iproute2 jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;
 	kernel) echo gcc libc6-dev make patch binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac
