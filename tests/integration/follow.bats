@@ -6,8 +6,8 @@
 load lib
 load netns
 
-sees() { net list-ifaces box | jq -e "$1" >/dev/null; }
-routes() { net list-routes box | jq -e "$1" >/dev/null; }
+sees() { net list-ifaces "$BOX" | jq -e "$1" >/dev/null; }
+routes() { net list-routes "$BOX" | jq -e "$1" >/dev/null; }
 
 no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
 
@@ -36,7 +36,7 @@ no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
 	link eth5 peer5 10.79.0
 	await sees 'any(.name == "eth5")'
 	await reaches 10.79.0.1
-	[ "$(jq '.sandbox.network.nics | length' "$ROOT/sandboxes/box/state.json")" = 1 ]
+	[ "$(jq '.sandbox.network.nics | length' "$ROOT/sandboxes/$BOX/state.json")" = 1 ]
 }
 
 @test "what the user gave or took by hand does not change with the namespace" {
@@ -44,15 +44,15 @@ no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
 	link eth1 peer1 10.78.0
 	await sees 'any(.name == "eth1")'
 	# It is there already: by this it gets the user's values.
-	net add-iface box - <<<'{"device": "eth1", "name": "data", "IPAddresses": [{"address": "10.78.0.9", "mask": "24"}]}'
-	run -1 net add-iface box - <<<'{"name": "eth1"}'
+	net add-iface "$BOX" - <<<'{"device": "eth1", "name": "data", "IPAddresses": [{"address": "10.78.0.9", "mask": "24"}]}'
+	run -1 net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	[[ $output == *"has this interface already"* ]]
 	ip -n "$NS" addr add 10.78.0.7/24 dev eth1
 	link eth2 peer2 10.79.0
 	await sees 'any(.name == "eth2")'
 	sees 'any(.name == "data" and ([.IPAddresses[].address | select(startswith("10."))] == ["10.78.0.9"]))'
 	reaches 10.78.0.1
-	net del-iface box - <<<'{"name": "data"}'
+	net del-iface "$BOX" - <<<'{"name": "data"}'
 	link eth3 peer3 10.80.0
 	await sees 'any(.name == "eth3")'
 	sees 'all(.name != "data" and .name != "eth1")'
@@ -61,7 +61,7 @@ no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
 @test "a change that comes between create and start, and many at once" {
 	box create
 	link eth1 peer1 10.78.0
-	kata start box
+	kata start "$BOX"
 	reaches 10.78.0.1
 	local n
 	for n in 2 3 4; do link "eth$n" "peer$n" "10.8$n.0"; done
@@ -72,13 +72,13 @@ no_link() { [ -z "$(ip -n "$NS" link show "$1" 2>/dev/null)" ]; }
 @test "the process that follows ends with the VM, and is not there if it shall not be" {
 	box
 	local helper
-	helper=$(jq .sandbox.helper.pid "$ROOT/sandboxes/box/state.json")
+	helper=$(jq .sandbox.helper.pid "$ROOT/sandboxes/$BOX/state.json")
 	[ "$(readlink "/proc/$helper/exe")" = "$(dirname "$(readlink -f "$KATA_RUNTIME")")/kata-shim" ]
-	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/box/state.json")"
+	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$BOX/state.json")"
 	timeout "$DEADLINE" tail --pid="$helper" -f /dev/null
-	kata delete --force box
+	kata delete --force "$BOX"
 	configured disable_network_follow true
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	kata start box
-	[ "$(jq .sandbox.helper.pid "$ROOT/sandboxes/box/state.json")" = 0 ]
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	kata start "$BOX"
+	[ "$(jq .sandbox.helper.pid "$ROOT/sandboxes/$BOX/state.json")" = 0 ]
 }

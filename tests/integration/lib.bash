@@ -2,6 +2,9 @@
 # What every integration test uses. KATA_RUNTIME is the binary under test,
 # KATA_CONF_FILE its configuration (make integration sets both).
 
+# shellcheck source=tests/teardown.bash
+. "${BASH_SOURCE[0]%/*}/../teardown.bash"
+
 bats_require_minimum_version 1.5.0
 
 # Long enough for a boot under TCG on a busy machine; a test that needs it has failed.
@@ -10,9 +13,12 @@ DEADLINE=120
 setup() {
 	TMP=$(mktemp -d "${BATS_TMPDIR:-/tmp}/kata-it.XXXXXX")
 	ROOT=$TMP/root
-	# Cgroups are the machine's: other runs may be at work on it.
-	C1=it1-$$-$BATS_SUITE_TEST_NUMBER
-	C2=it2-$$-$BATS_SUITE_TEST_NUMBER
+	# The names of its containers. Their cgroups are the machine's, and other tests
+	# and other runs may be at work on it: each name has the test's own MARK.
+	MARK=${TMP##*.}
+	C1=it1-$MARK C2=it2-$MARK
+	POD=pod-$MARK BOX=box-$MARK APP=app-$MARK BAD=bad-$MARK
+	ONE=one-$MARK TWO=two-$MARK THREE=three-$MARK
 	make_bundle "$TMP/bundle"
 	BEFORE=$(leftovers)
 }
@@ -20,17 +26,19 @@ setup() {
 teardown() {
 	local id
 	for id in "$ROOT"/containers/*; do
-		[ ! -L "$id" ] || kata delete --force "${id##*/}" || true
+		[ -L "$id" ] || continue
+		must marked "${id##*/}"
+		must kata delete --force "${id##*/}"
 	done
 	local after
 	after=$(leftovers)
-	rm -rf "$TMP"
-	if [ "$after" != "$BEFORE" ]; then
-		echo "left behind:"
-		diff <(echo "$BEFORE") <(echo "$after")
-		return 1
-	fi
+	must diff <(echo "$BEFORE") <(echo "$after")
+	must rm -rf --one-file-system "$TMP"
+	checked
 }
+
+# marked ID: a container's name is the test's alone.
+marked() { [[ $1 == *"$MARK"* ]]; }
 
 # kata runs the runtime with the test's own root.
 kata() { timeout "$DEADLINE" "$KATA_RUNTIME" --root "$ROOT" "$@"; }
@@ -111,6 +119,16 @@ wait_stopped() {
 	[ "$(status "$1")" = stopped ]
 }
 
+# weights: the host has cgroup v1's weights of block I/O. Its root group has no
+# such file, even so.
+weights() {
+	local group=/sys/fs/cgroup/blkio/weights-$MARK found
+	mkdir "$group" 2>/dev/null || return
+	found=$(compgen -G "$group/blkio*.weight")
+	rmdir "$group"
+	[ -n "$found" ]
+}
+
 # leftovers lists what a sandbox could leave on the host: processes, mounts,
 # network namespaces, links, cgroups, files.
 leftovers() {
@@ -124,6 +142,7 @@ leftovers() {
 	ps -eo args= | grep -F "$ROOT" | grep -v -e 'grep -F' -e bats | sed 's/^/process /' | sort
 	grep -F "$ROOT" /proc/self/mountinfo | sed 's/^/mount /'
 	ip -o link | cut -d: -f2 | grep -E 'kata[0-9]|tap[0-9]' | sed 's/^/link /'
-	find /sys/fs/cgroup -type d -path "*/kata/it[12]-$$-*" | sort | sed 's/^/cgroup /'
-	find "$ROOT" -mindepth 2 2>/dev/null | sort | sed 's/^/file /'
+	find /sys/fs/cgroup -type d -path "*$MARK*" | sort | sed 's/^/cgroup /'
+	# The two folders stay.
+	find "$ROOT" -mindepth 1 ! -path "$ROOT/containers" ! -path "$ROOT/sandboxes" 2>/dev/null | sort | sed 's/^/file /'
 }

@@ -16,8 +16,8 @@ box() {
 	ln -sf busybox "$TMP/bundle/rootfs/bin/ping"
 	ln -sf busybox "$TMP/bundle/rootfs/bin/wget"
 	command_is "$TMP/bundle" sleep 1000
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	[ "${1-}" = create ] || kata start box
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	[ "${1-}" = create ] || kata start "$BOX"
 }
 
 # link NAME PEER NET: NAME in $NS has NET.2, PEER outside has NET.1.
@@ -41,4 +41,4 @@ teardown() {
 net() { kata kata-network "$@"; }
 
 # reaches ADDRESS: from inside the container.
-reaches() { kata exec box ping -c 1 -W 5 "$1"; }
+reaches() { kata exec "$BOX" ping -c 1 -W 5 "$1"; }

@@ -19,7 +19,7 @@ setup() {
 	link eth1 peer1 10.78.0
 	ip -n "$NS" route add 10.99.0.0/16 via 10.78.0.1
 	run ! reaches 10.78.0.1
-	run -0 net add-iface box - <<<'{"name": "eth1"}'
+	run -0 net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	[ "$(jq -c '[.name, .mtu, .IPAddresses[0]]' <<<"$output")" = '["eth1",1500,{"address":"10.78.0.2","mask":"24"}]' ]
 	[ "$(jq -r .hwAddr <<<"$output")" = "$(ip -n "$NS" -j link show eth1 | jq -r '.[0].address')" ]
 	reaches 10.78.0.1
@@ -29,18 +29,18 @@ setup() {
 	ip netns exec "$NS-out" busybox httpd -f -p 10.78.0.1:80 -h "$TMP/www" &
 	local server=$!
 	await ip netns exec "$NS-out" busybox wget -qO /dev/null http://10.78.0.1/file
-	run -0 kata exec box sh -c 'wget -qO /tmp/f http://10.78.0.1/file && md5sum </tmp/f'
+	run -0 kata exec "$BOX" sh -c 'wget -qO /tmp/f http://10.78.0.1/file && md5sum </tmp/f'
 	kill "$server"
 	[ "$output" = "$(md5sum <"$TMP/www/file")" ]
-	run -0 net list-routes box
+	run -0 net list-routes "$BOX"
 	[ "$(jq -c '.[] | select(.dest == "10.99.0.0/16") | [.gateway, .device]' <<<"$output")" = '["10.78.0.1","eth1"]' ]
-	run -0 net list-ifaces box
+	run -0 net list-ifaces "$BOX"
 	[ "$(jq -c 'map(.name) | sort' <<<"$output")" = '["eth0","eth1"]' ]
 
-	run -1 net add-iface box - <<<'{"name": "eth1"}'
+	run -1 net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	[[ $output == *"has this interface already"* ]]
-	net del-iface box - <<<'{"name": "eth1"}'
-	run -0 net list-ifaces box
+	net del-iface "$BOX" - <<<'{"name": "eth1"}'
+	run -0 net list-ifaces "$BOX"
 	[ "$(jq -c 'map(.name)' <<<"$output")" = '["eth0"]' ]
 	[ -z "$(ip -n "$NS" link show kata1 2>/dev/null)" ]
 	[ -z "$(ip -n "$NS" -d filter show dev eth1 ingress)" ]
@@ -48,7 +48,7 @@ setup() {
 
 	# Again, by another name and address.
 	printf '{"device": "eth1", "name": "data", "mtu": 1400, "IPAddresses": [{"address": "10.78.0.9", "mask": "24"}]}' >"$TMP/iface"
-	run -0 net add-iface box "$TMP/iface"
+	run -0 net add-iface "$BOX" "$TMP/iface"
 	[ "$(jq -c '[.name, .mtu, .IPAddresses[0].address]' <<<"$output")" = '["data",1400,"10.78.0.9"]' ]
 	reaches 10.78.0.1
 }
@@ -71,60 +71,60 @@ setup() {
 	box
 	reaches 10.78.0.1
 	reaches 10.77.0.1
-	run -0 kata exec box dmesg
+	run -0 kata exec "$BOX" dmesg
 	[ "$(grep -c '0000:01:01.0: \[1af4:1041\]' <<<"$output")" = 1 ]
 	[[ ${output%%0000:01:01.0: \[1af4:1041\]*} == *"as init process"* ]]
 }
 
 @test "the interface of the boot can go, and another take its place" {
 	box
-	net del-iface box - <<<'{"name": "eth0"}'
+	net del-iface "$BOX" - <<<'{"name": "eth0"}'
 	run ! reaches 10.77.0.1
 	link eth1 peer1 10.78.0
-	net add-iface box - <<<'{"name": "eth1"}'
+	net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	reaches 10.78.0.1
 	# No second NIC was needed for it.
-	[ "$(jq '.sandbox.network.nics | length' "$ROOT/sandboxes/box/state.json")" = 1 ]
-	net add-iface box - <<<'{"name": "eth0"}'
+	[ "$(jq '.sandbox.network.nics | length' "$ROOT/sandboxes/$BOX/state.json")" = 1 ]
+	net add-iface "$BOX" - <<<'{"name": "eth0"}'
 	reaches 10.77.0.1
 	reaches 10.78.0.1
 }
 
 @test "routes are replaced as a whole, or not at all" {
 	box
-	run -0 net update-routes box - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth0"}, {"dest": "10.5.0.0/16", "device": "eth0", "scope": 253}]'
+	run -0 net update-routes "$BOX" - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth0"}, {"dest": "10.5.0.0/16", "device": "eth0", "scope": 253}]'
 	[ "$(jq 'length' <<<"$output")" = 2 ]
-	run -0 kata exec box cat /proc/net/route
+	run -0 kata exec "$BOX" cat /proc/net/route
 	[[ $output == *$'eth0\t00000000\t01004D0A'* ]]
-	run -1 net update-routes box - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth7"}]'
+	run -1 net update-routes "$BOX" - <<<'[{"dest": "default", "gateway": "10.77.0.1", "device": "eth7"}]'
 	[[ $output == *eth7* ]]
-	run -0 net list-routes box
+	run -0 net list-routes "$BOX"
 	[ "$(jq 'length' <<<"$output")" = 2 ]
-	net list-routes box | net update-routes box -
-	run -0 net update-routes box - <<<'[]'
+	net list-routes "$BOX" | net update-routes "$BOX" -
+	run -0 net update-routes "$BOX" - <<<'[]'
 	[ "$output" = '[]' ]
 }
 
 @test "what cannot be is refused and leaves the sandbox as it is" {
 	box
-	run -1 net add-iface box - <<<'{"name": "nope0"}'
+	run -1 net add-iface "$BOX" - <<<'{"name": "nope0"}'
 	[[ $output == *"no such interface: nope0"* ]]
-	run -1 net del-iface box - <<<'{"name": "nope0"}'
+	run -1 net del-iface "$BOX" - <<<'{"name": "nope0"}'
 	[[ $output == *"no such interface"* ]]
 	run -1 net add-iface nobody - <<<'{"name": "eth0"}'
 	[[ $output == *"container does not exist"* ]]
-	run -1 net add-iface box - <<<'{"name": "eth0", "queues": 4}'
+	run -1 net add-iface "$BOX" - <<<'{"name": "eth0", "queues": 4}'
 	[[ $output == *queues* ]]
 	link eth1 peer1 10.78.0
 	# The guest refuses the name: the NIC goes again.
-	run -1 net add-iface box - <<<'{"device": "eth1", "name": "a/b"}'
+	run -1 net add-iface "$BOX" - <<<'{"device": "eth1", "name": "a/b"}'
 	[[ $output == *"a/b"* ]]
 	[ -z "$(ip -n "$NS" link show kata1 2>/dev/null)" ]
 	[ -z "$(ip -n "$NS" filter show dev eth1 ingress)" ]
-	net add-iface box - <<<'{"name": "eth1"}'
+	net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	reaches 10.78.0.1
-	kata kill box KILL
-	wait_stopped box
+	kata kill "$BOX" KILL
+	wait_stopped "$BOX"
 }
 
 @test "sync brings all that has changed" {
@@ -133,22 +133,22 @@ setup() {
 	ip -n "$NS" addr add 10.77.0.9/24 dev eth0
 	ip -n "$NS" route add default via 10.77.0.1
 	ip -n "$NS" neigh add 10.77.0.77 lladdr 02:00:00:00:00:77 dev eth0 nud permanent
-	run -0 net sync box
+	run -0 net sync "$BOX"
 	[ "$(jq -c 'map(.name) | sort' <<<"$output")" = '["eth0","eth1"]' ]
 	reaches 10.78.0.1
 	[ "$(jq -c '[.[] | select(.name == "eth0") | .IPAddresses[].address | select(startswith("10."))]' <<<"$output")" = '["10.77.0.2","10.77.0.9"]' ]
-	run -0 net list-routes box
+	run -0 net list-routes "$BOX"
 	[ "$(jq -c '.[] | select(.gateway == "10.77.0.1") | .device' <<<"$output")" = '"eth0"' ]
-	run -0 kata exec box ip neigh show to 10.77.0.77
+	run -0 kata exec "$BOX" ip neigh show to 10.77.0.77
 	[[ $output == *"eth0 lladdr 02:00:00:00:00:77 "*PERMANENT* ]]
 	# What was taken by hand stays away.
-	net del-iface box - <<<'{"name": "eth1"}'
+	net del-iface "$BOX" - <<<'{"name": "eth1"}'
 	ip -n "$NS" route del default
-	run -0 net sync box
+	run -0 net sync "$BOX"
 	[ "$(jq -c 'map(.name)' <<<"$output")" = '["eth0"]' ]
-	[ "$(net list-routes box)" = '[]' ]
+	[ "$(net list-routes "$BOX")" = '[]' ]
 	ip -n "$NS" link del eth0
-	run -0 net sync box
+	run -0 net sync "$BOX"
 	run ! reaches 10.77.0.1
 	run -1 net sync nobody
 	[[ $output == *"container does not exist"* ]]
@@ -158,7 +158,7 @@ setup() {
 	configured machine_type '"microvm"'
 	box
 	link eth1 peer1 10.78.0
-	run -1 net add-iface box - <<<'{"name": "eth1"}'
+	run -1 net add-iface "$BOX" - <<<'{"name": "eth1"}'
 	[[ $output == *"machine microvm"*"cannot hot-plug NICs"* ]]
 	reaches 10.77.0.1
 }
@@ -167,12 +167,12 @@ setup() {
 	configured internetworking_model '"macvtap"'
 	box
 	reaches 10.77.0.1
-	run -1 net del-iface box - <<<'{"name": "eth0"}'
+	run -1 net del-iface "$BOX" - <<<'{"name": "eth0"}'
 	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
-	run -0 net list-ifaces box
+	run -0 net list-ifaces "$BOX"
 	[[ $output == *'"name":"eth0"'* ]]
 	[ -z "$(ip -n "$NS" -4 addr show dev eth0)" ]
-	kata delete --force box
+	kata delete --force "$BOX"
 	[[ $(ip -n "$NS" -4 addr show dev eth0) == *" 10.77.0."* ]]
 }
 
@@ -185,6 +185,6 @@ setup() {
 	unset -f ip
 	[ -z "$(ip -n "$NS" -6 addr show dev eth0)" ]
 	# It comes when the guest's kernel has seen that the link is there.
-	await kata exec box sh -c 'ip -6 addr show dev eth0 | grep "inet6 fe80:"'
+	await kata exec "$BOX" sh -c 'ip -6 addr show dev eth0 | grep "inet6 fe80:"'
 	reaches 10.77.0.1
 }

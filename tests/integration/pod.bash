@@ -5,11 +5,11 @@
 
 # pod: the sandbox container "pod" runs. It is created first, as engines do it.
 pod() {
-	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}
+	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "'"$POD"'"}
 		| .hostname = "'"${HOSTNAME_OF_POD-the-pod}"'"'
 	command_is "$TMP/bundle" sleep 1000000
-	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
-	kata start pod
+	kata create --bundle "$TMP/bundle" "$POD" </dev/null >"$TMP/$POD.out" 2>&1
+	kata start "$POD"
 }
 
 # member ID ARG...: a bundle for a container of the pod that runs ARG...
@@ -17,7 +17,7 @@ member() {
 	local id=$1
 	shift
 	make_bundle "$TMP/$id"
-	member_of "$TMP/$id" pod
+	member_of "$TMP/$id" "$POD"
 	edit "$TMP/$id" '.hostname = "" | .linux.namespaces |= map(if .type == "ipc" or .type == "uts" then .path = "/proc/self/ns/\(.type)" else . end)'
 	command_is "$TMP/$id" "$@"
 }
@@ -27,7 +27,7 @@ created() { kata create --bundle "$TMP/$1" "$1" </dev/null >"$TMP/$1.out" 2>&1 |
 ran() { created "$1" && kata start "$1"; }
 
 # places: how many root file systems and volumes are in the pod's shared folder.
-places() { find "$ROOT/sandboxes/pod/shared" -mindepth 1 -maxdepth 1 | wc -l; }
+places() { find "$ROOT/sandboxes/$POD/shared" -mindepth 1 -maxdepth 1 | wc -l; }
 
 # clean ID: stopped and deleted, its place and link gone.
 clean() {

@@ -61,30 +61,30 @@ sleeps() { member "$1" sleep 1000; }
 	chown 33:44 "$vol/part"
 	chmod 757 "$vol/part"
 	pod
-	sleeps one
-	mounts one /cache "$vol"
-	sleeps two
-	mounts two /cache "$vol" ro
-	mounts two /part "$(sub_path "$vol" part two 1)"
-	ran one
-	run -0 kata exec one sh -c 'stat -f -c %T /cache; stat -c %a:%u:%g /cache; df -k /cache | tail -n 1; echo from-one >/cache/file'
+	sleeps "$ONE"
+	mounts "$ONE" /cache "$vol"
+	sleeps "$TWO"
+	mounts "$TWO" /cache "$vol" ro
+	mounts "$TWO" /part "$(sub_path "$vol" part two 1)"
+	ran "$ONE"
+	run -0 kata exec "$ONE" sh -c 'stat -f -c %T /cache; stat -c %a:%u:%g /cache; df -k /cache | tail -n 1; echo from-one >/cache/file'
 	[ "${lines[0]}" = tmpfs ]
 	[ "${lines[1]}" = 2770:0:22 ]
 	[[ ${lines[2]} == *" 4096 "* ]]
-	ran two
-	run -0 kata exec two sh -c 'cat /cache/file; stat -c %a:%u:%g /part; echo from-two >/part/file'
+	ran "$TWO"
+	run -0 kata exec "$TWO" sh -c 'cat /cache/file; stat -c %a:%u:%g /part; echo from-two >/part/file'
 	[ "$output" = $'from-one\n2757:33:44' ]
-	run ! kata exec two touch /cache/x
-	run -0 kata exec one cat /cache/part/file
+	run ! kata exec "$TWO" touch /cache/x
+	run -0 kata exec "$ONE" cat /cache/part/file
 	[ "$output" = from-two ]
 	# It fills up where the user says, and not the host.
-	run ! kata exec one dd if=/dev/zero of=/cache/big bs=1M count=8
+	run ! kata exec "$ONE" dd if=/dev/zero of=/cache/big bs=1M count=8
 	[ -z "$(find "$vol" -type f)" ]
-	kata delete --force one
-	run -0 kata exec two cat /cache/file
-	kata delete --force two
-	ran two
-	run -0 kata exec two cat /cache/file /part/file
+	kata delete --force "$ONE"
+	run -0 kata exec "$TWO" cat /cache/file
+	kata delete --force "$TWO"
+	ran "$TWO"
+	run -0 kata exec "$TWO" cat /cache/file /part/file
 	[ "$output" = $'from-one\nfrom-two' ]
 }
 
@@ -94,25 +94,25 @@ sleeps() { member "$1" sleep 1000; }
 	echo from-host >"$vol/file"
 	shm=$(empty_dir shm tmpfs size=128m,mode=1777)
 	pod
-	sleeps one
-	mounts one /early "$vol"
-	edit "$TMP/one" ".mounts |= map(if .destination == \"/dev/shm\" then
+	sleeps "$ONE"
+	mounts "$ONE" /early "$vol"
+	edit "$TMP/$ONE" ".mounts |= map(if .destination == \"/dev/shm\" then
 		{destination: \"/dev/shm\", type: \"bind\", source: \"$shm\", options: [\"rbind\"]} else . end)"
-	ran one
-	run -0 kata exec one sh -c 'cat /early/file; df -k /dev/shm | tail -n 1; echo x >/dev/shm/x; echo from-guest >/early/file'
+	ran "$ONE"
+	run -0 kata exec "$ONE" sh -c 'cat /early/file; df -k /dev/shm | tail -n 1; echo x >/dev/shm/x; echo from-guest >/early/file'
 	[ "${lines[0]}" = from-host ]
 	[[ ${lines[1]} == *" 131072 "* ]]
 	[ "$(cat "$vol/file")" = from-guest ]
 	[ -z "$(ls "$shm")" ]
 	# What holds for the first user holds for the others.
 	rm "$vol/file"
-	sleeps two
-	mounts two /early "$vol"
-	ran two
+	sleeps "$TWO"
+	mounts "$TWO" /early "$vol"
+	ran "$TWO"
 	# virtiofs sees within a second that it has gone.
-	await kata exec two sh -c '[ ! -e /early/file ]'
-	kata exec two sh -c 'echo from-two >/early/file'
-	[ "$(kata exec one cat /early/file)" = from-two ]
+	await kata exec "$TWO" sh -c '[ ! -e /early/file ]'
+	kata exec "$TWO" sh -c 'echo from-two >/early/file'
+	[ "$(kata exec "$ONE" cat /early/file)" = from-two ]
 	[ "$(cat "$vol/file")" = from-two ]
 }
 
@@ -128,33 +128,33 @@ pool() { kata exec "$1" awk '/^HugePages_(Total|Free)/ {printf "%s ", $2}' /proc
 	configured default_memory 256
 	configured default_maxmemory 512
 	pod
-	sleeps one
-	mounts one /huge "$vol"
-	limits one $((16 << 20))
-	ln -s busybox "$TMP/one/rootfs/bin/fallocate"
-	sleeps two
-	mounts two /huge "$vol"
-	limits two $((4 << 20))
-	ran one
-	run -0 kata exec one sh -c 'grep " /huge " /proc/mounts; stat -c %a /huge; fallocate -l 8388608 /huge/file; cat /sys/fs/cgroup/hugetlb.2MB.max'
+	sleeps "$ONE"
+	mounts "$ONE" /huge "$vol"
+	limits "$ONE" $((16 << 20))
+	ln -s busybox "$TMP/$ONE/rootfs/bin/fallocate"
+	sleeps "$TWO"
+	mounts "$TWO" /huge "$vol"
+	limits "$TWO" $((4 << 20))
+	ran "$ONE"
+	run -0 kata exec "$ONE" sh -c 'grep " /huge " /proc/mounts; stat -c %a /huge; fallocate -l 8388608 /huge/file; cat /sys/fs/cgroup/hugetlb.2MB.max'
 	[[ ${lines[0]} == "nodev /huge hugetlbfs "*"pagesize=2M"* ]]
 	[ "${lines[1]}" = 1777 ]
 	[ "${lines[2]}" = $((16 << 20)) ]
-	[ "$(pool one)" = "8 4 " ]
-	ran two
-	[ "$(pool two)" = "10 6 " ]
-	run -0 kata exec two stat -c %s /huge/file
+	[ "$(pool "$ONE")" = "8 4 " ]
+	ran "$TWO"
+	[ "$(pool "$TWO")" = "10 6 " ]
+	run -0 kata exec "$TWO" stat -c %s /huge/file
 	[ "$output" = 8388608 ]
-	kata delete --force two
-	[ "$(pool one)" = "8 4 " ]
+	kata delete --force "$TWO"
+	[ "$(pool "$ONE")" = "8 4 " ]
 	[ -z "$(ls "$vol")" ]
 	# The host reserves nothing: the VM's memory is what it is made of.
-	sleeps three
-	limits three $((1 << 45))
-	run -1 kata create --bundle "$TMP/three" three
+	sleeps "$THREE"
+	limits "$THREE" $((1 << 45))
+	run -1 kata create --bundle "$TMP/$THREE" "$THREE"
 	[[ $output == *"16777216 huge pages of 2048 KiB: the guest cannot set them aside: its memory has room for "* ]]
-	[ ! -L "$ROOT/containers/three" ]
-	[ "$(pool one)" = "8 4 " ]
+	[ ! -L "$ROOT/containers/$THREE" ]
+	[ "$(pool "$ONE")" = "8 4 " ]
 }
 
 # meets: two members of a pod lock and map the same file of a volume.
@@ -162,29 +162,29 @@ meets() {
 	local id
 	mkdir "$TMP/volume"
 	pod
-	for id in one two; do
+	for id in "$ONE" "$TWO"; do
 		member "$id" probe hold /vol/board
 		mounts "$id" /vol "$TMP/volume"
 		probe_into "$TMP/$id"
 	done
-	command_is "$TMP/two" sleep 1000
-	ran one
-	await grep -q ready "$TMP/one.out"
-	ran two
-	run -0 kata exec two probe meet /vol/board
+	command_is "$TMP/$TWO" sleep 1000
+	ran "$ONE"
+	await grep -q ready "$TMP/$ONE.out"
+	ran "$TWO"
+	run -0 kata exec "$TWO" probe meet /vol/board
 	[ "$output" = $'held\nshared' ]
 }
 
 @test "two members lock and map a file of one volume together, by virtiofs" {
 	configured shared_fs '"virtio-fs"'
 	meets
-	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/pod/state.json")" = virtio-fs ]
+	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/$POD/state.json")" = virtio-fs ]
 }
 
 @test "two members lock and map a file of one volume together, by 9p" {
 	configured shared_fs '"virtio-9p"'
 	meets
-	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/pod/state.json")" = virtio-9p ]
+	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/$POD/state.json")" = virtio-9p ]
 }
 
 # projected DIR TEXT: a version of a volume whose file "key" holds TEXT, swapped in
@@ -213,19 +213,19 @@ swapped() {
 	projected "$vol" first
 	pod
 	# One that has read it, and looks again and again.
-	member one sh -c 'cat /config/key; until grep -q second /config/key; do sleep 0.1; done; cat /config/key'
-	mounts one /config "$vol" ro
-	sleeps two
-	mounts two /config "$vol" ro
-	ran one
-	ran two
-	reads two first
+	member "$ONE" sh -c 'cat /config/key; until grep -q second /config/key; do sleep 0.1; done; cat /config/key'
+	mounts "$ONE" /config "$vol" ro
+	sleeps "$TWO"
+	mounts "$TWO" /config "$vol" ro
+	ran "$ONE"
+	ran "$TWO"
+	reads "$TWO" first
 	projected "$vol" second
-	wait_stopped one
-	[ "$(cat "$TMP/one.out")" = $'first\nsecond' ]
-	await reads two second
-	run ! kata exec two sh -c 'echo x >/config/key'
-	[ "$(kata exec two ls -A /config)" = $'..data\n..version-second\nkey' ]
+	wait_stopped "$ONE"
+	[ "$(cat "$TMP/$ONE.out")" = $'first\nsecond' ]
+	await reads "$TWO" second
+	run ! kata exec "$TWO" sh -c 'echo x >/config/key'
+	[ "$(kata exec "$TWO" ls -A /config)" = $'..data\n..version-second\nkey' ]
 }
 
 @test "files that are swapped by renaming ..data are seen in a pod that runs" { swapped; }
@@ -240,20 +240,20 @@ swapped() {
 	mkdir -p "$vol/sub/deep"
 	echo from-host >"$vol/sub/file"
 	pod
-	sleeps one
-	mounts one /deep "$(sub_path "$vol" sub/deep one 0)"
-	mounts one /etc/file "$(sub_path "$vol" sub/file one 1)"
-	sleeps two
-	mounts two /vol "$vol"
-	ran one
-	ran two
-	run -0 kata exec one sh -c 'cat /etc/file; echo from-one >/etc/file; echo from-one >/deep/new; ls -A /deep'
+	sleeps "$ONE"
+	mounts "$ONE" /deep "$(sub_path "$vol" sub/deep one 0)"
+	mounts "$ONE" /etc/file "$(sub_path "$vol" sub/file one 1)"
+	sleeps "$TWO"
+	mounts "$TWO" /vol "$vol"
+	ran "$ONE"
+	ran "$TWO"
+	run -0 kata exec "$ONE" sh -c 'cat /etc/file; echo from-one >/etc/file; echo from-one >/deep/new; ls -A /deep'
 	[ "$output" = $'from-host\nnew' ]
 	[ "$(cat "$vol/sub/file" "$vol/sub/deep/new")" = $'from-one\nfrom-one' ]
-	run -0 kata exec two cat /vol/sub/deep/new
+	run -0 kata exec "$TWO" cat /vol/sub/deep/new
 	[ "$output" = from-one ]
 	echo again >"$vol/sub/file"
-	in_file() { [ "$(kata exec one cat /etc/file)" = again ]; }
+	in_file() { [ "$(kata exec "$ONE" cat /etc/file)" = again ]; }
 	await in_file
 }
 
@@ -263,12 +263,12 @@ swapped() {
 	: >"$log"
 	chmod 666 "$log"
 	pod
-	member one sh -c 'echo "ended: 7" >/dev/termination-log; exit 7'
-	mounts one /dev/termination-log "$log"
-	ran one
-	wait_stopped one
+	member "$ONE" sh -c 'echo "ended: 7" >/dev/termination-log; exit 7'
+	mounts "$ONE" /dev/termination-log "$log"
+	ran "$ONE"
+	wait_stopped "$ONE"
 	[ "$(cat "$log")" = "ended: 7" ]
-	clean one
+	clean "$ONE"
 	[ "$(cat "$log")" = "ended: 7" ]
 }
 
@@ -279,28 +279,28 @@ swapped() {
 	pod
 	local before
 	before=$(places)
-	for id in one two; do
+	for id in "$ONE" "$TWO"; do
 		sleeps "$id"
 		mounts "$id" /scratch "$vol"
 	done
 	# A place for each root file system, and one for the volume.
-	ran one
-	ran two
+	ran "$ONE"
+	ran "$TWO"
 	[ "$(places)" = $((before + 3)) ]
-	kata exec one sh -c 'echo from-one >/scratch/file'
-	run -0 kata exec two cat /scratch/file
+	kata exec "$ONE" sh -c 'echo from-one >/scratch/file'
+	run -0 kata exec "$TWO" cat /scratch/file
 	[ "$output" = from-one ]
-	kata delete --force one
+	kata delete --force "$ONE"
 	[ "$(places)" = $((before + 2)) ]
-	run -0 kata exec two sh -c 'cat /scratch/file; echo from-two >/scratch/file'
-	ran one
-	run -0 kata exec one cat /scratch/file
+	run -0 kata exec "$TWO" sh -c 'cat /scratch/file; echo from-two >/scratch/file'
+	ran "$ONE"
+	run -0 kata exec "$ONE" cat /scratch/file
 	[ "$output" = from-two ]
-	kata delete --force one
-	kata delete --force two
+	kata delete --force "$ONE"
+	kata delete --force "$TWO"
 	[ "$(places)" = "$before" ]
-	ran one
-	run -0 kata exec one cat /scratch/file
+	ran "$ONE"
+	run -0 kata exec "$ONE" cat /scratch/file
 	[ "$output" = from-two ]
 	[ "$(places)" = $((before + 2)) ]
 }

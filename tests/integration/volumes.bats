@@ -20,13 +20,12 @@ setup() {
 }
 
 teardown() {
-	kata delete --force box 2>/dev/null
-	kata delete --force pod 2>/dev/null
-	local users
-	users=$(find "$(folder)" -type f ! -name mountInfo.json 2>/dev/null)
-	"$KATA_RUNTIME" direct-volume remove --volume-path "$VOLUME"
-	losetup -d "$DEVICE"
-	sandbox_teardown && [ -z "$users" ]
+	must kata delete --force "$BOX"
+	must kata delete --force "$POD"
+	must nothing "users of the volume" "$(find "$(folder)" -type f ! -name mountInfo.json 2>/dev/null)"
+	must "$KATA_RUNTIME" direct-volume remove --volume-path "$VOLUME"
+	must losetup -d "$DEVICE"
+	sandbox_teardown
 }
 
 # folder: where the volume's assignment is.
@@ -47,20 +46,20 @@ mounts() { edit "$1" ".mounts += [{destination: \"/data\", type: \"bind\", sourc
 box() {
 	mounts "$TMP/bundle"
 	command_is "$TMP/bundle" sleep 1000
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	kata start box
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	kata start "$BOX"
 }
 
 pod() {
-	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "pod"}'
-	kata create --bundle "$TMP/bundle" pod </dev/null >"$TMP/pod.out" 2>&1
-	kata start pod
+	edit "$TMP/bundle" '.annotations = {"io.kubernetes.cri.container-type": "sandbox", "io.kubernetes.cri.sandbox-id": "'"$POD"'"}'
+	kata create --bundle "$TMP/bundle" "$POD" </dev/null >"$TMP/$POD.out" 2>&1
+	kata start "$POD"
 }
 
 # bundle ID: for a member of the pod that sleeps.
 bundle() {
 	make_bundle "$TMP/$1"
-	member_of "$TMP/$1" pod
+	member_of "$TMP/$1" "$POD"
 	command_is "$TMP/$1" sleep 1000
 }
 
@@ -73,19 +72,19 @@ on_disk() { debugfs -R "cat $1" "$DEVICE" 2>/dev/null; }
 	assign '"options": ["noatime"], "metadata": {"fsGroup": "1234"}'
 	[ "$(stat -c %a "$(folder)")" = 700 ]
 	box
-	run -0 kata exec box sh -c 'grep " /data " /proc/mounts; stat -c %g /data; echo kept >/data/file'
+	run -0 kata exec "$BOX" sh -c 'grep " /data " /proc/mounts; stat -c %g /data; echo kept >/data/file'
 	[[ ${lines[0]} == /dev/vd?" /data ext4 rw,"*noatime* ]]
 	[ "${lines[1]}" = 1234 ]
 	run ! grep -F "$DEVICE" /proc/self/mounts
 	[ ! -e "$VOLUME" ]
-	kata kill box KILL
-	wait_stopped box
-	kata delete box
+	kata kill "$BOX" KILL
+	wait_stopped "$BOX"
+	kata delete "$BOX"
 	[ "$(on_disk file)" = kept ]
 	# The next one finds what was written.
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	kata start box
-	run -0 kata exec box cat /data/file
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	kata start "$BOX"
+	run -0 kata exec "$BOX" cat /data/file
 	[ "$output" = kept ]
 }
 
@@ -107,7 +106,7 @@ on_disk() { debugfs -R "cat $1" "$DEVICE" 2>/dev/null; }
 	"$KATA_RUNTIME" direct-volume resize --volume-path "$VOLUME" --size 128Mi
 	run -0 volume stats
 	[ "$(jq '.usage[] | select(.unit == 1) | .total' <<<"$output")" -gt $((before + (50 << 20))) ]
-	run -0 kata exec box dd if=/dev/zero of=/data/big bs=1M count=90
+	run -0 kata exec "$BOX" dd if=/dev/zero of=/data/big bs=1M count=90
 	run -1 volume resize --size 32Mi
 	[[ $output == *"can only grow"* ]]
 }
@@ -116,41 +115,41 @@ on_disk() { debugfs -R "cat $1" "$DEVICE" 2>/dev/null; }
 	assign
 	pod
 	local id
-	for id in one two; do
+	for id in "$ONE" "$TWO"; do
 		bundle "$id"
 		mounts "$TMP/$id"
 		ran "$id"
 	done
-	kata exec one sh -c 'echo from-one >/data/file'
-	run -0 kata exec two cat /data/file
+	kata exec "$ONE" sh -c 'echo from-one >/data/file'
+	run -0 kata exec "$TWO" cat /data/file
 	[ "$output" = from-one ]
-	[ "$(jq '[.sandbox.containers[].volumes[]?.id] | unique | length' "$ROOT/sandboxes/pod/state.json")" = 1 ]
-	kata delete --force one
-	run -0 kata exec two sh -c 'cat /data/file; echo from-two >/data/file'
+	[ "$(jq '[.sandbox.containers[].volumes[]?.id] | unique | length' "$ROOT/sandboxes/$POD/state.json")" = 1 ]
+	kata delete --force "$ONE"
+	run -0 kata exec "$TWO" sh -c 'cat /data/file; echo from-two >/data/file'
 	[ "$output" = from-one ]
-	kata delete --force two
+	kata delete --force "$TWO"
 	[ "$(on_disk file)" = from-two ]
 	[ "$(find "$(folder)" -type f)" = "$(folder)/mountInfo.json" ]
 	# QEMU has let go of it.
 	flock --nonblock --exclusive "$DEVICE" true
-	[ -z "$(find "/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/pod/state.json")/fd" -lname "$DEVICE")" ]
-	ran one
-	run -0 kata exec one cat /data/file
+	[ -z "$(find "/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$POD/state.json")/fd" -lname "$DEVICE")" ]
+	ran "$ONE"
+	run -0 kata exec "$ONE" cat /data/file
 	[ "$output" = from-two ]
 }
 
 @test "direct-volume: read-only is QEMU's to enforce, or the container's" {
 	assign '"options": ["ro"]'
 	box
-	run ! kata exec box touch /data/x
-	run -0 kata exec box sh -c 'cat /sys/block/vd*/ro'
+	run ! kata exec "$BOX" touch /data/x
+	run -0 kata exec "$BOX" sh -c 'cat /sys/block/vd*/ro'
 	[[ $output == *1* ]]
-	kata delete --force box
+	kata delete --force "$BOX"
 	assign
 	edit "$TMP/bundle" '.mounts |= map(if .destination == "/data" then .options = ["rbind", "ro"] else . end)'
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	kata start box
-	run ! kata exec box touch /data/x
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	kata start "$BOX"
+	run ! kata exec "$BOX" touch /data/x
 }
 
 @test "direct-volume: what cannot be used fails by name and leaves nothing" {
@@ -161,42 +160,42 @@ on_disk() { debugfs -R "cat $1" "$DEVICE" 2>/dev/null; }
 	[ ! -e "$(folder)" ]
 	assign '"options": ["no-such-option"]'
 	mounts "$TMP/bundle"
-	run -1 kata create --bundle "$TMP/bundle" box
+	run -1 kata create --bundle "$TMP/bundle" "$BOX"
 	[[ $output == *"no-such-option"* ]]
-	[ ! -L "$ROOT/containers/box" ]
+	[ ! -L "$ROOT/containers/$BOX" ]
 	assign
 	chmod 755 "$(folder)"
-	run -1 kata create --bundle "$TMP/bundle" box
+	run -1 kata create --bundle "$TMP/bundle" "$BOX"
 	[[ $output == *"is not a folder of root's alone"* ]]
 	chmod 700 "$(folder)"
 	cp "$TMP/bundle/config.json" "$TMP/config.json"
 	edit "$TMP/bundle" '.mounts |= map(select(.destination != "/data"))'
 	pod
-	bundle one
-	mounts "$TMP/one"
+	bundle "$ONE"
+	mounts "$TMP/$ONE"
 	# Another VM has it.
 	mv "$TMP/config.json" "$TMP/bundle/config.json"
 	command_is "$TMP/bundle" sleep 1000
-	kata create --bundle "$TMP/bundle" box </dev/null >"$TMP/box.out" 2>&1
-	run -1 kata create --bundle "$TMP/one" one
+	kata create --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/$BOX.out" 2>&1
+	run -1 kata create --bundle "$TMP/$ONE" "$ONE"
 	[[ $output == *"$DEVICE"*lock* ]]
-	[ ! -L "$ROOT/containers/one" ]
-	[ "$(status pod)" = running ]
-	kata delete --force box
-	ran one
-	kata exec one touch /data/x
+	[ ! -L "$ROOT/containers/$ONE" ]
+	[ "$(status "$POD")" = running ]
+	kata delete --force "$BOX"
+	ran "$ONE"
+	kata exec "$ONE" touch /data/x
 }
 
 @test "a block volume (volumeMode: Block): the device itself, in a container of a pod" {
 	pod
-	bundle one
+	bundle "$ONE"
 	local major minor
 	major=$((0x$(stat -c %t "$DEVICE"))) minor=$((0x$(stat -c %T "$DEVICE")))
-	edit "$TMP/one" ".linux.devices += [{path: \"/dev/xvda\", type: \"b\", major: $major, minor: $minor, fileMode: 432, uid: 0, gid: 0}]
+	edit "$TMP/$ONE" ".linux.devices += [{path: \"/dev/xvda\", type: \"b\", major: $major, minor: $minor, fileMode: 432, uid: 0, gid: 0}]
 		| .linux.resources.devices += [{allow: true, type: \"b\", major: $major, minor: $minor, access: \"rwm\"}]"
-	ran one
-	run -0 kata exec one sh -c 'head -c 4096 /dev/urandom >/tmp/f; dd if=/tmp/f of=/dev/xvda bs=4096 seek=1000 conv=fsync 2>/dev/null; md5sum </tmp/f'
+	ran "$ONE"
+	run -0 kata exec "$ONE" sh -c 'head -c 4096 /dev/urandom >/tmp/f; dd if=/tmp/f of=/dev/xvda bs=4096 seek=1000 conv=fsync 2>/dev/null; md5sum </tmp/f'
 	[ "$output" = "$(dd if="$IMAGE" bs=4096 skip=1000 count=1 2>/dev/null | md5sum)" ]
-	kata delete --force one
-	[ "$(status pod)" = running ]
+	kata delete --force "$ONE"
+	[ "$(status "$POD")" = running ]
 }
