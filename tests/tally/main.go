@@ -19,7 +19,7 @@ import (
 // Count of tests. A Go test counts once, with all its subtests.
 type Count struct {
 	Passed, Failed int
-	// Skipped names the tests that did not run, with the reason.
+	// Skipped names the tests and subtests that did not run, with the reason.
 	Skipped []string
 }
 

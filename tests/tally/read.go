@@ -21,6 +21,7 @@ const maxLine = 16 << 20
 func readGo(in io.Reader, out io.Writer) (Count, error) {
 	var count Count
 	output := map[string][]string{} // of a test that still runs, or of a package
+	said := map[string][]string{}   // the same of a subtest alone
 	failed := map[string]bool{}     // packages with a failed test
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, maxLine)
@@ -34,9 +35,16 @@ func readGo(in io.Reader, out io.Writer) (Count, error) {
 		switch e.Action {
 		case "output", "build-output":
 			output[key] = append(output[key], e.Output)
-		case "pass", "fail", "skip":
 			if e.Test != top {
-				continue // a subtest
+				said[e.Package+"."+e.Test] = append(said[e.Package+"."+e.Test], e.Output)
+			}
+		case "pass", "fail", "skip":
+			if e.Test != top { // a subtest: its test counts, but what it skips is told
+				if e.Action == "skip" {
+					count.Skipped = append(count.Skipped, skipped(e, said[e.Package+"."+e.Test]))
+				}
+				delete(said, e.Package+"."+e.Test)
+				continue
 			}
 			if e.Test == "" {
 				count = endPackage(count, e, failed[e.Package], output, out)
@@ -50,7 +58,7 @@ func readGo(in io.Reader, out io.Writer) (Count, error) {
 				failed[e.Package] = true
 				fmt.Fprint(out, strings.Join(output[key], ""))
 			default:
-				count.Skipped = append(count.Skipped, fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason(output[key])))
+				count.Skipped = append(count.Skipped, skipped(e, output[key]))
 			}
 			delete(output, key)
 		}
@@ -80,15 +88,17 @@ func endPackage(count Count, e event, counted bool, output map[string][]string, 
 	return count
 }
 
-// reason is the text of t.Skip in a test's output.
-func reason(output []string) string {
+// skipped names a test that was skipped, with the text of t.Skip in its output.
+func skipped(e event, output []string) string {
+	reason := "no reason given"
 	for _, line := range output {
 		line = strings.TrimSpace(line)
 		if line != "" && !strings.HasPrefix(line, "===") && !strings.HasPrefix(line, "---") {
-			return line
+			reason = line
+			break
 		}
 	}
-	return "no reason given"
+	return fmt.Sprintf("%s %s: %s", e.Package, e.Test, reason)
 }
 
 // readTAP passes the lines on, so that one sees the tests go by. Several runs may

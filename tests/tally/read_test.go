@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -10,6 +11,8 @@ func TestReadGo(t *testing.T) {
 	const in = `{"Action":"run","Package":"p/a","Test":"TestGood"}
 {"Action":"output","Package":"p/a","Test":"TestGood","Output":"quiet\n"}
 {"Action":"pass","Package":"p/a","Test":"TestGood/sub"}
+{"Action":"output","Package":"p/a","Test":"TestGood/rest","Output":"    a_test.go:9: only as root\n"}
+{"Action":"skip","Package":"p/a","Test":"TestGood/rest"}
 {"Action":"pass","Package":"p/a","Test":"TestGood"}
 {"Action":"output","Package":"p/a","Test":"TestBad/sub","Output":"why it failed\n"}
 {"Action":"fail","Package":"p/a","Test":"TestBad/sub"}
@@ -28,7 +31,8 @@ func TestReadGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	// TestBad, and p/b that does not compile.
-	if count.Passed != 1 || count.Failed != 2 || len(count.Skipped) != 1 || !strings.Contains(count.Skipped[0], "no such device") {
+	want := []string{"p/a TestGood/rest: a_test.go:9: only as root", "p/a TestNot: a_test.go:1: no such device"}
+	if count.Passed != 1 || count.Failed != 2 || !slices.Equal(count.Skipped, want) {
 		t.Errorf("count %+v", count)
 	}
 	for _, want := range []string{"why it failed", "b.go:1: syntax error", "FAIL  p/a", "FAIL  p/b"} {

@@ -169,33 +169,24 @@ func TestHotplugCPUs(t *testing.T) {
 	check(3)
 }
 
+// With virtiofs the memory is shared with a virtiofsd that must answer: the tests
+// of whole sandboxes plug that (tests/integration/resize.bats).
 func TestHotplugMemory(t *testing.T) {
-	_, peer := socketPair(t)
-	for name, share := range map[string]Share{
-		"private": {Tag: "kata", Path: t.TempDir()},
-		"shared":  {Tag: "kata", VirtioFS: peer},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if name == "shared" {
-				t.Skip("needs a virtiofsd that answers; see the tests of whole sandboxes")
-			}
-			spec := testSpec(t)
-			spec.Shares = []Share{share}
-			m := monitor(t, launch(t, testConfig(t, "q35"), spec))
-			if n, err := m.HotplugMemory(testContext(t), 100); n != MemoryStep || err != nil {
-				t.Errorf("first: %d, %v", n, err)
-			}
-			if n, err := m.HotplugMemory(testContext(t), 129); n != 2*MemoryStep || err != nil {
-				t.Errorf("second: %d, %v", n, err)
-			}
-			if _, err := m.HotplugMemory(testContext(t), 4096); !errors.Is(err, ErrNoRoom) {
-				t.Errorf("beyond the ceiling: %v", err)
-			}
-			base, plugged, err := m.Memory(testContext(t))
-			if base != 128 || plugged != 3*MemoryStep || err != nil {
-				t.Errorf("Memory = %d, %d, %v", base, plugged, err)
-			}
-		})
+	spec := testSpec(t)
+	spec.Shares = []Share{{Tag: "kata", Path: t.TempDir()}}
+	m := monitor(t, launch(t, testConfig(t, "q35"), spec))
+	if n, err := m.HotplugMemory(testContext(t), 100); n != MemoryStep || err != nil {
+		t.Errorf("first: %d, %v", n, err)
+	}
+	if n, err := m.HotplugMemory(testContext(t), 129); n != 2*MemoryStep || err != nil {
+		t.Errorf("second: %d, %v", n, err)
+	}
+	if _, err := m.HotplugMemory(testContext(t), 4096); !errors.Is(err, ErrNoRoom) {
+		t.Errorf("beyond the ceiling: %v", err)
+	}
+	base, plugged, err := m.Memory(testContext(t))
+	if base != 128 || plugged != 3*MemoryStep || err != nil {
+		t.Errorf("Memory = %d, %d, %v", base, plugged, err)
 	}
 }
 
