@@ -22,9 +22,6 @@ import (
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
 
-// VsockPort is where the agent listens in the guest.
-const VsockPort = 1024
-
 // Dial connects to the agent at addr. Behind a serial port that succeeds at
 // once, and what is written waits for the guest; on vsock it waits until the
 // agent listens. ctx bounds that, and nothing afterwards.

@@ -56,11 +56,11 @@ func Refuse(w io.Writer, err error) error {
 	if code == call.OK {
 		code = call.Unknown
 	}
-	return WriteWelcome(w, &agentpb.StreamWelcome{Code: uint32(code), Error: text})
+	return writeWelcome(w, &agentpb.StreamWelcome{Code: uint32(code), Error: text})
 }
 
-// WriteWelcome answers a hello. Output.Serve and Input.Serve do it themselves.
-func WriteWelcome(w io.Writer, welcome *agentpb.StreamWelcome) error {
+// writeWelcome answers a hello. Output.Serve and Input.Serve do it themselves.
+func writeWelcome(w io.Writer, welcome *agentpb.StreamWelcome) error {
 	data, err := welcome.Marshal()
 	if err != nil {
 		return fmt.Errorf("write stream welcome: %w", err)

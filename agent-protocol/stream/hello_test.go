@@ -57,7 +57,7 @@ func TestWelcomeIsNotTrusted(t *testing.T) {
 		"goes back":   {Window: 1, Offset: 4},
 	} {
 		var sent bytes.Buffer
-		if err := WriteWelcome(&sent, welcome); err != nil {
+		if err := writeWelcome(&sent, welcome); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := readWelcome(&sent, hello(agentpb.Stream_STDOUT, 5)); !errors.Is(err, ErrProtocol) {

@@ -136,7 +136,7 @@ func (i *Input) Serve(ctx context.Context, conn net.Conn) error {
 	defer stop()
 
 	received := make(chan struct{})
-	err := WriteWelcome(conn, &agentpb.StreamWelcome{Offset: in.offset, Window: window})
+	err := writeWelcome(conn, &agentpb.StreamWelcome{Offset: in.offset, Window: window})
 	i.mu.Lock()
 	if err == nil {
 		go func() {

@@ -197,7 +197,7 @@ func (o *Output) Serve(ctx context.Context, conn net.Conn, offset uint64) error 
 	stop := o.watch(ctx, own)
 	defer stop()
 	acksDone := make(chan struct{})
-	err = WriteWelcome(conn, &agentpb.StreamWelcome{Offset: start, Window: window})
+	err = writeWelcome(conn, &agentpb.StreamWelcome{Offset: start, Window: window})
 	if err == nil {
 		go func() {
 			defer close(acksDone)

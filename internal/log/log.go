@@ -31,15 +31,6 @@ const (
 // Debug records are dropped unless debug is set. It fails if the format is
 // neither Text nor JSON.
 func New(w io.Writer, format string, debug bool) (*slog.Logger, error) {
-	h, err := NewHandler(w, format, debug)
-	if err != nil {
-		return nil, err
-	}
-	return slog.New(h), nil
-}
-
-// NewHandler is New without the logger around it, for Tee.
-func NewHandler(w io.Writer, format string, debug bool) (slog.Handler, error) {
 	if format != Text && format != JSON {
 		return nil, fmt.Errorf("unknown log format %q: use \"text\" or \"json\"", format)
 	}
@@ -47,7 +38,7 @@ func NewHandler(w io.Writer, format string, debug bool) (slog.Handler, error) {
 	if debug {
 		level = slog.LevelDebug
 	}
-	return &handler{out: &output{w: w}, json: format == JSON, level: level}, nil
+	return slog.New(&handler{out: &output{w: w}, json: format == JSON, level: level}), nil
 }
 
 // Open opens a log file to append to. Engines name the file before the command

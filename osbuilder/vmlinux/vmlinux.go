@@ -30,8 +30,8 @@ const (
 // maxSize bounds what a payload may inflate to: a stock kernel has about 60 MB.
 const maxSize = 512 << 20
 
-// Payload answers the compressed kernel in a bzImage.
-func Payload(image []byte) ([]byte, error) {
+// payloadOf answers the compressed kernel in a bzImage.
+func payloadOf(image []byte) ([]byte, error) {
 	if len(image) < headerEnd || string(image[offMagic:offMagic+4]) != "HdrS" {
 		return nil, errors.New("not a bzImage: no setup header")
 	}
@@ -54,7 +54,7 @@ func Payload(image []byte) ([]byte, error) {
 // section (relocations, which PVH does not use). It runs Debian's xz, zstd or
 // lz4 where the kernel is compressed so.
 func Extract(ctx context.Context, image []byte) ([]byte, error) {
-	payload, err := Payload(image)
+	payload, err := payloadOf(image)
 	if err != nil {
 		return nil, err
 	}

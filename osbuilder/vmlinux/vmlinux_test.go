@@ -149,7 +149,7 @@ func TestRefused(t *testing.T) {
 func FuzzPayload(f *testing.F) {
 	f.Add(bzImage(kernel(xenPhys32Entry, "")))
 	f.Fuzz(func(t *testing.T, image []byte) {
-		if p, err := Payload(image); err == nil && len(p) < 8 {
+		if p, err := payloadOf(image); err == nil && len(p) < 8 {
 			t.Errorf("payload of %d bytes", len(p))
 		}
 	})

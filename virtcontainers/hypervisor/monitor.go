@@ -75,12 +75,6 @@ func (m *Monitor) Pause(ctx context.Context) error { return m.do(ctx, "stop", ni
 // Resume undoes Pause.
 func (m *Monitor) Resume(ctx context.Context) error { return m.do(ctx, "cont", nil, nil) }
 
-// Powerdown presses the guest's power button; what follows is the guest's
-// affair (Wait shows when it ended).
-func (m *Monitor) Powerdown(ctx context.Context) error {
-	return m.do(ctx, "system_powerdown", nil, nil)
-}
-
 // Quit ends QEMU at once and in order: disk caches are written. It returns
 // when the process has ended.
 func (m *Monitor) Quit(ctx context.Context) error {

@@ -47,11 +47,11 @@ func Cell(s *series.Set, peer, measure string, show Show) string {
 	if !there {
 		return None
 	}
-	return Spread(v, show)
+	return spread(v, show)
 }
 
-// Spread shows a median with its extremes.
-func Spread(s series.Stats, show Show) string {
+// spread shows a median with its extremes.
+func spread(s series.Stats, show Show) string {
 	return fmt.Sprintf("%s (%s–%s)", show(s.Median), show(s.Min), show(s.Max))
 }
 

@@ -152,7 +152,7 @@ func (p *Plot) bar(b PlotBar, y, left int, scale func(float64) float64, colour s
 	return bar{
 		Y: y, Height: barHeight - 3, X: float64(left), Width: scale(b.Stats.Median) - float64(left),
 		Low: scale(b.Stats.Min), High: scale(b.Stats.Max), Colour: colour,
-		Title: fmt.Sprintf("%s: %s %s", b.Who, Spread(b.Stats, show), p.Unit), Value: show(b.Stats.Median) + " " + p.Unit,
+		Title: fmt.Sprintf("%s: %s %s", b.Who, spread(b.Stats, show), p.Unit), Value: show(b.Stats.Median) + " " + p.Unit,
 	}
 }
 

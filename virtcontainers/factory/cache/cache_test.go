@@ -278,7 +278,7 @@ func TestOneThatEndsIsReplaced(t *testing.T) {
 // What a client does not get is ended: nobody else may ever have it.
 func TestClientThatIsGone(t *testing.T) {
 	maker := newFiles(t)
-	pool := NewPool(maker, 1, quiet())
+	pool := newPool(maker, 1, quiet())
 	defer pool.Drain()
 	pool.Settled(deadline(t))
 	if err := pool.take("k1", "/o", func(*VM) error { return io.ErrClosedPipe }); !errors.Is(err, io.ErrClosedPipe) {

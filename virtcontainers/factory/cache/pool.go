@@ -71,9 +71,9 @@ type Pool struct {
 	closing bool
 }
 
-// NewPool answers a pool that keeps want virtual machines ready from now on,
+// newPool answers a pool that keeps want virtual machines ready from now on,
 // until Drain.
-func NewPool(maker Maker, want int, log *slog.Logger) *Pool {
+func newPool(maker Maker, want int, log *slog.Logger) *Pool {
 	p := &Pool{maker: maker, want: want, log: log}
 	p.changed = sync.NewCond(&p.mu)
 	p.ctx, p.cancel = context.WithCancel(context.Background())

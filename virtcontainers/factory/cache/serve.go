@@ -75,7 +75,7 @@ func Serve(ctx context.Context, place Place, maker Maker, want int, log *slog.Lo
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	s := &server{pool: NewPool(maker, want, log), stop: stop, log: log}
+	s := &server{pool: newPool(maker, want, log), stop: stop, log: log}
 	if listening != nil {
 		listening()
 	}
