@@ -32,11 +32,6 @@ STATIC  := -extldflags "-static"
 HOST_TAGS := netgo osusergo urfave_cli_no_docs
 AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 
-# A binary whose folder is not there yet is named, not skipped in silence.
-define if-there
-@if compgen -G "$(1)/*.go" >/dev/null; then echo "build  $@"; $(2); else echo "build  $@: $(1)/ is not there yet"; fi
-endef
-
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
 	test-docker test-docker-13 test-podman test-podman-13 test-containerd-13 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
@@ -53,28 +48,28 @@ build: kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata
 # With cgo: libcontainer's specconv does not compile without. Static all the
 # same, so that it needs nothing of the host.
 kata-runtime: ## build the runtime
-	$(call if-there,cli,CGO_ENABLED=1 $(GOBUILD) -tags "$(HOST_TAGS)" -ldflags '$(HOSTLD) $(STATIC)' -o $(BUILD)/$@ ./cli)
+	@echo 'build  $@'; CGO_ENABLED=1 $(GOBUILD) -tags "$(HOST_TAGS)" -ldflags '$(HOSTLD) $(STATIC)' -o $(BUILD)/$@ ./cli
 
 kata-shim: ## build the stand-in for a container's process
-	$(call if-there,shim,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./shim)
+	@echo 'build  $@'; CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./shim
 
 kata-proxy: ## build the proxy
-	$(call if-there,proxy,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./proxy)
+	@echo 'build  $@'; CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./proxy
 
 containerd-shim-kata-v2: ## build containerd's shim
-	$(call if-there,containerd-shim-v2,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./containerd-shim-v2)
+	@echo 'build  $@'; CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./containerd-shim-v2
 
 # No commit in it: the guest's image changes only when the agent does. Go's
 # signals to goroutines that run for more than 10 ms are off: in an emulated
 # guest all of them do when they start, and nothing in the agent loops without
 # calls, where it can be stopped as well.
 kata-agent: ## build the agent
-	$(call if-there,agent,CGO_ENABLED=1 $(GOBUILD) -tags "$(AGENT_TAGS)" -ldflags '$(LDFLAGS) -X runtime.godebugDefault=asyncpreemptoff=1 $(STATIC)' -o $(BUILD)/$@ ./agent)
+	@echo 'build  $@'; CGO_ENABLED=1 $(GOBUILD) -tags "$(AGENT_TAGS)" -ldflags '$(LDFLAGS) -X runtime.godebugDefault=asyncpreemptoff=1 $(STATIC)' -o $(BUILD)/$@ ./agent
 
 kata-agent-ctl: ## build the tool that drives an agent by hand
-	$(call if-there,agent-ctl,CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl)
+	@echo 'build  $@'; CGO_ENABLED=0 $(GOBUILD) -ldflags '$(HOSTLD)' -o $(BUILD)/$@ ./agent-ctl
 
-osbuilder:
+osbuilder: ## build the tool that makes guest images and kernels, and what it puts in
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/osbuilder ./osbuilder
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-probe ./osbuilder/probe
 	@CGO_ENABLED=0 $(GOBUILD) -ldflags '-s -w' -o $(BUILD)/kata-modprobe ./osbuilder/modprobe
@@ -99,19 +94,19 @@ man: ## make the manual pages
 
 generate: ## generate code and documents from their sources
 	$(GO) run ./agent-protocol/generate
-	@for dir in config cli; do [ ! -d "$$dir/generate" ] || { echo "$(GO) run ./$$dir/generate"; $(GO) run "./$$dir/generate"; }; done
+	$(GO) run ./config/generate
 
 check: check-format lint check-generated check-agent ## format, vet, staticcheck, shellcheck, stale generated files, the agent's size
 
-check-format:
+check-format: ## gofmt
 	@bad=$$(gofmt -l $$(git ls-files '*.go')); [ -z "$$bad" ] || { echo "not formatted by gofmt:"; echo "$$bad"; exit 1; }
 
-lint:
+lint: ## vet, staticcheck, shellcheck
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
 	shellcheck packaging/*.sh .ci/run $$(find tests -name '*.sh' -o -name '*.bash' -o -name '*.bats')
 
-check-generated:
+check-generated: ## is what is generated up to date?
 	@sums() { git ls-files -z | xargs -0 sha256sum; }; \
 	before=$$(sums); $(MAKE) --no-print-directory generate; after=$$(sums); \
 	[ "$$before" = "$$after" ] || { echo "stale until now (commit what changed):"; \
@@ -121,7 +116,7 @@ check-generated:
 # it (docs/performance.md): bytes, and what must not come back into it.
 AGENT_BYTES   := 10000000
 AGENT_WITHOUT := regexp|net/http|text/template|google.golang.org/grpc
-check-agent: kata-agent
+check-agent: kata-agent ## the agent's size, and what it must not depend on
 	@size=$$(stat -c %s $(BUILD)/kata-agent); [ "$$size" -le $(AGENT_BYTES) ] || { echo "kata-agent has $$size bytes, more than $(AGENT_BYTES)"; exit 1; }
 	@deps=$$($(GO) list -deps -tags "$(AGENT_TAGS)" ./agent); bad=$$(grep -xE '$(AGENT_WITHOUT)' <<<"$$deps") || true; [ -z "$$bad" ] || { echo "kata-agent depends on $$bad"; exit 1; }
 
