@@ -127,6 +127,25 @@ refused() {
 	[ "$(cat "$TMP/bundle/rootfs/thawed")" = thawed ]
 }
 
+@test "exec: --apparmor and --process-label: the guest has neither, and the process runs" {
+	sleeper
+	run -0 kata exec --apparmor no-such-profile --process-label no:such:label:s0 "$C1" sh -c 'cat /proc/self/attr/current 2>/dev/null; echo ran' </dev/null
+	[ "${lines[-1]}" = ran ]
+	[[ $output != *no* ]]
+}
+
+@test "--systemd-cgroup: a path of another form is refused" {
+	edit "$TMP/bundle" ".linux.cgroupsPath = \"/kata/$C1\""
+	refused 'with --systemd-cgroup it must be' --systemd-cgroup create --bundle "$TMP/bundle" "$C1"
+	refused 'with --systemd-cgroup it must be' --systemd-cgroup run --bundle "$TMP/bundle" "$C1"
+}
+
+@test "--systemd-cgroup: a host without systemd refuses" {
+	[ ! -d /run/systemd/system ] || skip "systemd runs here"
+	edit "$TMP/bundle" ".linux.cgroupsPath = \"system.slice:it:$C1\""
+	refused "systemd not running on this host" --systemd-cgroup create --bundle "$TMP/bundle" "$C1"
+}
+
 @test "kill --all: every process of a live container gets the signal" {
 	command_is "$TMP/bundle" sh -c 'trap "echo init >>/got" USR1; while :; do sleep 1; done'
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
@@ -162,7 +181,11 @@ host() { cat "/sys/fs/cgroup/$1/kata/$C1/$2"; }
 	[ "$(guest cpu.weight)" -lt 100 ] # 1024 shares
 	kata update --cpuset-cpus 0 "$C1"
 	[ "$(host cpuset cpuset.cpus) $(host cpuset kata/cpuset.cpus)" = "0 0" ]
-	[ "$(guest cpuset.cpus)" = "" ]
+	kata update --cpuset-mems 0 "$C1"
+	[ "$(host cpuset cpuset.mems) $(host cpuset kata/cpuset.mems)" = "0 0" ]
+	run -1 kata update --cpuset-mems 999 "$C1" # no such node
+	[[ $output == *cpuset.mems* ]]
+	[ "$(guest cpuset.cpus)$(guest cpuset.mems)" = "" ]
 	kata update --memory 200m --memory-reservation 50m "$C1"
 	[ "$(guest memory.max) $(guest memory.low)" = "$((200 << 20)) $((50 << 20))" ]
 	if guest memory.swap.max; then

@@ -54,8 +54,12 @@ kinds() {
 changes() {
 	mkdir "$TMP/v"
 	echo before >"$TMP/v/f"
-	vm -d --name c1 -v "$TMP/v:/v" busybox sleep 10000
-	[ "$(docker exec c1 cat /v/f)" = before ]
+	# What the container has opened once, it goes on to read.
+	vm -d --name c1 -v "$TMP/v:/v" busybox sh -c 'exec 3</v/f; while :; do cat <&3; sleep 0.1; done'
+	await logs_have c1 before
+	echo appended >>"$TMP/v/f"
+	await logs_have c1 appended
+	[ "$(docker exec c1 cat /v/f)" = $'before\nappended' ]
 	echo after >"$TMP/v/f"
 	echo new >"$TMP/v/g"
 	reads() { [ "$(docker exec c1 cat /v/f /v/g 2>/dev/null)" = $'after\nnew' ]; }

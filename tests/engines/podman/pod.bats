@@ -26,6 +26,15 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 	is p
 }
 
+# obeys KEY ORDER: our podman runs the command lines of the units' key, in the
+# order that cat or tac give them.
+obeys() {
+	local line
+	"$2" <<<"$units" | sed -n "s/^$1=//p" >"$TMP/$1"
+	[ -s "$TMP/$1" ]
+	while read -ra line; do podman "${line[@]:1}" </dev/null; done <"$TMP/$1"
+}
+
 @test "play kube: a pod with two containers and a volume" {
 	full
 	mkdir "$TMP/v"
@@ -52,8 +61,16 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 	await test -s "$TMP/v/b"
 	[ "$(cat "$TMP/v/a" "$TMP/v/b")" = $'a\npage' ]
 	[ "$(vms)" = 1 ]
+	# What systemd would run: the members stop before their pod, and start after it.
 	run -0 podman generate systemd kube
+	local units=$output
 	has "podman start"
+	obeys ExecStop tac
+	[ "$(vms)" = 0 ]
+	rm "$TMP/v/b"
+	obeys ExecStart cat
+	await test -s "$TMP/v/b"
+	[ "$(vms)" = 1 ]
 	podman play kube --down "$TMP/pod.yaml"
 	[ "$(vms)" = 0 ]
 }
