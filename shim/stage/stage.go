@@ -14,27 +14,15 @@ import (
 
 	pathrs "github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/view"
 )
 
 // Stage is what the container sees of the host's files.
-type Stage struct {
-	// Root is its root file system on the host, an absolute path.
-	Root     string `json:"root"`
-	ReadOnly bool   `json:"read_only,omitempty"`
-	// Volumes lie in it, in the order in which they are mounted.
-	Volumes []Volume `json:"volumes,omitempty"`
-}
+type Stage view.View
 
 // Volume is a folder or file of the host.
-type Volume struct {
-	Source   string `json:"source"`
-	Path     string `json:"path"`
-	ReadOnly bool   `json:"read_only,omitempty"`
-	// Recursive: what is mounted below is read-only, too, if it is.
-	Recursive bool `json:"recursive,omitempty"`
-	// Alone: what is mounted below does not come along.
-	Alone bool `json:"alone,omitempty"`
-}
+type Volume = view.Volume
 
 // Enter turns this process's root into the stage. The process must be the
 // first of a pid namespace and alone in a mount namespace: clone(2) with

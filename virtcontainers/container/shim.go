@@ -10,6 +10,7 @@ import (
 	"syscall"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
+	"github.com/kata-go/kata-runtime/internal/view"
 )
 
 // ShimConfig is the table [shim.kata].
@@ -53,7 +54,7 @@ type ShimSpec struct {
 	Stdio Stdio
 	// Stage is what the shim shows to engines that join its namespaces; nil
 	// for an exec's shim, whose pid they do not look at.
-	Stage *Stage
+	Stage *view.View
 	// Bundle is the container's, for a file "oom" there; empty for none.
 	Bundle string
 	// Forward: the shim brings connections to loopback addresses of its network
@@ -62,25 +63,6 @@ type ShimSpec struct {
 	// Dir is the sandbox's folder: the shim's working directory, and its mark.
 	Dir string
 	Log LogTarget
-}
-
-// Stage is the container's view of the host's files, in kata-shim's own form
-// (shim/stage).
-type Stage struct {
-	Root     string   `json:"root"`
-	ReadOnly bool     `json:"read_only,omitempty"`
-	Volumes  []Volume `json:"volumes,omitempty"`
-}
-
-// Volume is a folder or file of the host at a path of the container.
-type Volume struct {
-	Source   string `json:"source"`
-	Path     string `json:"path"`
-	ReadOnly bool   `json:"read_only,omitempty"`
-	// Recursive: what is mounted below is read-only, too, if it is.
-	Recursive bool `json:"recursive,omitempty"`
-	// Alone: what is mounted below does not come along.
-	Alone bool `json:"alone,omitempty"`
 }
 
 // Shim is a started shim that waits for its process to exist.

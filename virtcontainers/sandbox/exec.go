@@ -13,6 +13,7 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/internal/undo"
+	"github.com/kata-go/kata-runtime/internal/view"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -132,7 +133,7 @@ type shimOf struct {
 	process    *specs.Process
 	console    string
 	stdio      container.Stdio
-	stage      *container.Stage
+	stage      *view.View
 	// bundle is told of a kill for want of memory.
 	bundle string
 	// forward: the shim is a pod's, and forwards its ports.

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
+	"github.com/kata-go/kata-runtime/internal/view"
 	"github.com/kata-go/kata-runtime/oci"
-	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/share"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -73,12 +73,12 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 
 // stageOf is what engines see that join the namespaces of the container's pid.
 // A direct-assigned volume, and what is in one of memory, is nowhere on the host.
-func stageOf(bundle *oci.Bundle, c *Container) *container.Stage {
-	stage := &container.Stage{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
+func stageOf(bundle *oci.Bundle, c *Container) *view.View {
+	stage := &view.View{Root: bundle.Rootfs, ReadOnly: bundle.Spec.Root.Readonly}
 	for i, m := range bundle.Spec.Mounts {
 		if oci.KindOf(m) == oci.Shared && c.volumeAt(i) == "" && c.emptyDirAt(i) == "" {
 			o := volumeOptions(m.Options)
-			stage.Volumes = append(stage.Volumes, container.Volume{
+			stage.Volumes = append(stage.Volumes, view.Volume{
 				Source: m.Source, Path: m.Destination, ReadOnly: o.ReadOnly, Recursive: o.recursiveReadOnly || o.Slave, Alone: o.alone && !o.Slave,
 			})
 		}
