@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/vishvananda/netlink"
@@ -256,10 +257,20 @@ func addresses(link netlink.Link, want []string) error {
 	}
 	for _, addr := range add {
 		if err := netlink.AddrReplace(link, addr); err != nil {
+			if errors.Is(err, unix.EACCES) && addr.IP.To4() == nil && withoutIPv6(link.Attrs().Name) {
+				continue
+			}
 			return fmt.Errorf("add address %s: %w", addr.IPNet, err)
 		}
 	}
 	return nil
+}
+
+// withoutIPv6 tells whether IPv6 is switched off on an interface, by a sysctl of the
+// pod's: the kernel takes no address, route or neighbour of it then, and nobody wants one.
+func withoutIPv6(name string) bool {
+	data, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/disable_ipv6")
+	return err == nil && strings.TrimSpace(string(data)) == "1"
 }
 
 // RemoveInterface takes an interface's addresses and brings it down; the device

@@ -3,6 +3,7 @@ package network
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"slices"
 	"testing"
@@ -109,6 +110,45 @@ func TestInterfaceRoutesNeighbours(t *testing.T) {
 	_, err = UpdateInterfaces(ctx, []*agentpb.Interface{{DeviceMac: "02:00:00:00:00:09", Address: "02/00"}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("an interface that never comes: %v", err)
+	}
+}
+
+// TestIPv6SwitchedOff: a pod's sysctl switches IPv6 off where the engine has given
+// an address of it, and the engine's list comes again later.
+func TestIPv6SwitchedOff(t *testing.T) {
+	inNamespace(t)
+	dummy(t, "eth0", "02:00:00:00:00:01")
+	want := []*agentpb.Interface{{DeviceMac: "02:00:00:00:00:01", Name: "eth0", Addresses: []string{"10.1.2.3/24", "fd00::3/64"}}}
+	routes := []*agentpb.Route{{Gateway: "10.1.2.1", Device: "eth0"}, {Destination: "fd01::/64", Gateway: "fd00::1", Device: "eth0"},
+		{Destination: "fd00::1/128", Device: "eth0"}}
+	neighbours := []*agentpb.Neighbour{{Device: "eth0", Address: "fd00::1", Mac: "02:00:00:00:00:bb"}}
+	set := func(value string) {
+		t.Helper()
+		if err := os.WriteFile("/proc/sys/net/ipv6/conf/eth0/disable_ipv6", []byte(value), 0); err != nil {
+			t.Skip("IPv6 cannot be switched: ", err)
+		}
+	}
+	for _, value := range []string{"0", "1", "1"} {
+		set(value)
+		list, err := UpdateInterfaces(context.Background(), want)
+		if err != nil {
+			t.Fatalf("disable_ipv6=%s: %v", value, err)
+		}
+		i := slices.IndexFunc(list, func(i *agentpb.Interface) bool { return i.Name == "eth0" })
+		if !slices.Contains(list[i].Addresses, "10.1.2.3/24") || slices.Contains(list[i].Addresses, "fd00::3/64") != (value == "0") {
+			t.Errorf("disable_ipv6=%s: addresses %v", value, list[i].Addresses)
+		}
+		if err := UpdateRoutes(routes); err != nil {
+			t.Errorf("disable_ipv6=%s: %v", value, err)
+		}
+		if err := AddNeighbours(neighbours); err != nil {
+			t.Errorf("disable_ipv6=%s: %v", value, err)
+		}
+	}
+	// A mistake is one all the same.
+	set("0")
+	if err := UpdateRoutes([]*agentpb.Route{{Destination: "fd01::/64", Gateway: "fd0f::1", Device: "eth0"}}); err == nil {
+		t.Error("a route over a gateway that cannot be reached is taken")
 	}
 }
 

@@ -86,10 +86,19 @@ func alike(a, b netlink.Route) bool {
 
 func replace(r netlink.Route) error {
 	// EEXIST: it is there, behind another one with its key.
-	if err := netlink.RouteReplace(&r); err != nil && !errors.Is(err, unix.EEXIST) {
-		return fmt.Errorf("add route %s: %w", r, err)
+	err := netlink.RouteReplace(&r)
+	switch {
+	case err == nil, errors.Is(err, unix.EEXIST):
+		return nil
+	case r.Family == netlink.FAMILY_V6 && withoutIPv6At(r.LinkIndex):
+		return nil
 	}
-	return nil
+	return fmt.Errorf("add route %s: %w", r, err)
+}
+
+func withoutIPv6At(index int) bool {
+	link, err := netlink.LinkByIndex(index)
+	return err == nil && withoutIPv6(link.Attrs().Name)
 }
 
 func rank(r netlink.Route) int {
@@ -248,6 +257,9 @@ func AddNeighbours(list []*agentpb.Neighbour) error {
 		}
 		entry := &netlink.Neigh{LinkIndex: link.Attrs().Index, IP: ip, HardwareAddr: mac, State: state, Flags: int(n.Flags)}
 		if err := netlink.NeighSet(entry); err != nil {
+			if ip.To4() == nil && withoutIPv6(n.Device) {
+				continue
+			}
 			return fmt.Errorf("add neighbour %s on %s: %w", n.Address, n.Device, err)
 		}
 	}

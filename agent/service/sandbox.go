@@ -117,9 +117,6 @@ func (s *Server) prepare(ctx context.Context, box *sandbox, req *agentpb.CreateS
 	if err := writeResolv(req.Dns); err != nil {
 		return err
 	}
-	if err := container.WriteSysctls(req.Sysctls); err != nil {
-		return err
-	}
 	if len(req.Interfaces) > 0 {
 		if _, err := network.UpdateInterfaces(ctx, req.Interfaces); err != nil {
 			return err
@@ -131,6 +128,11 @@ func (s *Server) prepare(ctx context.Context, box *sandbox, req *agentpb.CreateS
 		}
 	}
 	if err := network.AddNeighbours(req.Neighbours); err != nil {
+		return err
+	}
+	// After the interfaces, as for a container alone: they can name one
+	// (net.ipv4.conf.eth0), and switch off what it has (disable_ipv6).
+	if err := container.WriteSysctls(req.Sysctls); err != nil {
 		return err
 	}
 	size := req.ShmSize

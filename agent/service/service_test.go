@@ -17,8 +17,10 @@ import (
 	"github.com/kata-go/kata-runtime/agent-protocol/stream"
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/agent/container"
+	"github.com/kata-go/kata-runtime/agent/network"
 	"github.com/kata-go/kata-runtime/agent/process"
 	"github.com/kata-go/kata-runtime/internal/sock"
+	"github.com/kata-go/kata-runtime/internal/undo"
 )
 
 // serve answers a client of a server, over a real socket.
@@ -110,6 +112,19 @@ func TestRequestsAreChecked(t *testing.T) {
 		}, call.NotFound},
 	} {
 		want(t, name, call.do(), call.code)
+	}
+}
+
+// TestSysctlsComeAfterTheNetwork: of two mistakes the one that comes first is told.
+func TestSysctlsComeAfterTheNetwork(t *testing.T) {
+	s, _, _ := serve(t)
+	var back undo.List
+	err := s.prepare(t.Context(), &sandbox{}, &agentpb.CreateSandboxRequest{
+		Sysctls:    map[string]string{"..": "1"},
+		Neighbours: []*agentpb.Neighbour{{Address: "x"}},
+	}, &back)
+	if !errors.Is(err, network.ErrInvalid) {
+		t.Errorf("%v, want the neighbour's mistake", err)
 	}
 }
 
