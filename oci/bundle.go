@@ -55,6 +55,12 @@ func Load(dir string) (*Bundle, error) {
 	if !filepath.IsAbs(b.Rootfs) {
 		b.Rootfs = filepath.Join(abs, b.Rootfs)
 	}
+	for i, m := range spec.Mounts {
+		// An engine's working folder means nothing (runtime-spec, config.md, "Mounts").
+		if isBind(m) && m.Source != "" && !filepath.IsAbs(m.Source) {
+			spec.Mounts[i].Source = filepath.Join(abs, m.Source)
+		}
+	}
 	if info, err := os.Stat(b.Rootfs); err != nil {
 		return nil, fmt.Errorf("%s: root.path: invalid rootfs: %w", path, err)
 	} else if !info.IsDir() {
