@@ -13,8 +13,8 @@ import (
 type GuestPlan struct {
 	// Root is the root file system's path in the guest.
 	Root string
-	// Sources holds the guest path of each Shared mount, by its index in the
-	// spec's mounts, and of a Shm one that is a volume.
+	// Sources holds the guest path of each Shared or Overlay mount, by its index in
+	// the spec's mounts, and of a Shm one that is a volume.
 	Sources map[int]string
 	// Below holds what is mounted below the source of a Shared mount.
 	Below map[int][]Below
@@ -95,6 +95,15 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 			m.Type, m.Source = "bind", plan.ShmPath
 			m.Options = []string{"rbind"}
 		}
+	case Overlay:
+		source, ok := plan.Sources[i]
+		if !ok {
+			return m, fmt.Errorf("mounts[%d] (%s): no guest path is planned for the overlay", i, m.Destination)
+		}
+		m.Type, m.Source = "bind", source
+		// What makes the overlay is the host's, and names its paths.
+		flags, _ := overlayOptions(m.Options)
+		m.Options = append([]string{"bind"}, flags...)
 	case KernelView:
 		m = kernelView(m)
 	}

@@ -18,21 +18,34 @@ const (
 	Shared
 	// Shm is a host's /dev/shm: the guest makes one of its own, of the same size.
 	Shm
-	// KernelView is a bind mount of the host's /proc, /sys, /dev or cgroups:
-	// the guest's own is mounted, since the host's must not be seen.
+	// KernelView is a bind mount of the host's /proc, /sys, /dev, cgroups, or of a
+	// device that each kernel has by itself: the guest's own is mounted, since the
+	// host's must not be seen.
 	KernelView
+	// Overlay is an overlay of folders of the host, mounted there: it comes through
+	// the shared folder.
+	Overlay
 )
+
+// kernelNodes are the devices that a kernel has without any hardware. Engines and
+// users bind them to hide a file (/dev/null) or to use the kernel itself.
+var kernelNodes = []string{
+	"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty", "/dev/fuse", "/dev/net/tun",
+}
 
 // KindOf sorts a mount of the spec.
 func KindOf(m specs.Mount) MountKind {
 	if !isBind(m) {
+		if m.Type == "overlay" {
+			return Overlay
+		}
 		return InGuest
 	}
 	source := path.Clean(m.Source)
 	switch {
 	case path.Clean(m.Destination) == "/dev/shm":
 		return Shm
-	case within(source, "/proc"), within(source, "/sys"), source == "/dev", within(source, "/dev/pts"):
+	case within(source, "/proc"), within(source, "/sys"), source == "/dev", within(source, "/dev/pts"), slices.Contains(kernelNodes, source):
 		return KernelView
 	}
 	return Shared

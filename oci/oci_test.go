@@ -80,8 +80,51 @@ func TestLoadNamesTheMistake(t *testing.T) {
 			t.Errorf("mount option %s: %v", option, err)
 		}
 	}
+	for source, refused := range map[string]bool{"/dev/sdb1": true, "/srv/image": true, "//server/share": false, "server:/export": false, "": false} {
+		typed := strings.Replace(minimal, `"linux"`, `"mounts":[{"destination":"/m","type":"ext4","source":"`+source+`"}],"linux"`, 1)
+		_, err := ParseSpec([]byte(typed))
+		if refused != (err != nil) || refused && !strings.Contains(err.Error(), `mounts[0] (/m): the type "ext4" with the source `+source) {
+			t.Errorf("ext4 of %q: %v", source, err)
+		}
+	}
 	if _, err := Load(t.TempDir()); err == nil || !strings.Contains(err.Error(), "config.json not found") {
 		t.Errorf("no config.json: %v", err)
+	}
+}
+
+func TestLoadTakesSourcesFromTheBundle(t *testing.T) {
+	mounts := `"mounts":[{"destination":"/a","type":"bind","source":"sub/../data","options":["bind"]},
+		{"destination":"/b","source":"/data","options":["rbind"]},{"destination":"/c","type":"tmpfs","source":"tmpfs"}],`
+	dir := bundle(t, strings.Replace(minimal, `"linux"`, mounts+`"linux"`, 1))
+	b, err := Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{filepath.Join(dir, "data"), "/data", "tmpfs"} {
+		if got := b.Spec.Mounts[i].Source; got != want {
+			t.Errorf("mounts[%d]: source %s, want %s", i, got, want)
+		}
+	}
+}
+
+func TestKindOf(t *testing.T) {
+	bind := func(source, destination string) specs.Mount {
+		return specs.Mount{Destination: destination, Source: source, Type: "bind", Options: []string{"rbind"}}
+	}
+	for _, c := range []struct {
+		mount specs.Mount
+		want  MountKind
+	}{
+		{bind("/dev/null", "/etc/foo.conf"), KernelView}, {bind("/dev/net/../urandom", "/dev/random"), KernelView},
+		{bind("/dev/net/tun", "/dev/net/tun"), KernelView}, {bind("/dev/sda", "/disk"), Shared}, {bind("/dev/nullx", "/x"), Shared},
+		{bind("/dev/pts/0", "/x"), KernelView}, {bind("/data", "/dev/null"), Shared}, {bind("/data", "/dev/shm"), Shm},
+		{specs.Mount{Type: "overlay", Source: "/merge", Destination: "/o"}, Overlay},
+		{specs.Mount{Type: "overlay", Source: "/data", Destination: "/o", Options: []string{"bind"}}, Shared},
+		{specs.Mount{Type: "tmpfs", Source: "/tmp", Destination: "/tmp"}, InGuest},
+	} {
+		if got := KindOf(c.mount); got != c.want {
+			t.Errorf("%s on %s: %v, want %v", c.mount.Source, c.mount.Destination, got, c.want)
+		}
 	}
 }
 
@@ -95,12 +138,13 @@ func TestGuestSpec(t *testing.T) {
 		{Destination: "/data", Type: "bind", Source: "/host/data", Options: []string{"rbind", "ro", "rprivate", "rnosuid", "noexec"}},
 		{Destination: "/dev/shm", Type: "bind", Source: "/host/shm"},
 		{Destination: "/view", Source: "/sys/", Options: []string{"rbind"}},
+		{Destination: "/over", Type: "overlay", Source: "/host/merge", Options: []string{"lowerdir=/host/l", "upperdir=/host/u", "workdir=/host/w", "volatile", "private", "nosuid"}},
 	}
 	spec.Linux.CgroupsPath = "/host/cgroup"
 	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/x"}, {Type: specs.PIDNamespace, Path: "/proc/1/ns/pid"}}
 	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	document, err := GuestSpec(spec, GuestPlan{
-		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data"}, ShmSize: map[int]uint64{2: 4096},
+		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data", 4: "/guest/over"}, ShmSize: map[int]uint64{2: 4096},
 		Below: map[int][]Below{1: {{Path: "sub", Source: "/guest/sub"}}}, BelowMark: "x-below",
 	})
 	if err != nil {
@@ -120,6 +164,13 @@ func TestGuestSpec(t *testing.T) {
 	below := specs.Mount{Destination: "/data/sub", Type: "bind", Source: "/guest/sub", Options: []string{"bind", "rprivate", "rnosuid", "x-below"}}
 	if !reflect.DeepEqual(guest.Mounts[2], below) {
 		t.Errorf("below: %+v, want %+v", guest.Mounts[2], below)
+	}
+	over := specs.Mount{Destination: "/over", Type: "bind", Source: "/guest/over", Options: []string{"bind", "private", "nosuid"}}
+	if !reflect.DeepEqual(guest.Mounts[5], over) {
+		t.Errorf("overlay: %+v, want %+v", guest.Mounts[5], over)
+	}
+	if data := OverlayData(spec.Mounts[4]); data != "lowerdir=/host/l,upperdir=/host/u,workdir=/host/w,volatile" {
+		t.Errorf("overlay data %s", data)
 	}
 	if len(guest.Linux.Namespaces) != 1 || guest.Linux.Namespaces[0].Path != "" {
 		t.Errorf("namespaces %+v", guest.Linux.Namespaces)

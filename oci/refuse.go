@@ -2,6 +2,8 @@ package oci
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -39,6 +41,10 @@ func refuse(spec *specs.Spec) error {
 				return cannot(fmt.Sprintf("mounts[%d]: the option %s (%s)", i, option, m.Destination), noIDMap)
 			}
 		}
+		if KindOf(m) == InGuest && fromHost(m) {
+			return cannot(fmt.Sprintf("mounts[%d] (%s): the type %q with the source %s", i, m.Destination, m.Type, m.Source),
+				"the guest has no such path: mount it on the host and bind it, or assign it by \"kata-runtime direct-volume\"")
+		}
 	}
 	for _, ns := range linux.Namespaces {
 		if ns.Type == specs.UserNamespace && len(linux.UIDMappings) == 0 {
@@ -46,6 +52,19 @@ func refuse(spec *specs.Spec) error {
 		}
 	}
 	return nil
+}
+
+// sourceless are the file systems of a kernel that are made of nothing: what their
+// mount has for a source is only a name, and may look like a path.
+var sourceless = []string{
+	"proc", "sysfs", "tmpfs", "ramfs", "devtmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "hugetlbfs",
+	"bpf", "debugfs", "tracefs", "securityfs", "configfs", "fusectl", "pstore", "efivarfs", "binfmt_misc",
+}
+
+// fromHost tells whether a file system would be made of a device or folder of the
+// host's. Two slashes are a server's name (cifs).
+func fromHost(m specs.Mount) bool {
+	return strings.HasPrefix(m.Source, "/") && !strings.HasPrefix(m.Source, "//") && !slices.Contains(sourceless, m.Type)
 }
 
 const noIDMap = "the guest's shared file system has no id-mapped mounts"

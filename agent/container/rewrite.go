@@ -53,6 +53,9 @@ func (g Guest) rewrite(log *slog.Logger, id string, spec *specs.Spec) (sysctls m
 	dropLabels(log, id, spec)
 	dropVanished(log, id, spec)
 	dropBindData(log, id, spec.Mounts)
+	if err := checkOwn(spec.Mounts); err != nil {
+		return nil, err
+	}
 	for i := range spec.Linux.Devices {
 		// A FIFO has no numbers, whatever the document says.
 		if d := &spec.Linux.Devices[i]; d.Type == "p" {

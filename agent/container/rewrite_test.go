@@ -109,6 +109,7 @@ func TestRewriteRefuses(t *testing.T) {
 		"args":          func(s *specs.Spec) { s.Process.Args = nil },
 		"root":          func(s *specs.Spec) { s.Root = nil },
 		"relative root": func(s *specs.Spec) { s.Root.Path = "rootfs" },
+		"missing node":  func(s *specs.Spec) { s.Mounts = []specs.Mount{{Destination: "/x", Type: "bind", Source: "/dev/none"}} },
 		"windows":       func(s *specs.Spec) { s.Windows = &specs.Windows{} },
 	} {
 		spec := plain()
@@ -116,6 +117,20 @@ func TestRewriteRefuses(t *testing.T) {
 		if _, err := (Guest{}).rewrite(quiet, "c", spec); err == nil {
 			t.Errorf("%s: no error", name)
 		}
+	}
+}
+
+func TestCheckOwn(t *testing.T) {
+	mounts := []specs.Mount{
+		{Destination: "/a", Type: "bind", Source: "/dev/null"}, {Destination: "/b", Type: "tmpfs", Source: "tmpfs"},
+		{Destination: "/c", Type: "bind", Source: "/run/kata-containers/not/ours/to/say"},
+	}
+	if err := checkOwn(mounts); err != nil {
+		t.Error(err)
+	}
+	err := checkOwn(append(mounts, specs.Mount{Destination: "/net", Type: "bind", Source: "/dev/net/none"}))
+	if err == nil || !strings.Contains(err.Error(), "mounts[3] (/net): the guest's kernel has no /dev/net/none") {
+		t.Errorf("a node that is not there: %v", err)
 	}
 }
 

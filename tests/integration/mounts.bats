@@ -18,7 +18,7 @@ setup() {
 }
 
 teardown() {
-	umount -l "$TMP/volume/sub" "$TMP/volume/gone" 2>/dev/null
+	umount -l "$TMP/volume/sub" "$TMP/volume/gone" "$TMP/layers" 2>/dev/null
 	plain_teardown
 }
 
@@ -100,4 +100,73 @@ within() { kata exec "$C1" sh -c "$1"; }
 	echo second >>"$TMP/hosts"
 	run -0 within 'cat /hosts'
 	[ "$output" = $'first\nsecond' ]
+}
+
+@test "devices of the kernel's own: the guest's are mounted, also over a file of a read-only root" {
+	echo secret >"$TMP/bundle/rootfs/etc/foo.conf"
+	edit "$TMP/bundle" '.root.readonly = true | .mounts += [
+		{destination: "/etc/foo.conf", type: "bind", source: "/dev/null", options: ["rbind", "ro"]},
+		{destination: "/etc/new.conf", type: "bind", source: "/dev/null", options: ["rbind", "ro"]},
+		{destination: "/dev/random", type: "bind", source: "/dev/urandom", options: ["bind"]},
+		{destination: "/zero", type: "bind", source: "/dev/zero", options: ["bind"]},
+		{destination: "/full", type: "bind", source: "/dev/full", options: ["bind"]}]'
+	command_is "$TMP/bundle" sh -c 'cat /etc/foo.conf /etc/new.conf; ls -ln /etc/foo.conf /dev/random | awk "{print \$1, \$5, \$6}"; head -c 3 /zero | md5sum; (echo x >/full) 2>&1; echo code $?'
+	run -0 kata run --bundle "$TMP/bundle" "$C1" </dev/null
+	[ "${lines[0]}" = "crw-rw-rw- 1, 9" ]
+	[ "${lines[1]}" = "crw-rw-rw- 1, 3" ]
+	[ "${lines[2]}" = "$(head -c 3 /dev/zero | md5sum)" ]
+	[[ ${lines[3]} == *"No space left on device" ]]
+	[ "${lines[4]}" = "code 1" ]
+}
+
+@test "other devices as a volume are refused by name" {
+	edit "$TMP/bundle" '.mounts += [{destination: "/kvm", type: "bind", source: "/dev/loop-control", options: ["bind"]}]'
+	[ -e /dev/loop-control ] || skip "no /dev/loop-control here"
+	run ! kata run --bundle "$TMP/bundle" "$C1" </dev/null
+	[[ $output == *"/dev/loop-control is a device, which cannot be shared with a VM"* ]]
+}
+
+# overlay_bundle OPTION...: the bundle gets an overlay on /o, its folders on a tmpfs
+# (an overlay cannot write into another one, which the tests may lie on).
+overlay_bundle() {
+	LAYERS=$TMP/layers
+	mkdir -p "$LAYERS"
+	mount -t tmpfs none "$LAYERS"
+	mkdir "$LAYERS/lower" "$LAYERS/upper" "$LAYERS/work" "$LAYERS/merge"
+	echo lower >"$LAYERS/lower/file"
+	edit "$TMP/bundle" ".mounts += [{destination: \"/o\", type: \"overlay\", source: \"$LAYERS/merge\",
+		options: [\"lowerdir=$LAYERS/lower\", \"upperdir=$LAYERS/upper\", \"workdir=$LAYERS/work\", \"private\"]}]"
+}
+
+@test "an overlay (podman -v SOURCE:DESTINATION:O): its upper folder gets the writes" {
+	overlay_bundle
+	command_is "$TMP/bundle" sleep 1000
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; return 1; }
+	kata start "$C1"
+	run -0 within 'cat /o/file; echo upper >/o/file; echo new >/o/new; grep -c " /o " /proc/self/mounts; ls /o'
+	[ "$output" = $'lower\n1\nfile\nnew' ]
+	[ "$(cat "$LAYERS/lower/file" "$LAYERS/upper/file" "$LAYERS/upper/new")" = $'lower\nupper\nnew' ]
+	kata delete --force "$C1"
+	[ "$(leftovers)" = "$BEFORE" ]
+	# Nobody has it any more.
+	umount "$LAYERS"
+}
+
+@test "an overlay: a create that was killed leaves nothing after delete --force" {
+	overlay_bundle
+	local pid
+	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
+	pid=$!
+	await grep -q "$ROOT.*/mounts/.*/overlay " /proc/self/mountinfo
+	kill -9 "$pid" 2>/dev/null || true
+	wait "$pid" || true
+	kata delete --force "$C1"
+	[ "$(leftovers)" = "$BEFORE" ]
+	umount "$LAYERS"
+}
+
+@test "a file system of a device of the host's is refused by name" {
+	edit "$TMP/bundle" '.mounts += [{destination: "/data", type: "ext4", source: "/dev/sdb1", options: ["rw"]}]'
+	run ! kata run --bundle "$TMP/bundle" "$C1" </dev/null
+	[[ $output == *'(/data): the type '*'ext4'*' with the source /dev/sdb1 is not supported in a VM'* ]]
 }

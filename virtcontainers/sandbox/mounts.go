@@ -49,6 +49,9 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 				h.log.Warn("mounts of the guest do not propagate to the host: shared becomes slave", "id", c.ID, "destination", m.Destination)
 			}
 			err = h.planVolume(&list, folder, c, i, m, plan)
+		case oci.Overlay:
+			o := share.MountOptions{ReadOnly: volumeOptions(m.Options).ReadOnly}
+			plan.Sources[i], err = folder.AddOverlay(c.Place, i, oci.OverlayData(m), o)
 		case oci.Shm:
 			if role == oci.Single { // a pod's containers have the sandbox's
 				plan.ShmSize[i], err = shmSize(m.Source)

@@ -195,10 +195,7 @@ func checkKind(f *os.File) (isDir bool, err error) {
 // bind mounts source at the place at in the folder. The mount gets its flags
 // and propagation before anyone sees it.
 func (f *Folder) bind(source *os.File, at string, o MountOptions, recursive bool) error {
-	target, err := f.open(at, unix.RESOLVE_NO_XDEV)
-	if errors.Is(err, unix.EXDEV) {
-		return ErrExist
-	}
+	target, err := f.openTarget(at)
 	if err != nil {
 		return err
 	}
@@ -219,8 +216,23 @@ func (f *Folder) bind(source *os.File, at string, o MountOptions, recursive bool
 		return unbindable(err)
 	}
 	defer tree.Close()
+	return unbindable(move(tree, target))
+}
+
+// openTarget opens a place that makeTarget has made; ErrExist if something is
+// mounted there.
+func (f *Folder) openTarget(at string) (*os.File, error) {
+	target, err := f.open(at, unix.RESOLVE_NO_XDEV)
+	if errors.Is(err, unix.EXDEV) {
+		return nil, ErrExist
+	}
+	return target, err
+}
+
+// move gives a detached mount its place.
+func move(tree, target *os.File) error {
 	if err := unix.MoveMount(int(tree.Fd()), "", int(target.Fd()), "", unix.MOVE_MOUNT_F_EMPTY_PATH|unix.MOVE_MOUNT_T_EMPTY_PATH); err != nil {
-		return unbindable(fmt.Errorf("move_mount: %w", err))
+		return fmt.Errorf("move_mount: %w", err)
 	}
 	return nil
 }
