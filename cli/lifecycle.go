@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -57,6 +60,7 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 	if err != nil {
 		return nil, nil, err
 	}
+	warnNotify(envOf(c).Log, bundle.Spec.Process.Env)
 	if err := checkConsole(bundle.Spec.Process.Terminal, c.String("console-socket"), foreground); err != nil {
 		return nil, nil, err
 	}
@@ -86,6 +90,17 @@ func activatedSockets() int {
 		return 0
 	}
 	return n
+}
+
+// warnNotify tells why systemd would wait in vain for a container to say that it is
+// ready (sd_notify(3)): runc has its socket in the container, where our caller is
+// told of it or the container itself is (Podman).
+func warnNotify(log *slog.Logger, env []string) {
+	inside := slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "NOTIFY_SOCKET=") })
+	if inside || os.Getenv("NOTIFY_SOCKET") != "" {
+		log.Warn("NOTIFY_SOCKET: a socket of the host cannot be reached from a VM, so systemd does not hear from the container: " +
+			"let the engine say that it is ready (podman run --sdnotify=conmon)")
+	}
 }
 
 // checkConsole refuses what runc refuses (utils_linux.go, setupIO).

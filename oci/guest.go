@@ -16,6 +16,9 @@ type GuestPlan struct {
 	// Sources holds the guest path of each Shared or Overlay mount, by its index in
 	// the spec's mounts, and of a Shm one that is a volume.
 	Sources map[int]string
+	// Bundle is the bundle's folder on the host, and BundleMark the annotation that
+	// tells the guest of it if a hook is to run there: hooks get to know it.
+	Bundle, BundleMark string
 	// Below holds what is mounted below the source of a Shared mount.
 	Below map[int][]Below
 	// BelowMark is an option that these get, and no other mount keeps.
@@ -43,7 +46,14 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 	root := *spec.Root
 	root.Path = plan.Root
 	guest.Root = &root
-	guest.Hooks = guestHooks(spec.Hooks)
+	if guest.Hooks = guestHooks(spec.Hooks); guest.Hooks != nil && plan.BundleMark != "" {
+		guest.Annotations = map[string]string{plan.BundleMark: plan.Bundle}
+		for key, value := range spec.Annotations {
+			if key != plan.BundleMark {
+				guest.Annotations[key] = value
+			}
+		}
+	}
 
 	linux := *spec.Linux
 	linux.CgroupsPath = ""

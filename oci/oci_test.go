@@ -140,11 +140,13 @@ func TestGuestSpec(t *testing.T) {
 		{Destination: "/view", Source: "/sys/", Options: []string{"rbind"}},
 		{Destination: "/over", Type: "overlay", Source: "/host/merge", Options: []string{"lowerdir=/host/l", "upperdir=/host/u", "workdir=/host/w", "volatile", "private", "nosuid"}},
 	}
+	spec.Annotations = map[string]string{"a": "b"}
 	spec.Linux.CgroupsPath = "/host/cgroup"
 	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/x"}, {Type: specs.PIDNamespace, Path: "/proc/1/ns/pid"}}
 	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	document, err := GuestSpec(spec, GuestPlan{
 		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data", 4: "/guest/over"}, ShmSize: map[int]uint64{2: 4096},
+		Bundle: "/the/bundle", BundleMark: "x-bundle",
 		Below: map[int][]Below{1: {{Path: "sub", Source: "/guest/sub"}}}, BelowMark: "x-below",
 	})
 	if err != nil {
@@ -177,6 +179,9 @@ func TestGuestSpec(t *testing.T) {
 	}
 	if len(guest.Hooks.CreateRuntime) != 0 || len(guest.Hooks.StartContainer) != 1 {
 		t.Errorf("hooks %+v", guest.Hooks)
+	}
+	if guest.Annotations["x-bundle"] != "/the/bundle" || guest.Annotations["a"] != "b" || len(spec.Annotations) != 1 {
+		t.Errorf("annotations %v and %v", guest.Annotations, spec.Annotations)
 	}
 	if spec.Mounts[1].Source != "/host/data" || spec.Root.Path != "rootfs" || spec.Linux.CgroupsPath == "" {
 		t.Error("the spec given was changed")

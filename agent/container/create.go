@@ -44,6 +44,7 @@ func ParseProcess(data []byte) (*specs.Process, error) {
 // Create makes a container as far as its init process, which waits for Start.
 // The id must be checked and free. On an error nothing is left of it.
 func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended Ended) (*Container, error) {
+	bundle := takeBundle(spec)
 	sysctls, err := guest.rewrite(log, id, spec)
 	if err != nil {
 		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
@@ -55,6 +56,7 @@ func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended En
 	if err != nil {
 		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
 	}
+	nameBundle(config, bundle)
 	lp, err := libProcess(spec.Process)
 	if err != nil {
 		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)

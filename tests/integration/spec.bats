@@ -99,7 +99,7 @@ prints() {
 	[ "$(head -n 1 "$TMP/bundle/rootfs/from-hook")" = guest ]
 	[ "$(sed -n 2p "$TMP/bundle/rootfs/from-hook")" != "$(uname -r)" ]
 	grep -q STAGE=startContainer "$TMP/bundle/rootfs/from-hook"
-	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\""
+	tail -n 1 "$TMP/bundle/rootfs/from-hook" | jq -e ".id == \"$C1\" and .status == \"created\" and .bundle == \"$TMP/bundle\" and .annotations == null"
 }
 
 # name_of PATH: the last element of the root of what is mounted there, in mountinfo.
