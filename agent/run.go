@@ -119,6 +119,7 @@ func setUp(ctx context.Context, log *slog.Logger) {
 	step("grace periods", boot.ExpediteRCU)
 	step("mounts", boot.LateMounts)
 	step("loopback", boot.LoopbackUp)
+	step("limits", machine.RaiseLimits)
 }
 
 // stepper runs parts of the set-up and logs those that fail.

@@ -14,7 +14,7 @@ func TestQuieten(t *testing.T) {
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "vm"), 0o755), os.WriteFile(there, nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if err := quieten(dir); err != nil {
+	if err := set(dir, quiet); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := os.ReadFile(there); err != nil || string(got) != quiet[1].value {

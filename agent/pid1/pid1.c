@@ -96,9 +96,12 @@ static int reap(pid_t agent)
 
 static void be_init(void)
 {
-	// Containers without limits of their own inherit these; the figure is the
-	// kernel's fs.nr_open.
+	// Containers without limits of their own inherit these. The figure is what
+	// the kernel's fs.nr_open is at first. The others are what Docker's and
+	// containerd's units have on a host: the kernel reckons its own by the memory
+	// that it boots with (kernel/fork.c, fork_init), and a guest boots with little.
 	struct rlimit files = { 1048576, 1048576 };
+	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
 	sigset_t set;
 	pid_t agent;
 	int status;
@@ -106,6 +109,9 @@ static void be_init(void)
 	cover_rootfs();
 	open_stdio();
 	setrlimit(RLIMIT_NOFILE, &files);
+	setrlimit(RLIMIT_NPROC, &none);
+	setrlimit(RLIMIT_SIGPENDING, &none);
+	setrlimit(RLIMIT_CORE, &none);
 	agent = fork();
 	if (agent == 0) {
 		kata_is_init = 1;
