@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent/process"
@@ -25,7 +27,19 @@ func (c *Container) Signal(ctx context.Context, execID string, sig unix.Signal) 
 	if errors.Is(err, process.ErrEnded) {
 		return fmt.Errorf("%w: cannot signal process %q of container %s: it is stopped", ErrNotFound, execID, c.ID)
 	}
+	if err == nil && execID == "" && sig == unix.SIGKILL && !ownPIDs(c.spec) {
+		// No pid namespace ends with its init: the others would live on, as runc has it.
+		return c.SignalAll(ctx, sig)
+	}
 	return err
+}
+
+// ownPIDs tells whether a container (its document rewritten) has a pid namespace
+// of its own.
+func ownPIDs(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(n specs.LinuxNamespace) bool {
+		return n.Type == specs.PIDNamespace && n.Path == ""
+	})
 }
 
 // SignalAll sends a signal to every process in the container.
