@@ -52,6 +52,14 @@ func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended En
 	if err := WriteSysctls(sysctls); err != nil {
 		return nil, fmt.Errorf("container %s: %w", id, err)
 	}
+	nodes, err := bindNodes(nodeRoot, spec)
+	if err != nil {
+		return nil, fmt.Errorf("container %s: %w", id, err)
+	}
+	if nodes != "" {
+		// Mounted or not by the end of this, a node lives on where it is mounted.
+		defer os.RemoveAll(nodes)
+	}
 	config, err := specconv.CreateLibcontainerConfig(&specconv.CreateOpts{CgroupName: id, Spec: spec})
 	if err != nil {
 		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)

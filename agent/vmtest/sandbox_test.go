@@ -1,7 +1,9 @@
 package vmtest
 
 import (
+	"crypto/md5"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -9,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
@@ -37,8 +40,8 @@ func TestSandbox(t *testing.T) {
 	g.must(err)
 	reply, err := g.CreateSandbox(g.ctx, &agentpb.CreateSandboxRequest{
 		SandboxId: "pod", Hostname: "pod", Dns: []string{"nameserver 10.0.0.1"}, ClockNs: 2e18, Entropy: []byte("0123456789abcdef"),
-		SharePid: true, ShmSize: 1 << 20, Sysctls: map[string]string{"net.ipv4.ip_forward": "1"},
-		Interfaces: []*agentpb.Interface{{DeviceMac: "02:00:00:00:00:01", Name: "eth7", Mac: "02:00:00:00:00:99", Mtu: 1400, Addresses: []string{"10.1.2.3/24"}}},
+		SharePid: true, ShmSize: 1 << 20, Sysctls: map[string]string{"net.ipv4.ip_forward": "1", "net.ipv4.conf.eth7.rp_filter": "2", "net.ipv6.conf.all.disable_ipv6": "1"},
+		Interfaces: []*agentpb.Interface{{DeviceMac: "02:00:00:00:00:01", Name: "eth7", Mac: "02:00:00:00:00:99", Mtu: 1400, Addresses: []string{"10.1.2.3/24", "fd00::3/64"}}},
 		Routes:     []*agentpb.Route{{Gateway: "10.1.2.1", Device: "eth7"}},
 		Neighbours: []*agentpb.Neighbour{{Device: "eth7", Address: "10.1.2.1", Mac: "02:00:00:00:00:77"}},
 		Storages:   []*agentpb.Storage{{Driver: "ephemeral", MountPoint: shared + "vol", Options: []string{"size=1m"}}},
@@ -52,6 +55,7 @@ func TestSandbox(t *testing.T) {
 	g.want(err, call.AlreadyExists, "pod")
 	g.start("infra")
 	t.Run("shared namespaces", func(t *testing.T) { testSharedPID(g.in(t)) })
+	t.Run("limits", func(t *testing.T) { testRlimits(g.in(t)) })
 	t.Run("isolation", func(t *testing.T) { testIsolation(g.in(t)) })
 	t.Run("user namespace", func(t *testing.T) { testUserNamespace(g.in(t)) })
 	t.Run("storages", func(t *testing.T) { testStorages(g.in(t)) })
@@ -106,6 +110,34 @@ func testSharedPID(g *guest) {
 		g.t.Errorf("processes %+v", list.Processes)
 	}
 	g.remove("one")
+	// Not only its init is killed: the other one would keep the stream open.
+	sharing("three", spec(shell("sleep 2222 & echo $(cat /proc/sys/net/ipv4/conf/eth7/rp_filter); exec sleep 3333")...))
+	_, err = g.SignalProcess(g.ctx, &agentpb.SignalProcessRequest{ContainerId: "three", Signal: uint32(unix.SIGKILL)})
+	g.must(err)
+	g.output("three", "", agentpb.Stream_STDOUT)
+	g.remove("three")
+}
+
+// testRlimits: what a process has by itself, and what it can ask for.
+func testRlimits(g *guest) {
+	script := shell("cat /proc/self/limits | tr -s ' '; cat /proc/sys/kernel/threads-max /proc/sys/fs/nr_open /proc/sys/fs/file-max")
+	s := spec(script...)
+	s.Process.Rlimits = nil
+	out, _ := g.run("own", s)
+	for _, line := range []string{"Max processes unlimited unlimited", "Max pending signals unlimited unlimited", "Max core file size unlimited unlimited",
+		"Max open files 1048576 1048576", "\n4194304\n1073741816\n9223372036854775807\n"} {
+		if !strings.Contains(out, line) {
+			g.t.Errorf("no %q in %q", line, out)
+		}
+	}
+	s = spec(script...)
+	s.Process.Rlimits = []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Soft: 2000000, Hard: 2000000}, {Type: "RLIMIT_CORE"}, {Type: "RLIMIT_NPROC", Soft: 50, Hard: 60}}
+	out, _ = g.run("asked", s)
+	for _, line := range []string{"Max open files 2000000 2000000", "Max core file size 0 0", "Max processes 50 60"} {
+		if !strings.Contains(out, line) {
+			g.t.Errorf("no %q in %q", line, out)
+		}
+	}
 }
 
 func testIsolation(g *guest) {
@@ -134,6 +166,14 @@ func testUserNamespace(g *guest) {
 	s.Linux.Namespaces = append(s.Linux.Namespaces, specs.LinuxNamespace{Type: "user"})
 	ids := []specs.LinuxIDMapping{{ContainerID: 0, HostID: 100000, Size: 65536}}
 	s.Linux.UIDMappings, s.Linux.GIDMappings = ids, ids
+	// Its numbers, not the guest's device of that name.
+	s.Linux.Devices = []specs.LinuxDevice{{Path: "/dev/ttyS0", Type: "c", Major: 1, Minor: 5}, {Path: "/dev/more/zero", Type: "c", Major: 1, Minor: 5}}
+	read := spec(shell("head -c 3 /dev/ttyS0 /dev/more/zero | md5sum; ls -ln /dev/more")...)
+	read.Linux = s.Linux
+	zeros, code := g.run("devices", read)
+	if want := fmt.Sprintf("%x", md5.Sum([]byte("==> /dev/ttyS0 <==\n\x00\x00\x00\n==> /dev/more/zero <==\n\x00\x00\x00"))); code != 0 || !strings.Contains(zeros, want) || !strings.Contains(zeros, "crw-rw-rw-") {
+		g.t.Errorf("devices: printed %q, code %d", zeros, code)
+	}
 	out, code := g.run("user", s)
 	if fields := strings.Fields(out); code != 0 || len(fields) != 5 || fields[1] != "100000" || fields[3] != "0" || fields[4] != "box" {
 		g.t.Errorf("printed %q, code %d", out, code)
