@@ -26,6 +26,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/heap"
 	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
+	"github.com/kata-go/kata-runtime/internal/newroot"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
 	"github.com/kata-go/kata-runtime/proxy/mux"
@@ -39,7 +40,7 @@ type options struct {
 	listenFD                  int
 	consoleSocket, consoleLog string
 	logFile, logFormat        string
-	debug, resync             bool
+	debug, resync, ownMounts  bool
 	keepShort                 []string
 }
 
@@ -88,6 +89,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.agentSocket, "agent-socket", "", "`path` of QEMU's socket behind the agent's serial port (with --listen-fd)")
 	f.IntVar(&o.listenFD, "listen-fd", -1, "`descriptor` of the listening socket for the agent's clients")
 	f.BoolVar(&o.resync, "resync", false, "the agent's port was in use before: begin a new session on it")
+	f.BoolVar(&o.ownMounts, "own-mounts", false, "the process is alone in its mount namespace: leave the host's files when all is open")
 	f.StringVar(&o.consoleSocket, "console-socket", "", "`path` of QEMU's socket behind the guest's console")
 	f.StringVar(&o.consoleLog, "console-log", "", "`path` of the file that keeps the console's last lines")
 	f.Func("keep-short", "`path` of a log that other programs append to and that is not to grow; may be given several times", func(path string) error {
@@ -150,50 +152,85 @@ func serve(ctx context.Context, o *options, logger *slog.Logger) error {
 	}
 	connecting, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	console := make(chan error, 1)
-	if o.consoleSocket != "" {
-		conn, err := sock.Dial(connecting, o.consoleSocket)
-		if err != nil {
-			return fmt.Errorf("guest console: %w", err)
-		}
-		defer conn.Close()
-		file, err := consolelog.Open(o.consoleLog)
-		if err != nil {
-			return err
-		}
-		defer file.Close()
-		go func() { console <- keep(conn, file, logger) }()
-	} else {
-		close(console)
+	// All is opened first: behind it there are no paths any more.
+	carry, err := o.agent(connecting, logger)
+	if err != nil {
+		return err
 	}
-	if o.agentSocket == "" {
+	console, err := o.console(connecting, logger)
+	if err != nil {
+		return err
+	}
+	if o.ownMounts {
+		// What a guest sends is read without the host's files in reach, and an
+		// engine that takes this process for the container's looks at nothing.
+		if err := newroot.Leave(); err != nil {
+			return fmt.Errorf("leave the host's files: %w", err)
+		}
+	}
+	done := make(chan error, 1)
+	go func() { done <- console() }()
+	if carry == nil {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case err := <-console:
+		case err := <-done:
 			return err
 		}
 	}
+	if err = carry(ctx); err == nil {
+		select {
+		case <-done:
+		case <-time.After(consoleGrace):
+		}
+	}
+	return err
+}
+
+// agent opens what the agent's clients are carried by, if there is no vsock.
+func (o *options) agent(ctx context.Context, logger *slog.Logger) (carry func(context.Context) error, err error) {
+	if o.agentSocket == "" {
+		return nil, nil
+	}
 	listener, err := inherited(o.listenFD)
 	if err != nil {
-		return fmt.Errorf("--listen-fd %d: %w", o.listenFD, err)
+		return nil, fmt.Errorf("--listen-fd %d: %w", o.listenFD, err)
 	}
-	defer listener.Close()
-	port, err := sock.Dial(connecting, o.agentSocket)
+	port, err := sock.Dial(ctx, o.agentSocket)
 	if err != nil {
-		return fmt.Errorf("agent's port: %w", err)
+		listener.Close()
+		return nil, fmt.Errorf("agent's port: %w", err)
 	}
 	var carrier io.ReadWriteCloser = port
 	if o.resync {
 		carrier = serial.Resync(port)
 	}
-	if err = mux.Run(ctx, carrier, listener, logger); err == nil {
-		select {
-		case <-console:
-		case <-time.After(consoleGrace):
-		}
+	return func(ctx context.Context) error {
+		defer listener.Close()
+		return mux.Run(ctx, carrier, listener, logger)
+	}, nil
+}
+
+// console opens the guest's console and its log; keep writes the one into the
+// other until the VM has ended.
+func (o *options) console(ctx context.Context, logger *slog.Logger) (keepIt func() error, err error) {
+	if o.consoleSocket == "" {
+		return func() error { return nil }, nil
 	}
-	return err
+	conn, err := sock.Dial(ctx, o.consoleSocket)
+	if err != nil {
+		return nil, fmt.Errorf("guest console: %w", err)
+	}
+	file, err := consolelog.Open(o.consoleLog)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return func() error {
+		defer conn.Close()
+		defer file.Close()
+		return keep(conn, file, logger)
+	}, nil
 }
 
 // inherited answers the listener that another process gave us as an open file.

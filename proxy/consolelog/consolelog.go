@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 )
 
 // MaxFile is the size in bytes that a file does not exceed. With the one
@@ -14,22 +15,29 @@ const MaxFile = 64 << 10
 // Log is a file of at most MaxFile bytes and the one before, which has ".1"
 // behind its name. One goroutine uses it.
 type Log struct {
-	path string
-	file *os.File
-	size int
+	// folder stays open: the process leaves the host's files behind.
+	folder *os.Root
+	name   string
+	file   *os.File
+	size   int
 }
 
 // Open begins a log anew.
 func Open(path string) (*Log, error) {
-	l := &Log{path: path}
+	folder, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("console log: %w", err)
+	}
+	l := &Log{folder: folder, name: filepath.Base(path)}
 	if err := l.create(); err != nil {
+		folder.Close()
 		return nil, err
 	}
 	return l, nil
 }
 
 func (l *Log) create() error {
-	file, err := os.OpenFile(l.path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	file, err := l.folder.OpenFile(l.name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return fmt.Errorf("console log: %w", err)
 	}
@@ -59,17 +67,19 @@ func (l *Log) Write(p []byte) (int, error) {
 }
 
 func (l *Log) rotate() error {
-	if err := l.Close(); err != nil {
+	if err := l.closeFile(); err != nil {
 		return err
 	}
-	if err := os.Rename(l.path, l.path+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
+	if err := l.folder.Rename(l.name, l.name+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return fmt.Errorf("console log: %w", err)
 	}
 	return l.create()
 }
 
-// Close closes the file; a Write would begin another.
-func (l *Log) Close() error {
+// Close ends the log; no Write may follow.
+func (l *Log) Close() error { return errors.Join(l.closeFile(), l.folder.Close()) }
+
+func (l *Log) closeFile() error {
 	if l.file == nil {
 		return nil
 	}

@@ -15,6 +15,7 @@ import (
 	pathrs "github.com/cyphar/filepath-securejoin/pathrs-lite"
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/internal/newroot"
 	"github.com/kata-go/kata-runtime/internal/view"
 )
 
@@ -43,8 +44,8 @@ func (s *Stage) Enter() error {
 		return err
 	}
 	defer cwd.Close()
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
+	if err := newroot.Private(); err != nil {
+		return err
 	}
 	root, err := filepath.EvalSymlinks(s.Root)
 	if err != nil {
@@ -53,12 +54,12 @@ func (s *Stage) Enter() error {
 	if on(root, "/proc", func(string) error { return nil }) == nil {
 		err = s.build(root)
 	} else {
-		root, err = emptyPlace, buildEmpty()
+		root, err = newroot.Empty(addProc)
 	}
 	if err != nil {
 		return err
 	}
-	if err := pivot(root); err != nil {
+	if err := newroot.Enter(root); err != nil {
 		return err
 	}
 	return unix.Fchdir(int(cwd.Fd()))
@@ -81,25 +82,14 @@ func (s *Stage) build(root string) error {
 	return nil
 }
 
-// emptyPlace is where the empty stage is made: a folder that every host has.
-const emptyPlace = "/proc"
-
-// buildEmpty makes a read-only file system with nothing but a /proc in it: what
-// an engine copies there fails, rather than be lost.
-func buildEmpty() error {
-	const flags = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	proc := emptyPlace + "/proc"
-	if err := unix.Mount("tmpfs", emptyPlace, "tmpfs", flags, "mode=0755"); err != nil {
-		return fmt.Errorf("empty root: %w", err)
+// addProc gives an empty root its /proc.
+func addProc(root string) error {
+	place := filepath.Join(root, "proc")
+	if err := os.Mkdir(place, 0o555); err != nil {
+		return err
 	}
-	if err := os.Mkdir(proc, 0o555); err != nil {
-		return fmt.Errorf("empty root: %w", err)
-	}
-	if err := mountProc(proc); err != nil {
-		return fmt.Errorf("empty root: /proc: %w", err)
-	}
-	if err := unix.Mount("", emptyPlace, "", flags|unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-		return fmt.Errorf("empty root: make it read-only: %w", err)
+	if err := mountProc(place); err != nil {
+		return fmt.Errorf("/proc: %w", err)
 	}
 	return nil
 }
@@ -145,20 +135,6 @@ func on(root, path string, do func(place string) error) error {
 	}
 	defer place.Close()
 	return do(fmt.Sprintf("/proc/self/fd/%d", place.Fd()))
-}
-
-// pivot makes root the root and lets the old one go (pivot_root(2), "pivot_root(".", ".")").
-func pivot(root string) error {
-	if err := unix.Chdir(root); err != nil {
-		return fmt.Errorf("root %s: %w", root, err)
-	}
-	if err := unix.PivotRoot(".", "."); err != nil {
-		return fmt.Errorf("pivot_root to %s: %w", root, err)
-	}
-	if err := unix.Unmount(".", unix.MNT_DETACH); err != nil {
-		return fmt.Errorf("let the host's root go: %w", err)
-	}
-	return nil
 }
 
 // Address answers a form of an agent's address that stays good behind Enter,

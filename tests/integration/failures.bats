@@ -314,3 +314,15 @@ fails() {
 	run -0 kata exec "$C1" echo alive
 	[ "$output" = alive ]
 }
+
+# With containerd it stands for the container, and nerdctl cp goes through this root.
+@test "the proxy has none of the host's files, and nobody can put any there" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	local root
+	root=/proc/$(jq .sandbox.proxy.pid "$ROOT/sandboxes/$C1/state.json")/root
+	left() { [ -z "$(ls -A "$root")" ]; }
+	await left
+	run ! touch "$root/new"
+	kata delete --force "$C1"
+}

@@ -25,7 +25,7 @@ func (c *AgentConfig) kernelParams() []string {
 func (b *boot) startProxy(st *State, listener *os.File) error {
 	args := []string{
 		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog,
-		"--keep-short", filepath.Join(b.vmDir, hypervisor.LogFile),
+		"--keep-short", filepath.Join(b.vmDir, hypervisor.LogFile), "--own-mounts",
 	}
 	if b.daemon != nil {
 		args = append(args, "--keep-short", shareLog)
@@ -50,7 +50,7 @@ func (b *boot) startProxy(st *State, listener *os.File) error {
 	cmd.Stderr = logFile
 	cmd.Dir = b.dir.Path
 	cmd.Env = []string{proc.Mark(b.dir.Path)}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Cloneflags: syscall.CLONE_NEWNS}
 	// In the sandbox's namespace: an engine that gets no shim's pid gets this one.
 	if err := st.start(cmd); err != nil {
 		return fmt.Errorf("start kata-proxy: %w: check path in [proxy.kata]", err)
