@@ -30,7 +30,8 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 # order that cat or tac give them.
 obeys() {
 	local line
-	"$2" <<<"$units" | sed -n "s/^$1=//p" >"$TMP/$1"
+	# A backslash at a line's end joins the next one to it.
+	sed ':a; /\\$/ { N; s/\\\n//; ta }' <<<"$units" | sed -n "s/^$1=//p" | "$2" >"$TMP/$1"
 	[ -s "$TMP/$1" ]
 	while read -ra line; do podman "${line[@]:1}" </dev/null; done <"$TMP/$1"
 }
