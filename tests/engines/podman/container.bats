@@ -96,3 +96,14 @@ load lib
 	[ "$status" = 0 ]
 	has split
 }
+
+@test "an overlay volume (:O): the container writes, the source stays; a device of the kernel's own over a file" {
+	mkdir "$TMP/src"
+	echo old >"$TMP/src/file"
+	run -0 podman run --rm -v "$TMP/src:/dst:O" -v /dev/null:/etc/foo.conf:ro busybox \
+		sh -c 'cat /dst/file; echo new >/dst/file; cat /dst/file; cat /etc/foo.conf; ls -l /etc/foo.conf'
+	has old
+	has new
+	[[ $output == *"1,"*3*/etc/foo.conf ]]
+	[ "$(cat "$TMP/src/file")" = old ]
+}
