@@ -73,18 +73,25 @@ func execRequest() *agentpb.ExecProcessRequest {
 	return &agentpb.ExecProcessRequest{ContainerId: "c", ExecId: "e", Process: []byte(`{"args":["x"],"cwd":"/"}`)}
 }
 
-func TestAProcessWhoseCallerHasGone(t *testing.T) {
-	s, _, _ := serve(t)
-	c := newSlow()
-	s.put("c", c)
+// givenUp makes the call, and gives it up while the process is being started. It
+// answers where the call's error comes.
+func givenUp(t *testing.T, c *slow, exec func(context.Context, *agentpb.ExecProcessRequest) (*agentpb.ExecProcessReply, error)) <-chan error {
 	ctx, hangUp := context.WithCancel(t.Context())
 	failed := make(chan error, 1)
 	go func() {
-		_, err := s.ExecProcess(ctx, execRequest())
+		_, err := exec(ctx, execRequest())
 		failed <- err
 	}()
 	<-c.begun
 	hangUp()
+	return failed
+}
+
+func TestAProcessWhoseCallerHasGone(t *testing.T) {
+	s, _, _ := serve(t)
+	c := newSlow()
+	s.put("c", c)
+	failed := givenUp(t, c, s.ExecProcess)
 	close(c.goOn)
 	if err := <-failed; !errors.Is(err, context.Canceled) {
 		t.Errorf("the call: %v", err)
@@ -101,14 +108,7 @@ func TestACallerThatHangsUpEndsItsProcess(t *testing.T) {
 	s, client, _ := serve(t)
 	c := newSlow()
 	s.put("c", c)
-	ctx, hangUp := context.WithCancel(t.Context())
-	failed := make(chan error, 1)
-	go func() {
-		_, err := client.ExecProcess(ctx, execRequest())
-		failed <- err
-	}()
-	<-c.begun
-	hangUp()
+	failed := givenUp(t, c, client.ExecProcess)
 	want(t, "the call that was given up", <-failed, call.Canceled)
 	killed := make(chan error, 1)
 	go func() {

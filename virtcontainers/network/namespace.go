@@ -108,19 +108,6 @@ func (n *Namespace) Path() string { return n.path }
 // Close closes the handle; the namespace stays.
 func (n *Namespace) Close() error { return n.file.Close() }
 
-// Is tells whether the namespace is the one at path: they are told apart by device
-// and inode (namespaces(7)).
-func (n *Namespace) Is(path string) (bool, error) {
-	var it, other unix.Stat_t
-	if err := unix.Fstat(int(n.file.Fd()), &it); err != nil {
-		return false, fmt.Errorf("network namespace %s: %w", n.path, err)
-	}
-	if err := unix.Stat(path, &other); err != nil {
-		return false, fmt.Errorf("network namespace %s: %w", path, err)
-	}
-	return it.Dev == other.Dev && it.Ino == other.Ino, nil
-}
-
 // Do runs f on a thread inside the namespace and waits for it. What f opens
 // there (sockets, netlink handles) stays in the namespace; goroutines that f
 // starts are not inside.

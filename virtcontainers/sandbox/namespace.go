@@ -101,9 +101,7 @@ func (st *State) inNetwork(path string, host bool) (bool, error) {
 		if st.Network.Named == "" {
 			return false, nil
 		}
-		want, err := inodeOf(path)
-		have, err2 := inodeOf(st.Network.Named)
-		return want == have, errors.Join(err, err2)
+		return sameFile(path, st.Network.Named)
 	}
 	if path == "" {
 		return false, nil
@@ -113,7 +111,13 @@ func (st *State) inNetwork(path string, host bool) (bool, error) {
 		return false, err
 	}
 	defer ns.Close()
-	return ns.Is(path)
+	return sameFile(path, fmt.Sprintf("/proc/self/fd/%d", ns.File().Fd()))
+}
+
+func sameFile(a, b string) (bool, error) {
+	one, err := inodeOf(a)
+	other, err2 := inodeOf(b)
+	return one == other, errors.Join(err, err2)
 }
 
 // inode is what tells namespaces apart (namespaces(7)).
