@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/kata-go/kata-runtime/tests/bench/commands"
+	"github.com/kata-go/kata-runtime/tests/bench/crowd"
 	"github.com/kata-go/kata-runtime/tests/bench/disk"
 	"github.com/kata-go/kata-runtime/tests/bench/docker"
 	"github.com/kata-go/kata-runtime/tests/bench/heap"
@@ -22,7 +23,7 @@ import (
 // parts are all there are, in the order of the report. A new one is a package
 // with a lab.Part, and an entry here.
 func parts() []lab.Part {
-	return []lab.Part{&commands.Part{}, &idle.Part{}, &heap.Part{}, &disk.Part{}, &link.Part{}, &docker.Part{}}
+	return []lab.Part{&commands.Part{}, &idle.Part{}, &heap.Part{}, &disk.Part{}, &link.Part{}, &docker.Part{}, &crowd.Part{}}
 }
 
 func names(parts []lab.Part) string {

@@ -23,9 +23,6 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
 
-// rounds of what moves much.
-const rounds = 3
-
 // scripts start and end the private dockerd; the tests use them, too. The
 // benchmark runs from the repository's root.
 const scripts = "tests/engines/docker/engine.bash"
@@ -148,8 +145,8 @@ func (p *Part) Jobs() []turn.Job {
 	for _, r := range runtimes {
 		jobs = append(jobs,
 			turn.Job{Name: r.who + ", run", Do: func(ctx context.Context, _ int) error { return p.run(ctx, r.name, r.who) }},
-			turn.Job{Name: r.who + ", streams", Rounds: rounds, Do: func(ctx context.Context, _ int) error { return p.streams(ctx, r.name, r.who) }},
-			turn.Job{Name: r.who + ", port", Rounds: rounds, Do: func(ctx context.Context, _ int) error { return p.published(ctx, r.name, r.who) }})
+			turn.Job{Name: r.who + ", streams", Do: func(ctx context.Context, _ int) error { return p.streams(ctx, r.name, r.who) }},
+			turn.Job{Name: r.who + ", port", Do: func(ctx context.Context, _ int) error { return p.published(ctx, r.name, r.who) }})
 	}
 	return jobs
 }

@@ -25,8 +25,6 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
 
-const rounds = 5
-
 // Addresses; the namespaces are ours alone.
 const (
 	port      = "5001"
@@ -129,12 +127,12 @@ const (
 // Jobs: see lab.Part.
 func (p *Part) Jobs() []turn.Job {
 	jobs := []turn.Job{
-		{Name: "TCP, " + bareName, Do: func(ctx context.Context, _ int) error { return p.plain(ctx, bareName, p.bytes, nic{}) }, Rounds: rounds},
-		{Name: "TCP, " + tcName, Do: p.redirected, Rounds: rounds},
+		{Name: "TCP, " + bareName, Do: func(ctx context.Context, _ int) error { return p.plain(ctx, bareName, p.bytes, nic{}) }},
+		{Name: "TCP, " + tcName, Do: p.redirected},
 	}
 	for _, who := range []*peer.Peer{p.kata, p.runc} {
 		if who != nil {
-			jobs = append(jobs, turn.Job{Name: "TCP, " + who.Name, Do: p.container(who), Rounds: rounds})
+			jobs = append(jobs, turn.Job{Name: "TCP, " + who.Name, Do: p.container(who)})
 		}
 	}
 	return append(jobs, p.optionJobs()...)
@@ -250,7 +248,7 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 func table(s *series.Set, kata string) report.Table {
 	t := report.Table{
 		Title: "TCP", Head: append([]string{"who"}, heads...),
-		Note: fmt.Sprintf("Medians of %d (min–max). The container's interface is one end of a veth pair, the client at the other; the bare guest's tap has the client's address itself, or is tied to the container's interface as a sandbox's is.", rounds),
+		Note: "The container's interface is one end of a veth pair, the client at the other; the bare guest's tap has the client's address itself, or is tied to the container's interface as a sandbox's is.",
 	}
 	for _, who := range []string{kata, bareName, tcName, report.Runc} {
 		addRow(&t, s, who, who)
