@@ -12,15 +12,15 @@ import (
 // A source that is not what a patch was made for is refused, by the patch's name.
 func TestPatchThatDoesNotFit(t *testing.T) {
 	src := t.TempDir()
-	file := filepath.Join(src, "fs/fuse/file.c")
+	file := filepath.Join(src, "arch/x86/kernel/apic/apic.c")
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(file, []byte("#include \"fuse_i.h\"\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("#include <asm/apic.h>\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	err := builder{ctx: context.Background(), src: src, log: io.Discard}.patch()
-	if err == nil || !strings.Contains(err.Error(), "fuse-clear-read-pages.patch") || !strings.Contains(err.Error(), "FAILED") {
+	if err == nil || !strings.Contains(err.Error(), "apic-rate-of-tcg.patch") || !strings.Contains(err.Error(), "FAILED") {
 		t.Errorf("patch = %v", err)
 	}
 }
