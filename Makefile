@@ -34,7 +34,7 @@ AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
-	test-docker test-docker-13 test-podman test-podman-13 test-containerd-13 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
+	test-docker test-docker-13 test-docker-28 test-podman test-podman-13 test-containerd-13 test-containerd-2 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
@@ -139,21 +139,30 @@ guest: image ## run the tests of agent and hypervisor in VMs
 	$(GO) test -count=1 -timeout 10m -json -run '^(TestBoot|TestGuest)' ./virtcontainers/hypervisor || code=1; exit $$code; } | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
 
 # $(1) starts an engine of its own; nothing of one that runs already is touched.
+# $(2) names the results, if not the engine does.
 define with-engine
 @packaging/prerequisites.sh run test $(1)
 @mkdir -p $(BUILD)/tally
 @KATA_RUNTIME=$(CURDIR)/$(BUILD)/kata-runtime KATA_CONF_FILE=$(CURDIR)/$(BUILD)/configuration.toml \
-	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(1) tap
+	bats --tap tests/engines/$(1) | $(GO) run ./tests/tally --save $(BUILD)/tally/$(or $(2),$(1)) tap
 endef
 
 test-docker: build image config ## run the tests with Debian's Docker (DOCKER_VERSION=v28.5.2 builds that one)
 	$(call with-engine,docker)
+
+test-docker-28: export DOCKER_VERSION = v28.5.2
+test-docker-28: build image config ## run the same tests with Docker 28, built from its Go modules
+	$(call with-engine,docker,docker-28)
 
 test-podman: build image config ## run the tests with Debian's Podman
 	$(call with-engine,podman)
 
 test-containerd: build image config ## run the tests with containerd and our shim (CONTAINERD_VERSION=v2.2.9 builds that one)
 	$(call with-engine,containerd)
+
+test-containerd-2: export CONTAINERD_VERSION = v2.2.9
+test-containerd-2: build image config ## run the same tests with containerd 2, built from its Go module
+	$(call with-engine,containerd,containerd-2)
 
 # $(1) as Debian 13 has it, in a tree of Debian 13 that is made once and cached.
 define with-engine-13
@@ -204,21 +213,21 @@ test-conformance: build image config ## run the OCI validation programs with run
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
 # What is too long for every change. The last two count by themselves.
-SUITES := unit guest integration docker docker-13 podman podman-13 integration-13 containerd containerd-13 crio pods
-test-full: prerequisites ## run every test, with the long ones of the engines (hours)
+SUITES := unit guest integration docker docker-13 docker-28 podman podman-13 integration-13 containerd containerd-13 containerd-2 crio pods
+test-full: prerequisites kernel ## run every test, with the long ones of the engines (hours)
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
 	for t in $(SUITES) conformance cri; do \
 		case $$t in unit | guest | integration) ;; *) t=test-$$t ;; esac; $(MAKE) --no-print-directory $$t || code=1; done; \
 	$(GO) run ./tests/tally sum $(SUITES:%=$(BUILD)/tally/%) || code=1; \
 	exit $$code
 
-# Both run even if the first fails, so that the total is one of all tests.
-test: prerequisites ## run the unit tests and the integration tests
+# All run even if the first fails, so that the total is one of all tests. ENGINES
+# are those whose suites run besides, without what only test-full has time for.
+ENGINES ?=
+test: prerequisites ## run the unit tests and the integration tests (ENGINES="docker podman" for theirs besides)
 	@rm -rf $(BUILD)/tally; code=0; \
-	$(MAKE) --no-print-directory unit || code=1; \
-	$(MAKE) --no-print-directory guest || code=1; \
-	$(MAKE) --no-print-directory integration || code=1; \
-	$(GO) run ./tests/tally sum $(BUILD)/tally/unit $(BUILD)/tally/guest $(BUILD)/tally/integration || code=1; \
+	for t in unit guest integration $(ENGINES:%=test-%); do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(patsubst %,$(BUILD)/tally/%,unit guest integration $(ENGINES)) || code=1; \
 	exit $$code
 
 prerequisites: ## install the Debian packages that are missing
@@ -241,9 +250,10 @@ uninstall: ## remove what install put there
 bench: build kernel image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for parts, which are not written down)
 	@packaging/prerequisites.sh run bench docker
 	@$(GO) build -o $(BUILD)/bench ./tests/bench
-	@for percent in 25 50 100 400; do for helper in shim proxy; do \
-		CGO_ENABLED=0 $(GOBUILD) -ldflags "$(HOSTLD) -X $(MODULE)/internal/heap.percent=$$percent" \
-			-o $(BUILD)/heaps/$$percent/kata-$$helper ./$$helper || exit 1; done; done
+	@for pace in 25:25: 50:50: 100:100: 400:400: limit:-1:8388608; do \
+		IFS=: read -r folder percent limit <<<"$$pace"; for helper in shim proxy; do \
+		CGO_ENABLED=0 $(GOBUILD) -ldflags "$(HOSTLD) -X $(MODULE)/internal/heap.percent=$$percent -X $(MODULE)/internal/heap.limit=$$limit" \
+			-o $(BUILD)/heaps/$$folder/kata-$$helper ./$$helper || exit 1; done; done
 	@runsc=$$(tests/bench/runsc.sh) || runsc=; \
 	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" -heaps $(BUILD)/heaps \
 		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)

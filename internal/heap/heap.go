@@ -13,6 +13,10 @@ import (
 // none of their caller's.
 var percent = "50"
 
+// limit is how much memory the Go runtime may take before it collects in any
+// case, in bytes (GOMEMLIMIT); empty for none. Only the benchmark sets it.
+var limit string
+
 // Bound is called once by a helper's main.
 func Bound() {
 	n, err := strconv.Atoi(percent)
@@ -20,4 +24,12 @@ func Bound() {
 		panic("heap: linked with percent = " + percent)
 	}
 	debug.SetGCPercent(n)
+	if limit == "" {
+		return
+	}
+	bytes, err := strconv.ParseInt(limit, 10, 64)
+	if err != nil {
+		panic("heap: linked with limit = " + limit)
+	}
+	debug.SetMemoryLimit(bytes)
 }

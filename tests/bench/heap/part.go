@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
 	"time"
 
 	"github.com/kata-go/kata-runtime/tests/bench/footprint"
@@ -20,10 +19,16 @@ import (
 	"github.com/kata-go/kata-runtime/tests/bench/variant"
 )
 
-// percents are the paces that are compared: GOGC of the helpers, for which they
-// are built each (make bench), and of the agent, which gets it from its kernel's
-// command line. Go's own is 100, the helpers' 50.
-var percents = []int{25, 50, 100, 400}
+// pace is when heaps are collected: the helpers have it from their build (make
+// bench, which names the folder the same), the agent from its kernel's command line.
+type pace struct{ folder, params string }
+
+// paces are those that are compared. Go's own is a GOGC of 100, the helpers' 50.
+// The limits are about twice what a helper and the agent hold when idle.
+var paces = []pace{
+	{"25", "GOGC=25"}, {"50", "GOGC=50"}, {"100", "GOGC=100"}, {"400", "GOGC=400"},
+	{"limit", "GOGC=off GOMEMLIMIT=16MiB"},
+}
 
 // Work before the memory is looked at: what an engine does with a container
 // that lives a while.
@@ -47,20 +52,18 @@ func (*Part) What() string {
 	return "memory of helpers and agent by the pace of their garbage collector"
 }
 
-func who(percent int) string { return fmt.Sprintf("GOGC=%d", percent) }
-
 // Prepare makes a runtime for each pace.
 func (p *Part) Prepare(_ context.Context, l *lab.Lab) error {
 	p.lab = l
 	if l.Heaps == "" {
 		return errors.New("no helpers are built for it (make bench builds them, -heaps names them)")
 	}
-	for _, percent := range percents {
-		dir, err := filepath.Abs(filepath.Join(l.Heaps, strconv.Itoa(percent)))
+	for _, way := range paces {
+		dir, err := filepath.Abs(filepath.Join(l.Heaps, way.folder))
 		if err != nil {
 			return err
 		}
-		s := variant.Settings{"hypervisor.qemu.kernel_params": who(percent)}
+		s := variant.Settings{"hypervisor.qemu.kernel_params": way.params}
 		for key, file := range map[string]string{"shim.kata.path": "kata-shim", "proxy.kata.path": "kata-proxy"} {
 			path := filepath.Join(dir, file)
 			if _, err := os.Stat(path); err != nil {
@@ -68,7 +71,7 @@ func (p *Part) Prepare(_ context.Context, l *lab.Lab) error {
 			}
 			s[key] = path
 		}
-		k, err := l.NewKata(who(percent), "gogc-"+strconv.Itoa(percent), l.Guests[0].With(s))
+		k, err := l.NewKata(way.params, "gogc-"+way.folder, l.Guests[0].With(s))
 		if err != nil {
 			return err
 		}
@@ -115,10 +118,10 @@ func (p *Part) measure(ctx context.Context, k *peer.Peer, id string) error {
 func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Plot) {
 	t := report.Table{
 		Title: "Pace of the garbage collector", Head: []string{"median (min–max)"},
-		Note: fmt.Sprintf("Medians of %d, after %d execs and %d MiB of output; GOGC of shim, proxy and agent. The runtime has 50 in the helpers and 100, Go's own, in the agent.", rounds, execs, mib),
+		Note: fmt.Sprintf("Medians of %d, after %d execs and %d MiB of output; GOGC of shim, proxy and agent; the last column has a limit only, of 8 MiB in the helpers. The runtime has 50 in the helpers and 100, Go's own, in the agent, and no limit.", rounds, execs, mib),
 	}
-	for _, percent := range percents {
-		t.Head = append(t.Head, who(percent))
+	for _, way := range paces {
+		t.Head = append(t.Head, way.params)
 	}
 	for _, m := range []struct {
 		measure, what string
@@ -131,8 +134,8 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 		{execTime, "`exec true`, ms", report.MS},
 	} {
 		row := []string{m.what}
-		for _, percent := range percents {
-			row = append(row, report.Cell(s, footprint.Memory(who(percent)), m.measure, m.show))
+		for _, way := range paces {
+			row = append(row, report.Cell(s, footprint.Memory(way.params), m.measure, m.show))
 		}
 		if row[1] != report.None {
 			t.Add(row...)

@@ -13,10 +13,11 @@ inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
 
 # podman ARG...: the runtime is a script, because Podman passes no environment
 # to it, and its --runtime-flag does not reach its own cleanup processes.
+# PODMAN_CONF and PODMAN_NETWORKS are another configuration and its networks.
 podman() {
-	PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF="$PODMAN_DIR/containers.conf" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
+	PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF="${PODMAN_CONF:-$PODMAN_DIR/containers.conf}" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
 		inside timeout "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp" \
-		--network-config-dir "$PODMAN_DIR/networks" --cgroup-manager cgroupfs --events-backend file \
+		--network-config-dir "${PODMAN_NETWORKS:-$PODMAN_DIR/networks}" --cgroup-manager cgroupfs --events-backend file \
 		--runtime "$PODMAN_DIR/kata-runtime" "$@" 3>&-
 }
 

@@ -91,3 +91,26 @@ load lib
 	podman network rm mv three
 	inside ip link del kata-mv0
 }
+
+@test "networks of CNI in place of netavark: a published port, a second network" {
+	local net=kata-cni-$$
+	PODMAN_CONF=$TMP/containers.conf PODMAN_NETWORKS=$TMP/networks
+	sed 's|^\[network\]|&\nnetwork_backend = "cni"\ncni_plugin_dirs = ["/usr/lib/cni"]|' "$PODMAN_DIR/containers.conf" >"$PODMAN_CONF"
+	mkdir "$PODMAN_NETWORKS"
+	run podman info -f '{{.Host.NetworkBackend}}'
+	[[ $output != *"cni support is not enabled"* ]] || skip "this Podman is built without CNI"
+	is cni
+	podman network create --subnet 10.237.0.0/24 "$net-1" >/dev/null
+	podman network create --subnet 10.237.1.0/24 "$net-2" >/dev/null
+	podman run -d --name web --network "$net-1" --network "$net-2" -p 18085:80 busybox sh -c 'mkdir /w; uname -r >/w/index.html; httpd -p 80 -h /w; echo ready; exec sleep 10000'
+	await logs_have web ready
+	run -0 inside curl -sf http://127.0.0.1:18085/
+	hasnt "$(uname -r)"
+	run -0 podman exec web ip -o -4 addr show scope global
+	has "inet 10.237.0."
+	has "inet 10.237.1."
+	podman rm -f -t 0 web
+	podman network rm "$net-1" "$net-2"
+	# What host-local remembers of its networks stays when they go.
+	rm -rf "/var/lib/cni/networks/$net-1" "/var/lib/cni/networks/$net-2"
+}
