@@ -18,8 +18,10 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
-// removeTimeout bounds the removal; containerd itself waits no longer.
-const removeTimeout = 30 * time.Second
+// removeTimeout bounds the removal: containerd gives this program five seconds
+// and kills it then (io.containerd.timeout.shim.cleanup), and nobody would come
+// back for what is left.
+const removeTimeout = 4500 * time.Millisecond
 
 // remove takes away all that is left of a container whose service is gone, and
 // prints how it ended: as by SIGKILL. Nothing left is no error.

@@ -22,7 +22,8 @@ import (
 const teardownTimeout = 30 * time.Second
 
 // farewellTimeout is how long a guest may take to stop its containers and to
-// write back what they had not, before its VM is ended all the same.
+// write back what they had not, before its VM is ended all the same: of a caller
+// who has less time, a third.
 const farewellTimeout = 5 * time.Second
 
 // Delete removes a stopped container; with force also one that lives, that is
@@ -46,6 +47,10 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 			return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 		}
 		if status == container.Creating {
+			if other := st.servedBy(c.Creator, id); other != "" {
+				return fmt.Errorf("cannot delete container %s: process %d is creating it, which serves container %s, too: wait until that gives the creation up, or delete the sandbox %s",
+					id, c.Creator.PID, other, st.ID)
+			}
 			if err := c.Creator.Kill(ctx); err != nil {
 				return fmt.Errorf("delete container %s: end its creation: %w", id, err)
 			}
@@ -64,6 +69,9 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 	} else {
 		err = h.destroy(ctx, dir, st)
 	}
+	if errors.Is(err, errBegun) {
+		return h.Delete(ctx, id, force)
+	}
 	if errors.Is(err, ErrNotExist) {
 		// Another call has deleted it, and runs the hooks.
 		if force {
@@ -81,6 +89,17 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 		}
 	}
 	return nil
+}
+
+// servedBy answers another container that a process stands for, as containerd's
+// shim of a pod does: ending it would take that one along.
+func (st *State) servedBy(service proc.Handle, id string) string {
+	for _, c := range st.Containers {
+		if c.ID != id && c.Service == service {
+			return c.ID
+		}
+	}
+	return ""
 }
 
 // removeMember takes a container out of a pod that lives on.
@@ -135,6 +154,10 @@ func (h *Host) endShims(ctx context.Context, c *Container) error {
 	return errors.Join(errs...)
 }
 
+// errBegun is the answer about a sandbox that was being made when nothing was
+// known of it yet.
+var errBegun = errors.New("its creation has begun meanwhile")
+
 // destroy ends a sandbox in good order, as far as its guest takes part, with
 // what has joined it since st was read. ErrNotExist if it is another one by now.
 func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
@@ -145,6 +168,8 @@ func (h *Host) destroy(ctx context.Context, dir *state.Dir, st *State) error {
 		now := new(State)
 		if err := dir.Read(now); err != nil {
 			now = st // none is written, or it cannot be read
+		} else if first := now.Containers[now.ID]; st.Containers[st.ID] == nil && first != nil && first.Creator.Alive() {
+			return errBegun
 		} else if !st.same(now) {
 			return ErrNotExist
 		}
@@ -224,7 +249,11 @@ func (st *State) removeCgroups(ctx context.Context) error {
 // farewell asks the guest to end its containers and to write back what is
 // cached, then waits for the shims to tell the engine how they ended.
 func (h *Host) farewell(ctx context.Context, st *State) {
-	ctx, cancel := context.WithTimeout(ctx, farewellTimeout)
+	limit := farewellTimeout
+	if end, bounded := ctx.Deadline(); bounded {
+		limit = min(limit, time.Until(end)/3)
+	}
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	agent, err := h.connect(ctx, st)
 	if err != nil {

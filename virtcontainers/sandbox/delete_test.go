@@ -97,6 +97,30 @@ func TestDeleteLeavesANewOwnerAlone(t *testing.T) {
 	}
 }
 
+// containerd gives up the creation of one container of a pod, whose shim is the
+// creator and stands for the pod's others.
+func TestDeleteSparesAServiceOfOthers(t *testing.T) {
+	h, _ := podOf(t)
+	service := sleeper(t)
+	placed(t, h, "shared", State{Containers: map[string]*Container{
+		"shared": {ID: "shared", Service: service}, "new": {ID: "new", Creator: service},
+	}})
+	dir, err := h.store.Find("shared")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := dir.Claim("new"); err != nil {
+		t.Fatal(err)
+	}
+	err = h.Delete(context.Background(), "new", true)
+	if err == nil || !strings.Contains(err.Error(), "which serves container shared") {
+		t.Errorf("Delete = %v", err)
+	}
+	if !service.Alive() {
+		t.Error("the service was ended")
+	}
+}
+
 // sleeper is a process that lives until it is killed.
 func sleeper(t *testing.T) proc.Handle {
 	t.Helper()
@@ -158,6 +182,12 @@ func TestDestroyOfAnotherSandbox(t *testing.T) {
 	}
 	if _, err := h.Status("pod"); err != nil {
 		t.Error("the new one has gone:", err)
+	}
+	// Its creation had not come so far as to write its state when that was read.
+	disk := new(State)
+	err := dir.Update(disk, func() error { disk.Containers["pod"].Creator = sleeper(t); return nil })
+	if err := errors.Join(err, h.destroy(context.Background(), dir, &State{ID: "pod"})); !errors.Is(err, errBegun) {
+		t.Errorf("destroy of what is being made = %v", err)
 	}
 	now := new(State)
 	if err := errors.Join(dir.Read(now), h.destroy(context.Background(), dir, now)); err != nil {

@@ -123,6 +123,16 @@ has_ended() {
 	await is_status c1 STOPPED || await is_status c1 ""
 }
 
+@test "containerd: a shim that is killed while its guest hangs leaves nothing" {
+	running c1
+	local vm
+	vm=$(jq .sandbox.vm.process.pid "$(state)/sandboxes/c1/state.json")
+	kill -STOP "$vm"
+	kill -KILL "$(pgrep -f "containerd-shim-kata-v2 .*-id c1")"
+	gone() { [ ! -e "/proc/$vm" ] && [ ! -e "$(state)/sandboxes/c1" ]; }
+	await gone
+}
+
 @test "containerd: the first container has a cache of VMs served, a later one takes its VM from it" {
 	local cache=$TMP/cache pid
 	sed -E "s|^#? *vm_cache_number *=.*|vm_cache_number = 1|; s|^#? *vm_cache_endpoint *=.*|vm_cache_endpoint = \"$cache.sock\"|" "$KATA_CONF_FILE" >"$TMP/cache.toml"
