@@ -189,22 +189,48 @@ boots() {
 	sed -i "0,/^path = /s|^path = .*|path = \"$TMP/qemu\"|" "$KATA_CONF_FILE"
 	boots
 	warned "no templates here"
+	run -0 kata factory status
+	[[ $output == *"could not be made"*"no templates here"* ]]
 	: >"$TMP/log"
 	boots
 	[ -z "$(warned '')" ]
+	# A while later it is tried again.
+	touch -d '-1 hour' "$TEMPLATES"/*.failed
+	boots
+	warned "no templates here"
+}
+
+# with_disk BUNDLE DEVICE: the container has it as /dev/xvda.
+with_disk() {
+	local major minor
+	read -r major minor <<<"$(stat -c '%Hr %Lr' "$2")"
+	edit "$1" ".linux.devices += [{path: \"/dev/xvda\", type: \"b\", major: $major, minor: $minor, fileMode: 432, uid: 0, gid: 0}]
+		| .linux.resources.devices += [{allow: true, type: \"b\", major: $major, minor: $minor, access: \"rwm\"}]"
+}
+
+@test "a container whose own disk cannot be had does not cost the host its template" {
+	kata factory init
+	truncate -s 16M "$TMP/disk.img"
+	local device failed=0
+	device=$(losetup -f --show "$TMP/disk.img")
+	with_disk "$TMP/bundle" "$device"
+	sleeper "$C1"
+	run kata create --bundle "$TMP/bundle" "$C2"
+	[ "$status" = 1 ] && [[ $output == *lock* ]] || failed=1
+	kata delete --force "$C1"
+	losetup -d "$device"
+	[ "$failed" = 0 ] || { echo "$output"; false; }
+	[ "$(find "$TEMPLATES" -name template.json | wc -l)" = 1 ]
 }
 
 @test "a clone grows to the size that its container asks for, and gets its disk" {
 	kata factory init
 	truncate -s 64M "$TMP/disk.img"
 	echo from-disk | dd of="$TMP/disk.img" conv=notrunc status=none
-	local device major minor
+	local device
 	device=$(losetup -f --show "$TMP/disk.img")
-	read -r major minor <<<"$(stat -c '%Hr %Lr' "$device")"
-	edit "$TMP/bundle" ".linux.resources.memory.limit = 629145600
-		| .linux.resources.cpu = {quota: 200000, period: 100000}
-		| .linux.devices += [{path: \"/dev/xvda\", type: \"b\", major: $major, minor: $minor, fileMode: 432, uid: 0, gid: 0}]
-		| .linux.resources.devices += [{allow: true, type: \"b\", major: $major, minor: $minor, access: \"rwm\"}]"
+	with_disk "$TMP/bundle" "$device"
+	edit "$TMP/bundle" ".linux.resources.memory.limit = 629145600 | .linux.resources.cpu = {quota: 200000, period: 100000}"
 	sleeper "$C1"
 	run kata exec "$C1" sh -c 'awk "/^MemTotal/ {print int(\$2 / 1024)}" /proc/meminfo; nproc; head -n 1 /dev/xvda; cat /sys/fs/cgroup/memory.max'
 	local is_clone=0

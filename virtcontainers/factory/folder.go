@@ -20,7 +20,7 @@ import (
 // Folder holds templates. What is in it, all of it 0700 and 0600:
 //
 //	KEY/memory  KEY/state  KEY/template.json   a template; never changed, only removed
-//	KEY.failed                                 why making it failed: auto_template does not try again
+//	KEY.failed                                 why making it failed: auto_template does not try again for a while
 //	draft/                                     a template in the making
 //	vm/                                        the sandbox that it is made of
 //
@@ -176,11 +176,37 @@ func (l *Listed) created() time.Time {
 	return l.Info.Created
 }
 
+// retryAfter is for how long a template that could not be made is not tried again:
+// a host that was short of memory may have it by then, and one whose template
+// cannot be made pays for a boot in vain that often, no more.
+const retryAfter = 15 * time.Minute
+
 // Failed answers why auto_template does not make the template; empty if it may.
 func (f *Folder) Failed(key string) string {
-	text, err := os.ReadFile(filepath.Join(f.path, key+failedSuffix))
+	path := filepath.Join(f.path, key+failedSuffix)
+	info, err := os.Lstat(path)
+	if err != nil || time.Since(info.ModTime()) > retryAfter {
+		return ""
+	}
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return ""
 	}
 	return strings.TrimSpace(string(text))
+}
+
+// NotMade answers those that auto_template does not make now, with the reasons.
+func (f *Folder) NotMade() ([]Listed, error) {
+	notes, err := filepath.Glob(filepath.Join(f.path, "*"+failedSuffix))
+	if err != nil {
+		return nil, err
+	}
+	var list []Listed
+	for _, note := range notes {
+		key := strings.TrimSuffix(filepath.Base(note), failedSuffix)
+		if why := f.Failed(key); why != "" {
+			list = append(list, Listed{Key: key, Err: fmt.Errorf("it could not be made: %s (tried again %s after that)", why, retryAfter)})
+		}
+	}
+	return list, nil
 }

@@ -195,6 +195,16 @@ func TestDraftClearsWhatWasKilled(t *testing.T) {
 	if got := f.Failed(key1); got != "no luck" {
 		t.Errorf("Failed = %q", got)
 	}
+	if list, err := f.NotMade(); err != nil || len(list) != 1 || list[0].Key != key1 || !strings.Contains(list[0].Err.Error(), "no luck") {
+		t.Errorf("NotMade = %v, %v", list, err)
+	}
+	note, old := filepath.Join(f.path, key1+failedSuffix), time.Now().Add(-2*retryAfter)
+	if err := os.Chtimes(note, old, old); err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Failed(key1); got != "" {
+		t.Errorf("Failed for ever = %q", got)
+	}
 	made(t, f, key1)
 	if got := f.Failed(key1); got != "" {
 		t.Errorf("Failed after success = %q", got)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 )
@@ -116,15 +115,9 @@ func (t *Template) Fit(spec *hypervisor.Spec) {
 	spec.Memory, spec.Incoming = &hypervisor.MemoryFile{File: t.memory, Private: true, ReadOnly: t.ReadOnly}, true
 }
 
-// restoreTimeout bounds the loading of the state, which takes some tens of
-// milliseconds on an idle host.
-const restoreTimeout = 20 * time.Second
-
 // Restore lets a VM that was started with a spec that Fit has changed go on
-// where the template was saved.
+// where the template was saved. ctx has a deadline.
 func (t *Template) Restore(ctx context.Context, vm *hypervisor.VM) error {
-	ctx, cancel := context.WithTimeout(ctx, restoreTimeout)
-	defer cancel()
 	if err := vm.Restore(ctx, t.state); err != nil {
 		return fmt.Errorf("template %s: %w", t.Key, err)
 	}

@@ -141,7 +141,9 @@ func (b *boot) settle(ctx context.Context, st *State) error {
 	var err error
 	switch {
 	case b.saved != nil:
-		err = b.saved.Restore(ctx, b.vm)
+		if err = b.restore(ctx, b.saved); err != nil && ctx.Err() == nil {
+			b.distrust()
+		}
 	case st.Origin == "":
 		return nil
 	}

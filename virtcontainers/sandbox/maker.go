@@ -177,8 +177,10 @@ func (b *boot) launch(ctx context.Context, st *State, saved *factory.Template) e
 		return err
 	}
 	if saved != nil {
-		if err := saved.Restore(ctx, b.vm); err != nil {
-			b.distrust()
+		if err := b.restore(ctx, saved); err != nil {
+			if ctx.Err() == nil {
+				b.distrust()
+			}
 			return err
 		}
 	}

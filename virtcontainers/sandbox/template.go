@@ -142,7 +142,8 @@ func (h *Host) Factory() *factory.Config { return h.settings.Factory }
 type Templates struct {
 	// Path is their folder.
 	Path string
-	// All are those that there are, the oldest first.
+	// All are those that there are, the oldest first, then those that could not be
+	// made a short while ago.
 	All []factory.Listed
 }
 
@@ -153,7 +154,11 @@ func (h *Host) Templates() (*Templates, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Templates{Path: folder.Path(), All: all}, nil
+	missing, err := folder.NotMade()
+	if err != nil {
+		return nil, err
+	}
+	return &Templates{Path: folder.Path(), All: append(all, missing...)}, nil
 }
 
 // RemoveTemplates removes all templates, and what the making of one has left
