@@ -11,6 +11,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
@@ -59,6 +60,8 @@ type boot struct {
 	began resources.Size
 	// greeted: the VM's agent has answered, before this VM was the sandbox's or since.
 	greeted bool
+	// met is the agent as it answered us first, closed; nil if another has greeted it.
+	met *dial.Agent
 	// handed is what the cache waits for while the sandbox is made.
 	handed *cache.Handed
 }

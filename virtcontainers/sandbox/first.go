@@ -60,6 +60,9 @@ func (b *boot) createSandbox(ctx context.Context, st *State, phases *Phases, c g
 // greeted (a clone's, a ready VM's) nothing is known.
 func (b *boot) lacks(agent *dial.Agent, c guestContainer) error {
 	if !agent.Greeted() {
+		agent = b.met
+	}
+	if agent == nil {
 		return nil
 	}
 	filtered := !c.infra && c.spec.Linux != nil && c.spec.Linux.Seccomp != nil && !b.config.DisableGuestSeccomp
@@ -89,7 +92,9 @@ func (b *boot) reach(ctx context.Context, st *State, f func(context.Context, *di
 		return b.failure(ctx, err)
 	}
 	defer agent.Close()
-	b.greeted = true
+	if b.greeted = true; agent.Greeted() {
+		b.met = agent
+	}
 	return f(ctx, agent)
 }
 

@@ -64,6 +64,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	done.Add("forget the container", func() error {
 		return dir.Update(st, func() error { delete(st.Containers, c.ID); return nil })
 	})
+	// From now on: another container that leaves a volume to this one leaves its
+	// disk to it, too.
+	done.Add("drop volumes", func() error { return h.dropVolumes(context.Background(), dir, c) })
 	shim, err := h.startShim(ctx, dir, st, req.shim(c))
 	if err != nil {
 		return nil, err
@@ -88,7 +91,6 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := h.plugDisks(ctx, st, c.Disks); err != nil {
 		return nil, err
 	}
-	done.Add("drop volumes", func() error { return h.dropVolumes(context.Background(), dir, c) })
 	if err := errors.Join(useVolumes(dir, c), h.plugDisks(ctx, st, st.own(c))); err != nil {
 		return nil, err
 	}
