@@ -169,6 +169,12 @@ setup() {
 	reaches 10.77.0.1
 	run -1 net del-iface "$BOX" - <<<'{"name": "eth0"}'
 	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
+	# What the interface in the namespace is like now is not for the guest.
+	net sync "$BOX"
+	reaches 10.77.0.1
+	run -1 net add-iface "$BOX" - <<<'{"name": "eth0"}'
+	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
+	reaches 10.77.0.1
 	run -0 net list-ifaces "$BOX"
 	[[ $output == *'"name":"eth0"'* ]]
 	[ -z "$(ip -n "$NS" -4 addr show dev eth0)" ]

@@ -46,14 +46,15 @@ func (h *Host) SyncNetwork(ctx context.Context, id string) error {
 }
 
 // compare tells what differs between the interfaces of the namespace and those
-// that the guest has.
+// that the guest has. What a macvtap has taken its MAC and addresses from has others
+// now, which are not for the guest.
 func (n *Network) compare(found []network.Interface) (gone, changed []network.Pair, fresh []network.Interface) {
 	for _, p := range n.Pairs {
 		at := slices.IndexFunc(found, func(i network.Interface) bool { return i.Index == p.Interface.Index })
 		switch {
 		case at < 0:
 			gone = append(gone, p)
-		case !p.Explicit && !reflect.DeepEqual(found[at], p.Interface):
+		case !p.Explicit && p.NIC.Model != network.ModelMacvtap && !reflect.DeepEqual(found[at], p.Interface):
 			p.Interface = found[at]
 			changed = append(changed, p)
 		}

@@ -130,6 +130,9 @@ func replacePair(ctx context.Context, dir *state.Dir, st *State, a *agent, want 
 	n := &st.Network
 	at := slices.IndexFunc(n.Pairs, func(p network.Pair) bool { return p.Interface.Index == want.Interface.Index })
 	old := n.Pairs[at]
+	if old.NIC.Model == network.ModelMacvtap {
+		return nil, fmt.Errorf("%s is tied to its NIC while the VM runs: only internetworking_model = %q can change it", old.Name(), network.ModelTCFilter)
+	}
 	want.NIC = old.NIC
 	// The guest finds it by the MAC that it has got.
 	inGuest := want

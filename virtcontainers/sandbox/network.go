@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -201,7 +203,8 @@ type hotplugger func(id string, tap *network.Tap) error
 
 // connect looks for interfaces that the guest has not taken over yet and ties
 // each to a NIC, which is plugged if there is no free one. It answers the new ones.
-// note, if not nil, is called before they are changed, with n as it is then.
+// note is called before they are changed, with n as it is then, and also after an
+// error if NICs were plugged before it.
 func (n *Network) connect(plug hotplugger, note func() error) ([]network.Pair, error) {
 	if len(n.NICs) == 0 {
 		return nil, nil
@@ -215,7 +218,7 @@ func (n *Network) connect(plug hotplugger, note func() error) ([]network.Pair, e
 	if err != nil {
 		return nil, err
 	}
-	before := len(n.Pairs)
+	before, nics := len(n.Pairs), len(n.NICs)
 	for _, i := range interfaces {
 		if n.has(i) || slices.Contains(n.Released, i.Index) {
 			continue
@@ -224,8 +227,8 @@ func (n *Network) connect(plug hotplugger, note func() error) ([]network.Pair, e
 			break
 		}
 	}
-	if err == nil && note != nil && len(n.Pairs) > before {
-		err = note()
+	if len(n.NICs) > nics || err == nil && len(n.Pairs) > before {
+		err = errors.Join(err, note())
 	}
 	if err != nil {
 		n.Pairs = n.Pairs[:before]
@@ -271,13 +274,19 @@ func (n *Network) free(i network.Interface) (network.NIC, bool) {
 
 // add makes a further tap and plugs it.
 func (n *Network) add(ns *network.Namespace, plug hotplugger) (network.NIC, error) {
-	number := 0
-	for slices.ContainsFunc(n.NICs, func(nic network.NIC) bool { return nic.Name == nicName(number) }) {
+	var tap *network.Tap
+	number := -1
+	for err := error(unix.EEXIST); err != nil; {
 		number++
-	}
-	tap, err := network.CreateTap(ns, nicName(number), network.Queues{Count: 1})
-	if err != nil {
-		return network.NIC{}, err
+		if slices.ContainsFunc(n.NICs, func(nic network.NIC) bool { return nic.Name == nicName(number) }) {
+			continue
+		}
+		// One that is there and not known was plugged by a start that was killed before
+		// it could note that.
+		tap, err = network.CreateTap(ns, nicName(number), network.Queues{Count: 1})
+		if err != nil && (!errors.Is(err, unix.EEXIST) || number > mostNICs) {
+			return network.NIC{}, err
+		}
 	}
 	defer tap.Close()
 	if err := plug(nicID(number), tap); err != nil {
@@ -287,6 +296,9 @@ func (n *Network) add(ns *network.Namespace, plug hotplugger) (network.NIC, erro
 	n.NICs = append(n.NICs, tap.NIC)
 	return tap.NIC, nil
 }
+
+// mostNICs is beyond what the bridges of a VM have room for.
+const mostNICs = 256
 
 // nicID is the name in the VM of the NIC that nicName(n) names.
 func nicID(n int) string { return fmt.Sprintf("nic%d", n) }
@@ -348,9 +360,13 @@ func (n *Network) remove(dir *state.Dir) error {
 // updateNetwork brings interfaces into the guest that came after create
 // (Docker 28 and later fill the namespace between create and start).
 func (h *Host) updateNetwork(ctx context.Context, dir *state.Dir, st *State, a *agent) error {
-	// Not noted before: what is in the state the guest has got, or a start that is
-	// repeated would not give it that.
-	fresh, err := st.Network.connect(hotplug(ctx, &st.VM), nil)
+	// Noted before are only the NICs, which the VM has from then on: what is paired in
+	// the state the guest has got, or a start that is repeated would not give it that.
+	note := func() error {
+		disk := new(State)
+		return dir.Update(disk, func() error { disk.Network.NICs = st.Network.NICs; return nil })
+	}
+	fresh, err := st.Network.connect(hotplug(ctx, &st.VM), note)
 	if err != nil || len(fresh) == 0 {
 		return err
 	}

@@ -6,8 +6,11 @@ import (
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
@@ -126,6 +129,64 @@ func TestNetworkOfAKilledCreationIsTakenBack(t *testing.T) {
 			}
 			if text := inside(t, ns, "tc qdisc show dev eth0"); strings.Contains(text, "ingress") {
 				t.Errorf("still redirected: %s", text)
+			}
+		})
+	}
+}
+
+// A start that plugs a NIC for an interface that came late, and then fails or is
+// killed, is repeated with what the state says.
+func TestNetworkOfAStartThatIsRepeated(t *testing.T) {
+	for name, noted := range map[string]bool{"before the NIC is noted": false, "behind that": true} {
+		t.Run(name, func(t *testing.T) {
+			ns := engineNetwork(t)
+			config := &network.Config{Model: network.ModelTCFilter}
+			n := Network{Namespace: ns.Path()}
+			taps, err := n.plug(config, network.Queues{}, false, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			late := func() {
+				for _, line := range []string{"link add late type veth peer name peer1", "address add 10.9.8.7/24 dev late", "link set late up"} {
+					inside(t, ns, "ip "+line)
+				}
+			}
+			disk, fail := n, errors.New("no space")
+			plugged := 0
+			plug := func(_ string, tap *network.Tap) error {
+				// QEMU has it from now on.
+				plugged++
+				fd, err := unix.Dup(int(tap.Queues[0].Fd()))
+				if err == nil {
+					t.Cleanup(func() { unix.Close(fd) })
+				}
+				return err
+			}
+			late()
+			note := func() error {
+				if !noted {
+					return fail
+				}
+				disk.NICs = slices.Clone(n.NICs)
+				inside(t, ns, "ip link del late")
+				return nil
+			}
+			if _, err := n.connect(plug, note); err == nil || errors.Is(err, fail) == noted {
+				t.Fatalf("connect = %v", err)
+			}
+			if noted {
+				late()
+			}
+			n = disk
+			fresh, err := n.connect(plug, func() error { return nil })
+			if err != nil || len(fresh) != 2 {
+				t.Fatalf("again: %+v, %v", fresh, err)
+			}
+			if want := map[bool]int{true: 1, false: 2}[noted]; plugged != want {
+				t.Errorf("plugged %d times, want %d", plugged, want)
+			}
+			for _, tap := range taps {
+				tap.Close()
 			}
 		})
 	}
