@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -30,6 +31,9 @@ const dialTimeout = 5 * time.Second
 // start starts the service of a container, or finds its pod's, and prints the
 // address.
 func start(o *options, out io.Writer) error {
+	// If containerd has gone, the answer that nobody reads is an error, after which
+	// the service is ended, and not our end.
+	signal.Ignore(unix.SIGPIPE)
 	bundle, err := oci.Load(o.bundle)
 	if err != nil {
 		return err

@@ -60,12 +60,14 @@ func (s *stdio) openInput() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.closed {
-		return in, nil
-	}
+	// Also where it has ended already: poll(2) tells of the end of a pipe only if it
+	// had a writer since it was opened.
 	if s.hold, err = os.OpenFile(s.stdin, os.O_WRONLY|unix.O_NONBLOCK, 0); err != nil {
 		in.Close()
 		return nil, err
+	}
+	if s.closed {
+		s.hold.Close()
 	}
 	return in, nil
 }

@@ -52,6 +52,26 @@ func TestInputEndsWithCloseIO(t *testing.T) {
 	}
 }
 
+// ends tells whether who waits by poll(2), as the relay does, sees the end.
+func ends(t *testing.T, in *os.File) {
+	t.Helper()
+	raw, err := in.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fds []unix.PollFd
+	err = raw.Control(func(fd uintptr) {
+		fds = []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+		_, err = unix.Poll(fds, 0)
+	})
+	if err != nil || fds[0].Revents&unix.POLLHUP == 0 {
+		t.Fatalf("poll answers %v, %#x, want the end", err, fds[0].Revents)
+	}
+	if n, err := in.Read(make([]byte, 1)); n != 0 || err != io.EOF {
+		t.Errorf("read %d, %v, want the end", n, err)
+	}
+}
+
 func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
 	s, err := openStdio(streams{stdin: fifo(t, "in")}, "a", "ns")
 	if err != nil {
@@ -64,9 +84,7 @@ func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer in.Close()
-	if n, err := in.Read(make([]byte, 1)); n != 0 || err != io.EOF {
-		t.Errorf("read %d, %v, want the end", n, err)
-	}
+	ends(t, in)
 }
 
 func TestOutputs(t *testing.T) {
