@@ -102,6 +102,9 @@ static void be_init(void)
 	// that it boots with (kernel/fork.c, fork_init), and a guest boots with little.
 	struct rlimit files = { 1048576, 1048576 };
 	struct rlimit none = { RLIM_INFINITY, RLIM_INFINITY };
+	// Where a core file goes is the guest's to say: into the working folder, so onto
+	// the host's disk. Who wants one asks for it.
+	struct rlimit core = { 0, RLIM_INFINITY };
 	sigset_t set;
 	pid_t agent;
 	int status;
@@ -111,7 +114,7 @@ static void be_init(void)
 	setrlimit(RLIMIT_NOFILE, &files);
 	setrlimit(RLIMIT_NPROC, &none);
 	setrlimit(RLIMIT_SIGPENDING, &none);
-	setrlimit(RLIMIT_CORE, &none);
+	setrlimit(RLIMIT_CORE, &core);
 	agent = fork();
 	if (agent == 0) {
 		kata_is_init = 1;
