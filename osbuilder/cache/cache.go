@@ -40,7 +40,7 @@ func (c Cache) Get(ctx context.Context, kind, key string, make func(ctx context.
 	if err := os.MkdirAll(c.Dir, 0o755); err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
-	unlock, err := lock(path + ".lock")
+	unlock, err := lock(ctx, path+".lock")
 	if err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
@@ -59,6 +59,11 @@ func (c Cache) Get(ctx context.Context, kind, key string, make func(ctx context.
 	if err := make(ctx, tmp); err != nil {
 		return "", errors.Join(err, os.RemoveAll(tmp))
 	}
+	// Complete also after a loss of power: what is there under that name is never
+	// looked into again.
+	if err := flush(tmp); err != nil {
+		return "", fmt.Errorf("cache: %w", err)
+	}
 	if err := os.Rename(tmp, path); err != nil {
 		return "", fmt.Errorf("cache: %w", err)
 	}
@@ -70,18 +75,43 @@ func exists(path string) bool {
 	return !errors.Is(err, fs.ErrNotExist)
 }
 
-// lock waits for the file's lock. The kernel frees it when the holder ends,
-// however it ends; the file stays, since removing it would let two in.
-func lock(path string) (func() error, error) {
+// flush writes the file system of a folder to its disk.
+func flush(dir string) error {
+	f, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if err := unix.Syncfs(int(f.Fd())); err != nil {
+		return fmt.Errorf("sync %s: %w", dir, err)
+	}
+	return nil
+}
+
+// lock waits for the file's lock, as long as ctx lasts. The kernel frees it when
+// the holder ends, however it ends; the file stays, since removing it would let two
+// in.
+func lock(ctx context.Context, path string) (func() error, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|unix.O_CLOEXEC, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
+	done := make(chan error, 1)
+	go func() {
+		for {
+			err := unix.Flock(int(f.Fd()), unix.LOCK_EX)
+			if !errors.Is(err, unix.EINTR) {
+				done <- err
+				return
+			}
 		}
+	}()
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		// The file is left to the wait, which ends with the program: a descriptor
+		// that another gets in its place meanwhile must not be locked.
+		return nil, fmt.Errorf("wait for another build, which has %s: %w", path, context.Cause(ctx))
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())

@@ -35,6 +35,20 @@ func TestMadeOnceForManyCallers(t *testing.T) {
 	}
 }
 
+// A second build that waits for the first can be interrupted.
+func TestWaitThatIsInterrupted(t *testing.T) {
+	c := Cache{Dir: t.TempDir()}
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err := c.Get(context.Background(), "thing", "k", func(context.Context, string) error {
+		cancel()
+		_, err := c.Get(ctx, "thing", "k", func(context.Context, string) error { return errors.New("made twice") })
+		return err
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("Get = %v", err)
+	}
+}
+
 func TestFailureLeavesNothingAndCanBeRepeated(t *testing.T) {
 	c := Cache{Dir: t.TempDir()}
 	boom := errors.New("boom")
