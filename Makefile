@@ -243,9 +243,7 @@ install: man ## install what is built (PREFIX, DESTDIR)
 	@packaging/install.sh "$(DESTDIR)" "$(BUILD)" "$(BIN)" "$(LIBEXEC)" "$(SHARE)" "$(DEFAULT)" "$(MAN)"
 
 uninstall: ## remove what install put there
-	rm -f $(DESTDIR)$(BIN)/kata-runtime $(DESTDIR)$(BIN)/containerd-shim-kata-v2
-	rm -rf $(DESTDIR)$(LIBEXEC) $(DESTDIR)$(SHARE) $(DESTDIR)$(DEFAULT)
-	rm -f $(DESTDIR)$(MAN)/man?/kata-*
+	@packaging/uninstall.sh "$(DESTDIR)" "$(BIN)" "$(SHARE)"
 
 bench: build kernel image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for parts, which are not written down)
 	@packaging/prerequisites.sh run bench docker

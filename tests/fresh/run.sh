@@ -43,7 +43,9 @@ cat >"$root/srv/user.sh" <<-'EOF'
 	echo "--- took $(($(date +%s) - begin)) s"
 	kata-runtime kata-check --boot
 	for target; do make "$target"; done
+	echo own >/usr/local/share/kata-containers/of-the-user
 	make uninstall
+	rm -r /usr/local/share/kata-containers/of-the-user /usr/local/share/kata-containers
 	left=$(find /usr/local /etc -path /usr/local/go -prune -o -name '*kata*' -print)
 	[ -z "$left" ] || { echo "left: $left"; exit 1; }
 EOF
