@@ -16,6 +16,7 @@ import (
 	"github.com/kata-go/kata-runtime/tests/bench/lab"
 	"github.com/kata-go/kata-runtime/tests/bench/link"
 	"github.com/kata-go/kata-runtime/tests/bench/report"
+	"github.com/kata-go/kata-runtime/tests/bench/stream"
 	"github.com/kata-go/kata-runtime/tests/bench/turn"
 	"github.com/kata-go/kata-runtime/tests/bench/warm"
 )
@@ -23,7 +24,7 @@ import (
 // parts are all there are, in the order of the report. A new one is a package
 // with a lab.Part, and an entry here.
 func parts() []lab.Part {
-	return []lab.Part{&commands.Part{}, &idle.Part{}, &heap.Part{}, &disk.Part{}, &link.Part{}, &docker.Part{}, &crowd.Part{}}
+	return []lab.Part{&commands.Part{}, &idle.Part{}, &heap.Part{}, &disk.Part{}, &link.Part{}, &docker.Part{}, &stream.Part{}, &crowd.Part{}}
 }
 
 func names(parts []lab.Part) string {

@@ -39,7 +39,7 @@ func TestShowNamesAllTargets(t *testing.T) {
 	show(&r, nil)
 	for _, want := range []string{
 		"over the floor, Debian's kernel", "over the floor, tuned kernel", "over the restored floor", "over runsc's", "`exec true`",
-		"`delete --force`", "512 MiB guest", "that a clone adds", "creations", "TCP stream into", "start of sandbox 100",
+		"`delete --force`", "512 MiB guest", "that a clone adds", "creations", "TCP stream into", "start of sandbox 100", "standard streams, in",
 	} {
 		found := false
 		for _, x := range r.Targets {

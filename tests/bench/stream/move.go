@@ -1,4 +1,4 @@
-package main
+package stream
 
 import (
 	"bytes"
@@ -27,7 +27,8 @@ const deadline = 3 * time.Minute
 // two that pass them on, and answers how many went per second. What the start
 // and the end of the process cost does not count: it says when it begins, and
 // when it has all.
-func (b *bench) exec(ctx context.Context, way string, n int64) (float64, error) {
+func (p *Part) exec(ctx context.Context, way string) (float64, error) {
+	n := p.bytes
 	ctx, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
 	script := map[string]string{
@@ -39,8 +40,8 @@ func (b *bench) exec(ctx context.Context, way string, n int64) (float64, error) 
 	if way == out || way == pipe {
 		script = fmt.Sprintf(script, n/piece)
 	}
-	cmd := exec.CommandContext(ctx, b.kata.Binary, "--root", b.kata.Root, "exec", id, "/bin/busybox", "sh", "-c", script)
-	cmd.Env = append(os.Environ(), b.kata.Env...)
+	cmd := exec.CommandContext(ctx, p.kata.Binary, "--root", p.kata.Root, "exec", p.id, "/bin/busybox", "sh", "-c", script)
+	cmd.Env = append(os.Environ(), p.kata.Env...)
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGTERM) }
 	cmd.WaitDelay = 20 * time.Second
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -115,10 +116,13 @@ func send(stdin io.WriteCloser, n int64) error {
 	return stdin.Close()
 }
 
+// guest is the role of QEMU's threads that are the guest's CPUs.
+const guest = "guest"
+
 // cpu answers the CPU time of each role of the sandbox's host processes, QEMU's
 // by thread: what a guest's code costs is that of the thread of its CPU.
-func (b *bench) cpu() (map[string]time.Duration, error) {
-	roles, err := footprint.Processes(b.kata.Root, id)
+func (p *Part) cpu() (map[string]time.Duration, error) {
+	roles, err := footprint.Processes(p.kata.Root, p.id)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +148,7 @@ func (b *bench) cpu() (map[string]time.Duration, error) {
 			}
 			key := role
 			if role == footprint.QEMU && bytes.HasPrefix(name, []byte("CPU ")) {
-				key = "guest"
+				key = guest
 			}
 			sums[key] += time.Duration(ns)
 		}
