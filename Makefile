@@ -221,13 +221,12 @@ test-full: prerequisites kernel ## run every test, with the long ones of the eng
 	$(GO) run ./tests/tally sum $(SUITES:%=$(BUILD)/tally/%) || code=1; \
 	exit $$code
 
-# All run even if the first fails, so that the total is one of all tests. ENGINES
-# are those whose suites run besides, without what only test-full has time for.
-ENGINES ?=
-test: prerequisites ## run the unit tests and the integration tests (ENGINES="docker podman" for theirs besides)
+# All run even if the first fails, so that the total is one of all tests.
+TESTS := unit guest integration
+test: prerequisites ## run the unit tests and the integration tests
 	@rm -rf $(BUILD)/tally; code=0; \
-	for t in unit guest integration $(ENGINES:%=test-%); do $(MAKE) --no-print-directory $$t || code=1; done; \
-	$(GO) run ./tests/tally sum $(patsubst %,$(BUILD)/tally/%,unit guest integration $(ENGINES)) || code=1; \
+	for t in $(TESTS); do $(MAKE) --no-print-directory $$t || code=1; done; \
+	$(GO) run ./tests/tally sum $(TESTS:%=$(BUILD)/tally/%) || code=1; \
 	exit $$code
 
 prerequisites: ## install the Debian packages that are missing

@@ -66,7 +66,7 @@ refused() {
 	[ "$(leftovers)" = "$BEFORE" ]
 	# Meant for another process: not ours.
 	activated 1
-	[ "$status" = 0 ]
+	[ "$status" = 0 ] || { echo "code $status: $stderr"; false; }
 }
 
 @test "descriptors that the caller has left open reach no process of the sandbox" {

@@ -173,7 +173,7 @@ setup() {
 	net sync "$BOX"
 	reaches 10.77.0.1
 	run -1 net add-iface "$BOX" - <<<'{"name": "eth0"}'
-	[[ $output == *'eth0 is tied to its NIC while the VM runs'* ]]
+	[[ $output == *'the guest has this interface already: eth0'* ]]
 	reaches 10.77.0.1
 	run -0 net list-ifaces "$BOX"
 	[[ $output == *'"name":"eth0"'* ]]
