@@ -54,7 +54,8 @@ start_docker() {
 # launch_docker [ARG...]: the daemon alone, as start_docker does it; also again
 # after its end.
 launch_docker() {
-	inside "$DOCKERD" --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
+	# In whose PATH it looks for containerd-shim-kata-v2.
+	PATH=$(dirname "$KATA_RUNTIME"):$PATH inside "$DOCKERD" --config-file "$DOCKER_DIR/daemon.json" --data-root "$DOCKER_DIR/data" \
 		--exec-root "$DOCKER_DIR/exec" --pidfile "$DOCKER_DIR/dockerd.pid" -H "unix://$DOCKER_DIR/docker.sock" \
 		--bridge kata-eng0 --cgroup-parent "$CGROUP_PARENT" \
 		--default-address-pool base=10.232.0.0/16,size=24 ${PROXY:+--userland-proxy-path "$PROXY"} "$@" >>"$DOCKER_DIR/dockerd.log" 2>&1 3>&- &
