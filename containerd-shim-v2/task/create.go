@@ -121,22 +121,29 @@ func (s *Service) newHost(bundle *oci.Bundle, options *anypb.Any) (*sandbox.Host
 	// containerd's CRI plugin writes systemd's form for a parent that is a slice,
 	// and tells only runc whether that is meant so.
 	settings.SystemdCgroup = strings.Count(bundle.Spec.Linux.CgroupsPath, ":") == 2 && hasSystemd()
-	settings.Serve = serveCommand(path)
-	return sandbox.NewHost(s.Root, settings, s.Log)
+	runtime := kataRuntime()
+	if runtime != "" {
+		settings.Serve = []string{runtime, "--kata-config", path}
+	}
+	host, err := sandbox.NewHost(s.Root, settings, s.Log)
+	if err == nil && runtime != "" {
+		host.OnNetworkChange(runtime, "--root", s.Root, "kata-network", "sync")
+	}
+	return host, err
 }
 
-// serveCommand is how kata-runtime, which is installed beside this program, is
-// called with the configuration at path; empty if it is not there.
-func serveCommand(path string) []string {
+// kataRuntime is the path of kata-runtime, which is installed beside this program;
+// empty if it is not there.
+func kataRuntime() string {
 	self, err := os.Executable()
 	if err != nil {
-		return nil
+		return ""
 	}
 	runtime := filepath.Join(filepath.Dir(self), "kata-runtime")
 	if info, err := os.Stat(runtime); err != nil || !info.Mode().IsRegular() {
-		return nil
+		return ""
 	}
-	return []string{runtime, "--kata-config", path}
+	return runtime
 }
 
 // hasSystemd tells whether systemd is this host's init: sd_booted(3).

@@ -42,6 +42,13 @@ clean() { [ "$(all)" = "$BEFORE" ]; }
 	page() { inside curl -sf http://127.0.0.1:18095/; }
 	run -0 page
 	hasnt "$(uname -r)"
+	docker network create --label test two >/dev/null
+	interfaces() { [ "$(docker exec web ip -o -4 addr show scope global | wc -l)" = "$1" ]; }
+	docker network connect two web
+	await interfaces 2
+	docker network disconnect two web
+	await interfaces 1
+	docker network rm two
 	run -5 docker exec web sh -c 'exit 5'
 	[ "$(echo hello | docker exec -i web cat)" = hello ]
 	run -0 docker exec -i web cat </dev/null
