@@ -245,5 +245,15 @@ func TestVirtioMem(t *testing.T) {
 		if err := m.SetMemory(ctx, 128); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "0 of 128 MiB") {
 			t.Errorf("%s: without a guest: %v", pages, err)
 		}
+		// Who needs less than others have asked for leaves it at that.
+		for _, step := range []struct{ raise, asked uint64 }{{64, 128}, {256, 256}} {
+			ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+			err := m.RaiseMemory(ctx, step.raise)
+			cancel()
+			now, stateErr := m.vmem(testContext(t))
+			if !errors.Is(err, context.DeadlineExceeded) || stateErr != nil || now.Requested != step.asked<<20 {
+				t.Errorf("%s: raised to %d MiB: %v, asked for are %+v, %v", pages, step.raise, err, now, stateErr)
+			}
+		}
 	}
 }

@@ -75,7 +75,7 @@ func (m *Monitor) vmem(ctx context.Context) (*vmemState, error) {
 	return nil, nil
 }
 
-// Elastic tells whether SetMemory can be used.
+// Elastic tells whether SetMemory and RaiseMemory can be used.
 func (m *Monitor) Elastic(ctx context.Context) (bool, error) {
 	s, err := m.vmem(ctx)
 	return s != nil, err
@@ -86,6 +86,17 @@ func (m *Monitor) Elastic(ctx context.Context) (bool, error) {
 // ctx ends; memory that is to be given back comes when the guest can spare it.
 // ErrNoRoom if the device cannot have so much.
 func (m *Monitor) SetMemory(ctx context.Context, mib uint64) error {
+	return m.askMemory(ctx, mib, false)
+}
+
+// RaiseMemory is SetMemory for who takes nothing back: a guest that was asked for
+// more than mib keeps that, and one that gives memory back and is not through with
+// it stops at mib.
+func (m *Monitor) RaiseMemory(ctx context.Context, mib uint64) error {
+	return m.askMemory(ctx, mib, true)
+}
+
+func (m *Monitor) askMemory(ctx context.Context, mib uint64, raise bool) error {
 	// Registered first, so that the event cannot come too early.
 	events, cancel := m.Events()
 	defer cancel()
@@ -100,7 +111,7 @@ func (m *Monitor) SetMemory(ctx context.Context, mib uint64) error {
 	if want > s.Max {
 		return fmt.Errorf("%w for %d MiB of memory: virtio-mem has %d at most (default_maxmemory)", ErrNoRoom, mib, s.Max>>20)
 	}
-	if want != s.Requested {
+	if want > s.Requested || want < s.Requested && !raise {
 		err := m.do(ctx, "qom-set", map[string]any{"path": "/machine/peripheral/" + vmemID, "property": "requested-size", "value": want}, nil)
 		if err != nil {
 			return err

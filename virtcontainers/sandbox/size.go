@@ -231,15 +231,16 @@ func growMemory(ctx context.Context, monitor *hypervisor.Monitor, want uint64, a
 	if err != nil {
 		return err
 	}
+	// Whatever it has: it may be about to give that back.
+	if elastic, err := monitor.Elastic(ctx); err != nil || elastic {
+		if err == nil && want > base {
+			err = monitor.RaiseMemory(ctx, want-base)
+		}
+		return err
+	}
 	has := base + plugged
 	if has >= want {
 		return nil
-	}
-	if elastic, err := monitor.Elastic(ctx); err != nil || elastic {
-		if err == nil {
-			err = monitor.SetMemory(ctx, want-base)
-		}
-		return err
 	}
 	// Asked beforehand, to know when all of it is there.
 	online := func(request *agentpb.OnlineResourcesRequest) (reply *agentpb.OnlineResourcesReply, err error) {
