@@ -2,7 +2,11 @@ package main
 
 import (
 	"github.com/urfave/cli"
+
+	"github.com/kata-go/kata-runtime/internal/proc"
 )
+
+const creatorFlag = "creator"
 
 var deleteCommand = cli.Command{
 	Name:        "delete",
@@ -11,6 +15,8 @@ var deleteCommand = cli.Command{
 	Description: `Deletes a stopped container; with --force also one that runs, is half made, or is gone already.`,
 	Flags: []cli.Flag{
 		cli.BoolFlag{Name: "force, f", Usage: "forcibly deletes the container if it is still running (uses SIGKILL)"},
+		// For the guard of a creation: only what this process has left.
+		cli.StringFlag{Name: creatorFlag, Hidden: true},
 	},
 	Action: func(c *cli.Context) error {
 		if err := checkArgs(c, 1, exactly); err != nil {
@@ -19,6 +25,13 @@ var deleteCommand = cli.Command{
 		host, err := envOf(c).host()
 		if err != nil {
 			return err
+		}
+		if text := c.String(creatorFlag); text != "" {
+			creator, err := proc.ParseHandle(text)
+			if err != nil {
+				return err
+			}
+			return host.DeleteAbandoned(cleanupContext(), c.Args().First(), creator)
 		}
 		return host.Delete(cleanupContext(), c.Args().First(), c.Bool("force"))
 	},

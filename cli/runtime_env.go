@@ -71,7 +71,7 @@ func (e *runtimeEnv) newHost(s *sandbox.Settings) (*sandbox.Host, error) {
 	if target := e.logTarget; target.File != "" {
 		command = append(command, "--log", target.File, "--log-format", target.Format)
 	}
-	host.OnNetworkChange(append(command, networkName, networkSync)...)
+	host.Command(command...)
 	return host, nil
 }
 

@@ -47,6 +47,18 @@ func (o *options) help(log *slog.Logger) int {
 	return 0
 }
 
+// watch runs the command if who has started us ends without a word.
+func (o *options) watch(log *slog.Logger) int {
+	if told(o.startFD) {
+		return 0
+	}
+	if err := exec.Command(o.command[0], o.command[1:]...).Run(); err != nil {
+		log.Error("what was left stays", "command", o.command, "error", err)
+		return notStarted
+	}
+	return 0
+}
+
 func (o *options) follow(log *slog.Logger) error {
 	links, err := follow.Scan(o.ownLinks)
 	if err != nil {
@@ -57,7 +69,7 @@ func (o *options) follow(log *slog.Logger) error {
 		Links: links, Log: log,
 		Run: func() error {
 			// It has our mark, so that it ends with the sandbox, too.
-			return exec.Command(o.onChange[0], o.onChange[1:]...).Run()
+			return exec.Command(o.command[0], o.command[1:]...).Run()
 		},
 	}
 	return f.Follow()

@@ -43,8 +43,8 @@ type options struct {
 	names, stage           string
 	changesFD, vmFD        int
 	ownLinks               string
-	onChange               []string
-	forward                bool
+	command                []string
+	forward, guard         bool
 	bundle                 string
 }
 
@@ -78,6 +78,9 @@ func run(args []string, signals <-chan os.Signal) int {
 		if err := title.Set(o.title); err != nil {
 			logger.Warn(err.Error())
 		}
+	}
+	if o.guard {
+		return o.watch(logger)
 	}
 	// At once: what is typed before the process starts is not to be echoed twice.
 	if o.terminal {
@@ -137,15 +140,22 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	f.IntVar(&o.changesFD, "changes-fd", -1, "instead of a process: a rtnetlink `socket`; the arguments are a command for each change that it tells of this network namespace")
 	f.IntVar(&o.vmFD, "vm-fd", -1, "pidfd of the VM, with which --changes-fd ends")
+	f.BoolVar(&o.guard, "guard", false, "instead of a process: the arguments are a command for when --start-fd ends without a byte")
 	f.StringVar(&o.ownLinks, "own-links", "", "`beginning` of the names of links that --changes-fd leaves out")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
-	o.onChange = f.Args()
-	if o.changesFD < 0 && len(o.onChange) > 0 {
-		return nil, fmt.Errorf("unexpected argument %q", o.onChange[0])
+	o.command = f.Args()
+	if o.guard {
+		if o.startFD < 0 || len(o.command) == 0 {
+			return nil, errors.New("--guard needs --start-fd and a command")
+		}
+		return o, nil
 	}
-	if o.changesFD >= 0 && (len(o.onChange) == 0 || o.vmFD < 0 || o.ownLinks == "") {
+	if o.changesFD < 0 && len(o.command) > 0 {
+		return nil, fmt.Errorf("unexpected argument %q", o.command[0])
+	}
+	if o.changesFD >= 0 && (len(o.command) == 0 || o.vmFD < 0 || o.ownLinks == "") {
 		return nil, errors.New("--changes-fd needs --vm-fd, --own-links and a command")
 	}
 	if err := dial.Check(o.agent); err != nil {

@@ -127,7 +127,7 @@ func (s *Service) newHost(bundle *oci.Bundle, options *anypb.Any) (*sandbox.Host
 	}
 	host, err := sandbox.NewHost(s.Root, settings, s.Log)
 	if err == nil && runtime != "" {
-		host.OnNetworkChange(runtime, "--root", s.Root, "kata-network", "sync")
+		host.Command(runtime, "--root", s.Root)
 	}
 	return host, err
 }

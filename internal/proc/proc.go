@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,6 +19,20 @@ type Handle struct {
 	PID int `json:"pid"`
 	// StartTime is field 22 of /proc/PID/stat: clock ticks since boot.
 	StartTime uint64 `json:"start_time"`
+}
+
+// String is the form that ParseHandle reads.
+func (h Handle) String() string { return fmt.Sprintf("%d:%d", h.PID, h.StartTime) }
+
+// ParseHandle reads what String has written.
+func ParseHandle(text string) (Handle, error) {
+	pid, start, _ := strings.Cut(text, ":")
+	n, err := strconv.Atoi(pid)
+	ticks, err2 := strconv.ParseUint(start, 10, 64)
+	if err != nil || err2 != nil || n <= 0 {
+		return Handle{}, fmt.Errorf("process %q: not PID:START", text)
+	}
+	return Handle{PID: n, StartTime: ticks}, nil
 }
 
 // Of answers the handle of a running process.

@@ -243,6 +243,19 @@ fails() {
 	done
 }
 
+@test "create is killed with SIGKILL, and nobody deletes what it leaves: it goes by itself" {
+	local point
+	gone() { [ -z "$(ls "$ROOT/sandboxes" "$ROOT/containers" | grep -v : | grep .)" ] && [ "$(leftovers)" = "$BEFORE" ]; }
+	for point in state.json shared qmp.sock console.log; do
+		"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
+		local pid=$!
+		await test -e "$ROOT/sandboxes/$C1/$point"
+		kill -9 "$pid"
+		wait "$pid" 2>/dev/null || true
+		await gone
+	done
+}
+
 @test "create is interrupted with SIGTERM: it takes back what it did" {
 	"$KATA_RUNTIME" --root "$ROOT" create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 	local pid=$!

@@ -44,6 +44,11 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if err := checkNamespaces(req.Bundle.Spec); err != nil {
 		return nil, err
 	}
+	end, err := h.guard(req)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
 	if role == oci.Member {
 		return h.join(ctx, req, sandboxID)
 	}

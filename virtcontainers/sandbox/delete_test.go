@@ -121,6 +121,28 @@ func TestDeleteSparesAServiceOfOthers(t *testing.T) {
 	}
 }
 
+// The guard of a creation that was killed comes late: the id is another's by now.
+func TestDeleteAbandonedSparesANewOwner(t *testing.T) {
+	h, dir := podOf(t)
+	killed, other := proc.Handle{PID: 4194304, StartTime: 7}, proc.Handle{PID: 4194304, StartTime: 9}
+	disk := new(State)
+	if err := dir.Update(disk, func() error { disk.Containers["pod"].Creator = killed; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for _, creator := range []proc.Handle{other, killed} {
+		parsed, err := proc.ParseHandle(creator.String())
+		if err == nil {
+			err = h.DeleteAbandoned(context.Background(), "pod", parsed)
+		}
+		if _, there := h.Status("pod"); err != nil || (there == nil) != (creator == other) {
+			t.Errorf("abandoned by %v: %v, then %v", creator, err, there)
+		}
+	}
+	if _, err := proc.ParseHandle("12"); err == nil {
+		t.Error("a handle without a start time")
+	}
+}
+
 // sleeper is a process that lives until it is killed.
 func sleeper(t *testing.T) proc.Handle {
 	t.Helper()

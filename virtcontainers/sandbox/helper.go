@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
@@ -12,15 +13,10 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
-// OnNetworkChange says which command brings changes of a sandbox's network
-// namespace to its guest, with the sandbox's id as last argument: one that
-// calls SyncNetwork. Without, nobody follows the namespaces.
-func (h *Host) OnNetworkChange(command ...string) { h.onChange = command }
-
 // follows tells whether a process shall follow the network of the sandbox that
 // a container begins. That of a pod is made before it, and stays.
 func (h *Host) follows(dir *state.Dir, st *State, c *Container) bool {
-	return len(h.onChange) > 0 && !st.Network.Fixed && !c.Infra && c.ID == dir.ID() && len(st.Network.NICs) > 0
+	return len(h.command) > 0 && !st.Network.Fixed && !c.Infra && c.ID == dir.ID() && len(st.Network.NICs) > 0
 }
 
 // help starts the process that serves the guest out of its network namespace,
@@ -39,7 +35,7 @@ func (h *Host) help(ctx context.Context, dir *state.Dir, st *State, servers []st
 		}
 		defer vm.Close()
 		spec.Changes, spec.VM, spec.OwnLinks = changes, vm, nicPrefix
-		spec.OnChange = append(append([]string{}, h.onChange...), dir.ID())
+		spec.OnChange = append(slices.Clone(h.command), "kata-network", "sync", dir.ID())
 	}
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()

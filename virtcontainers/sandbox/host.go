@@ -63,7 +63,7 @@ type Host struct {
 	store    *state.Store
 	settings *Settings
 	log      *slog.Logger
-	onChange []string
+	command  []string
 }
 
 // NewHost answers the host whose sandboxes lie below root. settings may be nil
