@@ -59,3 +59,14 @@ load lib
 	output=${output/exec_died exec_died/exec_died}
 	[[ $output == *"create init start exec exec_died pause unpause kill kill died cleanup remove"* ]] || { echo "$output"; false; }
 }
+
+@test "Podman, its conmon and the runtime are killed in the middle of a create: nothing stays" {
+	podman create --name killed busybox sleep 10000 >/dev/null
+	podman start killed >/dev/null 2>&1 3>&- &
+	await compgen -G "$PODMAN_DIR/kata/sandboxes/*/qmp.sock"
+	pgrep -f "(podman|conmon|kata-runtime) .*$PODMAN_DIR/.*(start killed|create)" | xargs kill -9
+	wait
+	gone() { ! compgen -G "$PODMAN_DIR/kata/sandboxes/*"; }
+	await gone
+	podman rm -f -t 0 killed >/dev/null
+}
