@@ -9,6 +9,7 @@ import (
 
 	"github.com/opencontainers/cgroups/manager"
 	"github.com/opencontainers/runc/libcontainer"
+	"github.com/opencontainers/runc/libcontainer/configs"
 	"github.com/opencontainers/runc/libcontainer/specconv"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
@@ -100,6 +101,10 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 	if err != nil {
 		return nil, err
 	}
+	if err := own(stdio, lib.Config()); err != nil {
+		stdio.Close()
+		return nil, err
+	}
 	lp.LogLevel = logLevel(c.spec.Linux.Seccomp)
 	// Not nil pointers in the interfaces.
 	if stdio.ConsoleSocket != nil {
@@ -120,6 +125,24 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 		exit.OOMKilled = c.oomKills() > 0
 		c.ended(execID, *exit)
 	})
+}
+
+// own gives the standard streams to the container's root, if that is another
+// user than the guest's: in a user namespace libcontainer's init can pass on to
+// the process's user only what belongs to someone whom the namespace knows.
+func own(stdio *process.Stdio, config configs.Config) error {
+	if !config.Namespaces.Contains(configs.NEWUSER) {
+		return nil
+	}
+	uid, err := config.HostRootUID()
+	if err != nil {
+		return err
+	}
+	gid, err := config.HostRootGID()
+	if err != nil {
+		return err
+	}
+	return stdio.Chown(uid, gid)
 }
 
 // logLevel answers the level for a process's start, with what initproc reads

@@ -50,6 +50,20 @@ func (s *Stdio) open(terminal bool) (err error) {
 	return err
 }
 
+// Chown gives the process's ends to a user, who may then open them by their
+// names (/dev/stdout). A terminal is the user's already, who made it.
+func (s *Stdio) Chown(uid, gid int) error {
+	for _, f := range []*os.File{s.Stdin, s.Stdout, s.Stderr} {
+		if f == nil {
+			continue
+		}
+		if err := f.Chown(uid, gid); err != nil {
+			return fmt.Errorf("give standard streams to user %d: %w", uid, err)
+		}
+	}
+	return nil
+}
+
 // CloseChild closes the ends that the process got a copy of.
 func (s *Stdio) CloseChild() {
 	closeAll(s.Stdin, s.Stdout, s.Stderr, s.ConsoleSocket)

@@ -178,6 +178,32 @@ func testUserNamespace(g *guest) {
 	if fields := strings.Fields(out); code != 0 || len(fields) != 5 || fields[1] != "100000" || fields[3] != "0" || fields[4] != "box" {
 		g.t.Errorf("printed %q, code %d", out, code)
 	}
+	testOwnStreams(g, s)
+}
+
+// testOwnStreams opens the standard streams by their names in a container with a
+// user namespace, where the pipes must not belong to the guest's root.
+func testOwnStreams(g *guest, user *specs.Spec) {
+	script := shell("echo out >/dev/stdout && echo err >/proc/self/fd/2 && : </dev/stdin && echo in")
+	for _, uid := range []uint32{0, 1000} {
+		id := fmt.Sprintf("streams%d", uid)
+		s := spec(script...)
+		s.Linux, s.Process.User.UID = user.Linux, uid
+		if out, code := g.run(id, s); code != 0 || out != "out\nin\nerr\n" {
+			g.t.Errorf("user %d: printed %q, code %d", uid, out, code)
+		}
+		s.Process.Args = []string{"sleep", "1000"}
+		g.must(g.create(id, s))
+		g.start(id)
+		p := process(script...)
+		p.User.UID = uid
+		g.must(g.exec(id, "x", p))
+		out, err := g.output(id, "x", agentpb.Stream_STDOUT), g.output(id, "x", agentpb.Stream_STDERR)
+		if out != "out\nin\n" || err != "err\n" {
+			g.t.Errorf("exec of user %d: printed %q and %q", uid, out, err)
+		}
+		g.remove(id)
+	}
 }
 
 func testStorages(g *guest) {

@@ -45,6 +45,7 @@ runs() { docker service ps -f desired-state=running --format '{{.CurrentState}}'
 	[ "${lines[*]:2:3}" = "0:0 0:0 0:0" ]
 	has "inet 10.231.17."
 	hasnt "$(uname -r)"
+	has "a stream"
 	has "on the host 100000:100000"
 }
 

@@ -23,6 +23,6 @@ finish() {
 }
 trap finish EXIT
 docker run --rm --runtime kata -v volume:/v busybox sh -c \
-	'id -u; cat /proc/self/uid_map; touch /made /v/made; stat -c %u:%g /made /v/made /bin; ip -o -4 addr show dev eth0; uname -r'
+	'id -u; cat /proc/self/uid_map; touch /made /v/made; stat -c %u:%g /made /v/made /bin; ip -o -4 addr show dev eth0; uname -r; echo a stream >/dev/stdout'
 # On the host they are the mapped root's.
 find "$1/engine" -path '*/volumes/volume/_data/made' -printf 'on the host %U:%G\n'
