@@ -61,6 +61,9 @@ type Container struct {
 	// it as soon as it wants all threads to stop.
 	starts sync.RWMutex
 
+	// stages are what failed starts leave.
+	stages stages
+
 	// change is held by calls that change the state: start, pause, resume,
 	// update, remove. Signals, waits and execs do without.
 	change sync.Mutex

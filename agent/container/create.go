@@ -81,7 +81,7 @@ func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended En
 		return nil, fmt.Errorf("container %s: %w", id, err)
 	}
 	c := &Container{ID: id, log: log, guest: guest, spec: spec, lib: lib, cgroup: group, ended: ended,
-		execs: map[string]*process.Process{}}
+		stages: stages{group: spec.Linux.CgroupsPath}, execs: map[string]*process.Process{}}
 	lp.Init = true
 	if c.init, err = c.launch(lib, "", lp, spec.Process.Terminal); err != nil {
 		// The state folder is libcontainer's to remove, with what may be in it.
@@ -112,19 +112,30 @@ func (c *Container) launch(lib *libcontainer.Container, execID string, lp *libco
 	} else {
 		lp.Stdin, lp.Stdout, lp.Stderr = stdio.Stdin, stdio.Stdout, stdio.Stderr
 	}
-	if err := lib.Start(lp); err != nil {
-		stdio.Close()
-		return nil, err
-	}
-	pid, err := lp.Pid()
+	pid, err := c.begin(lib, lp)
 	if err != nil {
 		stdio.Close()
 		return nil, err
 	}
-	return process.New(pid, lp, stdio, func(exit *process.Exit) {
+	started, err := process.New(pid, lp, stdio, func(exit *process.Exit) {
+		c.stages.reaped(pid)
 		exit.OOMKilled = c.oomKills() > 0
 		c.ended(execID, *exit)
 	})
+	if err != nil {
+		c.stages.reaped(pid)
+	}
+	return started, err
+}
+
+// begin has libcontainer start a process, and what a failure leaves of it reaped.
+func (c *Container) begin(lib *libcontainer.Container, lp *libcontainer.Process) (pid int, err error) {
+	c.stages.begin()
+	defer func() { c.stages.end(pid, err) }()
+	if err := lib.Start(lp); err != nil {
+		return 0, err
+	}
+	return lp.Pid()
 }
 
 // own gives the standard streams to the container's root, if that is another
