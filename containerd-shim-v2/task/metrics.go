@@ -1,6 +1,8 @@
 package task
 
 import (
+	"math"
+
 	"golang.org/x/sys/unix"
 
 	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
@@ -26,12 +28,26 @@ func metrics(s *agentpb.StatsReply, unified bool) proto.Message {
 	return metrics1(s)
 }
 
+// unlimited is what the kernel's "max" is read as. Who takes a usage from a limit
+// (containerd, for the kubelet) looks for so high a figure, not for 0.
+const unlimited = math.MaxUint64
+
+// limits answers those of memory and of swap alone. For the guest 0 is none; of
+// swap it may be a real one, but not without one of memory.
+func limits(m *agentpb.MemoryStats) (memory, swap uint64) {
+	if m.GetLimit() == 0 {
+		return unlimited, unlimited
+	}
+	return m.GetLimit(), m.GetSwapLimit()
+}
+
 // usec is in a nanosecond figure.
 const usec = 1000
 
 func metrics2(s *agentpb.StatsReply) *v2.Metrics {
 	cpu, mem, pids := s.GetCpu(), s.GetMemory(), s.GetPids()
 	raw := mem.GetRaw()
+	limit, swap := limits(mem)
 	m := &v2.Metrics{
 		Pids: &v2.PidsStat{Current: pids.GetCurrent(), Limit: pids.GetLimit()},
 		CPU: &v2.CPUStat{
@@ -39,8 +55,8 @@ func metrics2(s *agentpb.StatsReply) *v2.Metrics {
 			NrPeriods: cpu.GetPeriods(), NrThrottled: cpu.GetThrottledPeriods(), ThrottledUsec: cpu.GetThrottledNs() / usec,
 		},
 		Memory: &v2.MemoryStat{
-			Usage: mem.GetUsage(), UsageLimit: mem.GetLimit(), MaxUsage: mem.GetMaxUsage(),
-			SwapUsage: mem.GetSwapUsage(), SwapLimit: mem.GetSwapLimit(), File: mem.GetCache(),
+			Usage: mem.GetUsage(), UsageLimit: limit, MaxUsage: mem.GetMaxUsage(),
+			SwapUsage: mem.GetSwapUsage(), SwapLimit: swap, File: mem.GetCache(),
 			Anon: raw["anon"], KernelStack: raw["kernel_stack"], Slab: raw["slab"], Sock: raw["sock"], Shmem: raw["shmem"],
 			FileMapped: raw["file_mapped"], FileDirty: raw["file_dirty"], FileWriteback: raw["file_writeback"],
 			InactiveAnon: raw["inactive_anon"], ActiveAnon: raw["active_anon"],
@@ -64,6 +80,11 @@ func metrics2(s *agentpb.StatsReply) *v2.Metrics {
 func metrics1(s *agentpb.StatsReply) *v1.Metrics {
 	cpu, mem, pids := s.GetCpu(), s.GetMemory(), s.GetPids()
 	raw := mem.GetRaw()
+	limit, swap := limits(mem)
+	both := swap
+	if swap != unlimited {
+		both += limit
+	}
 	m := &v1.Metrics{
 		Pids: &v1.PidsStat{Current: pids.GetCurrent(), Limit: pids.GetLimit()},
 		CPU: &v1.CPUStat{
@@ -71,8 +92,8 @@ func metrics1(s *agentpb.StatsReply) *v1.Metrics {
 			Throttling: &v1.Throttle{Periods: cpu.GetPeriods(), ThrottledPeriods: cpu.GetThrottledPeriods(), ThrottledTime: cpu.GetThrottledNs()},
 		},
 		Memory: &v1.MemoryStat{
-			Usage:  &v1.MemoryEntry{Usage: mem.GetUsage(), Max: mem.GetMaxUsage(), Limit: mem.GetLimit(), Failcnt: mem.GetFailCount()},
-			Swap:   &v1.MemoryEntry{Usage: mem.GetUsage() + mem.GetSwapUsage(), Limit: mem.GetSwapLimit()},
+			Usage:  &v1.MemoryEntry{Usage: mem.GetUsage(), Max: mem.GetMaxUsage(), Limit: limit, Failcnt: mem.GetFailCount()},
+			Swap:   &v1.MemoryEntry{Usage: mem.GetUsage() + mem.GetSwapUsage(), Limit: both},
 			Kernel: &v1.MemoryEntry{Usage: mem.GetKernelUsage()}, KernelTCP: &v1.MemoryEntry{Usage: raw["sock"]},
 			Cache: mem.GetCache(), RSS: raw["anon"], MappedFile: raw["file_mapped"], Dirty: raw["file_dirty"], Writeback: raw["file_writeback"],
 			InactiveAnon: raw["inactive_anon"], ActiveAnon: raw["active_anon"],

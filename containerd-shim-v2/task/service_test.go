@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"testing"
 
 	v1 "github.com/containerd/cgroups/v3/cgroup1/stats"
@@ -190,6 +191,23 @@ func TestMetricsOfAnEmptyAnswer(t *testing.T) {
 	for _, unified := range []bool{true, false} {
 		if _, err := toAny(metrics(&agentpb.StatsReply{}, unified)); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// A limit of 0 bytes would be subtracted from.
+func TestMetricsLimits(t *testing.T) {
+	for _, test := range []struct{ memory, swap, memory2, swap2, both1 uint64 }{
+		{0, 0, math.MaxUint64, math.MaxUint64, math.MaxUint64},
+		{4096, 0, 4096, 0, 4096}, // no swap: memory.swap.max is 0, or the guest has none
+		{4096, 8192, 4096, 8192, 12288},
+	} {
+		s := &agentpb.StatsReply{Memory: &agentpb.MemoryStats{Limit: test.memory, SwapLimit: test.swap}}
+		if m := metrics(s, true).(*v2.Metrics).Memory; m.UsageLimit != test.memory2 || m.SwapLimit != test.swap2 {
+			t.Errorf("%+v: v2: %d, swap %d", test, m.UsageLimit, m.SwapLimit)
+		}
+		if m := metrics(s, false).(*v1.Metrics).Memory; m.Usage.Limit != test.memory2 || m.Swap.Limit != test.both1 {
+			t.Errorf("%+v: v1: %d, with swap %d", test, m.Usage.Limit, m.Swap.Limit)
 		}
 	}
 }
