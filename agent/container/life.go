@@ -95,6 +95,10 @@ func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) err
 		return c.stateError(verb, state)
 	}
 	if err := c.cgroup.Freeze(to); err != nil {
+		if to == cgroups.Frozen {
+			// What is frozen already, or will be, must not stay so: it counts as running.
+			err = errors.Join(err, c.cgroup.Freeze(cgroups.Thawed))
+		}
 		return fmt.Errorf("%s container %s: %w", verb, c.ID, err)
 	}
 	c.mu.Lock()

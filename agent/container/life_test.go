@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/cgroups"
@@ -17,10 +18,17 @@ import (
 type group struct {
 	cgroups.Manager
 	frozen []cgroups.FreezerState
+	// slow: a process in it cannot be frozen in time.
+	slow bool
 }
+
+var errSlow = errors.New("timeout")
 
 func (g *group) Freeze(to cgroups.FreezerState) error {
 	g.frozen = append(g.frozen, to)
+	if g.slow && to == cgroups.Frozen {
+		return errSlow
+	}
 	return nil
 }
 
@@ -75,7 +83,11 @@ func TestWhatIsSoAlreadyIsNoError(t *testing.T) {
 			t.Errorf("%s: %v, it is %s", step.verb, err, c.State())
 		}
 	}
-	if len(g.frozen) != 2 || g.frozen[0] != cgroups.Frozen || g.frozen[1] != cgroups.Thawed {
+	g.slow = true
+	if err := c.Pause(); !errors.Is(err, errSlow) || c.State() != Running {
+		t.Errorf("pause of what cannot be frozen: %v, it is %s", err, c.State())
+	}
+	if want := []cgroups.FreezerState{cgroups.Frozen, cgroups.Thawed, cgroups.Frozen, cgroups.Thawed}; !slices.Equal(g.frozen, want) {
 		t.Errorf("the group became %v", g.frozen)
 	}
 	end()
