@@ -38,6 +38,35 @@ load pod
 	done
 }
 
+# mounts_of_agent: asked by "two", which sees the guest's own processes.
+mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
+
+# With virtiofs, who goes to a place in the shared folder has it mounted in his own
+# mount namespace; the agent's lives as long as the pod.
+@test "members that are deleted, or cannot be made, leave no mount in the guest's own namespace" {
+	local n before
+	configured shared_fs '"virtio-fs"'
+	mkdir "$TMP/volume"
+	pod
+	# No member by annotations, and without a pid namespace.
+	make_bundle "$TMP/$TWO"
+	edit "$TMP/$TWO" '.linux.namespaces |= map(select(.type != "pid") | if .type == "network" then .path = "'"$ROOT/sandboxes/$POD/netns"'" else . end)'
+	command_is "$TMP/$TWO" sleep 1000
+	ran "$TWO"
+	before=$(mounts_of_agent)
+	grep -q " /run/kata-containers/shared " <<<"$before"
+	member "$APP" sleep 1000
+	edit "$TMP/$APP" ".mounts += [{destination: \"/slave\", type: \"bind\", source: \"$TMP/volume\", options: [\"rbind\", \"rslave\"]}]"
+	member "$BAD" no-such-command
+	for n in 1 2 3; do
+		ran "$APP"
+		kata exec "$APP" true
+		kata delete --force "$APP"
+		run -1 kata create --bundle "$TMP/$BAD" "$BAD"
+	done
+	diff <(echo "$before") <(mounts_of_agent)
+}
+
 @test "two members live side by side, with exec, and end alone" {
 	pod
 	member "$ONE" sleep 1000

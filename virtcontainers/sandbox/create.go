@@ -224,8 +224,12 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 
 	phases.Done("mounts and network")
+	storages := c.storages()
+	if cr.role != oci.Infra {
+		storages = append(storages, c.rootStorage())
+	}
 	if err := cr.boot.createSandbox(ctx, st, phases, guestContainer{
-		id: c.ID, document: document, disks: c.Disks, storages: c.storages(), hugePages: hugePages(c.HugePages), infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
+		id: c.ID, document: document, disks: c.Disks, storages: storages, hugePages: hugePages(c.HugePages), infra: cr.role == oci.Infra, spec: cr.req.Bundle.Spec, network: endpoints,
 	}); err != nil {
 		return nil, err
 	}

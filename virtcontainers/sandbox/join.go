@@ -112,7 +112,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	})
 	err = a.call(ctx, func(ctx context.Context) error {
 		_, err := a.CreateContainer(ctx, &agentpb.CreateContainerRequest{
-			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: c.storages(), HugePages: hugePages(c.HugePages),
+			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: append(c.storages(), c.rootStorage()), HugePages: hugePages(c.HugePages),
 			SharePid: oci.SharesPID(req.Bundle.Spec),
 		})
 		return err

@@ -33,8 +33,18 @@ func (s Share) storage() *agentpb.Storage {
 	if !s.IsDir || s.absent {
 		return nil
 	}
-	return &agentpb.Storage{Driver: "submount", MountPoint: share.GuestDir + "/" + s.Place + "/" + s.Name}
+	return submount(s.Place, s.Name)
 }
+
+// submount has the agent go to a place, where the guest's kernel then mounts what
+// is there, and unmount that when no container has it any more.
+func submount(place, name string) *agentpb.Storage {
+	return &agentpb.Storage{Driver: "submount", MountPoint: share.GuestDir + "/" + place + "/" + name}
+}
+
+// rootStorage is for a container that has processes. The agent goes to its root
+// file system to start each, and would leave it mounted.
+func (c *Container) rootStorage() *agentpb.Storage { return submount(c.Place, share.RootfsName) }
 
 // sharing is a volume that a container asks for.
 type sharing struct {

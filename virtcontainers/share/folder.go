@@ -95,11 +95,14 @@ func Open(dir string) (*Folder, error) {
 // Dir is the folder's path.
 func (f *Folder) Dir() string { return f.dir }
 
+// RootfsName is what a container's root file system is called in its place.
+const RootfsName = "rootfs"
+
 // AddRootfs binds the root file system at hostPath, with all that is mounted
 // below it, for the container whose place it is, and answers its path in the
 // guest. After an error nothing is left.
 func (f *Folder) AddRootfs(place, hostPath string, readonly bool) (guestPath string, err error) {
-	return f.add(place, "rootfs", hostPath, MountOptions{ReadOnly: readonly}, true, true)
+	return f.add(place, RootfsName, hostPath, MountOptions{ReadOnly: readonly}, true, true)
 }
 
 // AddMount binds a folder or regular file as the n-th mount (n is the caller's to
