@@ -25,6 +25,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/heap"
 	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
+	"github.com/kata-go/kata-runtime/shim/clock"
 	"github.com/kata-go/kata-runtime/shim/relay"
 	"github.com/kata-go/kata-runtime/shim/title"
 )
@@ -44,7 +45,7 @@ type options struct {
 	changesFD, vmFD        int
 	ownLinks               string
 	command                []string
-	forward, guard         bool
+	forward, guard, clock  bool
 	bundle                 string
 }
 
@@ -109,6 +110,9 @@ func run(args []string, signals <-chan os.Signal) int {
 	if forwarder != nil {
 		go forwarder.Run(context.Background(), agent, logger)
 	}
+	if o.clock {
+		go clock.Keep(context.Background(), agent, clock.Interval, logger)
+	}
 	r := &relay.Relay{
 		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Log: logger,
@@ -137,6 +141,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.stage, "stage", "", "`JSON`: what the container sees of the host's files, and this process then, too")
 	f.StringVar(&o.bundle, "bundle", "", "the container's bundle: a `folder` that gets a file \"oom\" if it was killed for want of memory")
 	f.BoolVar(&o.forward, "forward", false, "bring connections to loopback addresses of this network namespace to the guest")
+	f.BoolVar(&o.clock, "clock", false, "keep the guest's clock by the host's")
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	f.IntVar(&o.changesFD, "changes-fd", -1, "instead of a process: a rtnetlink `socket`; the arguments are a command for each change that it tells of this network namespace")
 	f.IntVar(&o.vmFD, "vm-fd", -1, "pidfd of the VM, with which --changes-fd ends")

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 
@@ -119,8 +120,13 @@ func (s *Server) OnlineResources(ctx context.Context, req *agentpb.OnlineResourc
 }
 
 // SetClock implements the call.
-func (s *Server) SetClock(_ context.Context, req *agentpb.SetClockRequest) (*agentpb.Empty, error) {
-	return &agentpb.Empty{}, machine.SetClock(req.ClockNs)
+func (s *Server) SetClock(_ context.Context, req *agentpb.SetClockRequest) (*agentpb.SetClockReply, error) {
+	if req.ClockNs != 0 {
+		if err := machine.SetClock(req.ClockNs); err != nil {
+			return nil, err
+		}
+	}
+	return &agentpb.SetClockReply{ClockNs: time.Now().UnixNano()}, nil
 }
 
 // AddEntropy implements the call.

@@ -96,7 +96,7 @@ func TestRequestsAreChecked(t *testing.T) {
 			_, e := c.ResizeTTY(ctx, &agentpb.ResizeTTYRequest{ContainerId: "infra", Rows: 1 << 16, Columns: 1})
 			return e
 		}, call.InvalidArgument},
-		"clock":   {func() error { _, e := c.SetClock(ctx, &agentpb.SetClockRequest{}); return e }, call.InvalidArgument},
+		"clock":   {func() error { _, e := c.SetClock(ctx, &agentpb.SetClockRequest{ClockNs: -1}); return e }, call.InvalidArgument},
 		"entropy": {func() error { _, e := c.AddEntropy(ctx, &agentpb.AddEntropyRequest{}); return e }, call.InvalidArgument},
 		"copy":    {func() error { _, e := c.CopyFile(ctx, &agentpb.CopyFileRequest{Path: "/etc/passwd"}); return e }, call.InvalidArgument},
 		"interface": {func() error {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -34,6 +35,7 @@ func TestLife(t *testing.T) {
 	t.Run("pause", func(t *testing.T) { testPause(g.in(t)) })
 	t.Run("limits", func(t *testing.T) { testLimits(g.in(t)) })
 	t.Run("orphans", func(t *testing.T) { testOrphans(g.in(t)) })
+	t.Run("clock", func(t *testing.T) { testClock(g.in(t)) })
 }
 
 func testKill(g *guest) {
@@ -301,4 +303,16 @@ func testOrphans(g *guest) {
 		g.t.Errorf("zombies and PID 1's name: %q", out)
 	}
 	g.remove("o")
+}
+
+// testClock sets the guest's clock, and asks what it shows.
+func testClock(g *guest) {
+	const then = int64(1e18)
+	for _, set := range []int64{then, 0} {
+		reply, err := g.SetClock(g.ctx, &agentpb.SetClockRequest{ClockNs: set})
+		g.must(err)
+		if off := reply.ClockNs - then; off < 0 || off > int64(time.Minute) {
+			g.t.Errorf("set to %d, the clock shows %d", set, reply.ClockNs)
+		}
+	}
 }

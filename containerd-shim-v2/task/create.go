@@ -71,6 +71,9 @@ func (s *Service) Create(ctx context.Context, r *taskapi.CreateTaskRequest) (_ *
 		ID: t.id, Bundle: bundle, Publish: t.init.setPID,
 		Attach: func(agent, _ string) error {
 			s.forward(t, bundle, agent)
+			if role != oci.Member {
+				s.keepClock(t, agent)
+			}
 			t.init.attach(&relay.Relay{Agent: agent, Container: t.id, OOMKilled: func() { s.oomKilled(t) }, Log: s.Log}, func() { s.ended(t) })
 			return nil
 		},

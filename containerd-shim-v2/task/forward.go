@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/kata-go/kata-runtime/oci"
+	"github.com/kata-go/kata-runtime/shim/clock"
 	"github.com/kata-go/kata-runtime/shim/forward"
 )
 
@@ -20,10 +21,21 @@ func (s *Service) forward(t *task, bundle *oci.Bundle, agent string) {
 		s.Log.Warn("ports of the pod cannot be forwarded", "error", err)
 		return
 	}
+	go f.Run(t.whileRunning(), agent, s.Log)
+}
+
+// keepClock keeps the guest's clock by the host's, until the sandbox's first
+// container has ended.
+func (s *Service) keepClock(t *task, agent string) {
+	go clock.Keep(t.whileRunning(), agent, clock.Interval, s.Log)
+}
+
+// whileRunning answers a context that ends with the container's process.
+func (t *task) whileRunning() context.Context {
 	ctx, cancel := context.WithCancel(context.Background())
-	go f.Run(ctx, agent, s.Log)
 	go func() {
 		<-t.init.done
 		cancel()
 	}()
+	return ctx
 }

@@ -42,7 +42,7 @@ var arrows = map[string][]string{
 	"config": {"virtcontainers", "internal"},
 	"cli":    {"config", "oci", "virtcontainers", "agent-protocol", "internal"},
 	// One process per pod: it relays each process by the shim's code.
-	"containerd-shim-v2": {"config", "oci", "virtcontainers", "shim/relay", "shim/forward", "agent-protocol", "internal"},
+	"containerd-shim-v2": {"config", "oci", "virtcontainers", "shim/relay", "shim/forward", "shim/clock", "agent-protocol", "internal"},
 	"osbuilder":          {"internal"},
 	"tests":              {"osbuilder", "agent-protocol", "config", "oci", "virtcontainers", "internal"},
 }

@@ -60,6 +60,8 @@ type ShimSpec struct {
 	// Forward: the shim brings connections to loopback addresses of its network
 	// namespace to the guest.
 	Forward bool
+	// Clock: the shim keeps the guest's clock by the host's.
+	Clock bool
 	// Dir is the sandbox's folder: the shim's working directory, and its mark.
 	Dir string
 	Log LogTarget
@@ -100,6 +102,9 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	}
 	if spec.Forward {
 		args = append(args, "--forward")
+	}
+	if spec.Clock {
+		args = append(args, "--clock")
 	}
 	if config.EnableDebug {
 		args = append(args, "--debug")

@@ -186,7 +186,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	}
 
 	shim := cr.req.shim(c)
-	shim.forward = cr.role == oci.Infra
+	shim.forward, shim.clock = cr.role == oci.Infra, true
 	cr.shim, err = h.startShim(ctx, cr.dir, st, shim)
 	if err != nil {
 		return nil, err

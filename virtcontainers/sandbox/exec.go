@@ -138,6 +138,8 @@ type shimOf struct {
 	bundle string
 	// forward: the shim is a pod's, and forwards its ports.
 	forward bool
+	// clock: the shim is the sandbox's first container's, and keeps the guest's clock.
+	clock bool
 	// attach is set by a caller that stands for the process itself.
 	attach Attach
 }
@@ -168,7 +170,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shi
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
-		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
+		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Clock: of.clock, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.start)
 }
 
