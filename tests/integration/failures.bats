@@ -52,6 +52,19 @@ fails() {
 	[ "$(status "$C1")" = running ]
 }
 
+@test "an id that is taken below another root folder: its cgroup is in use" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	local other=("$KATA_RUNTIME" --root "$TMP/other") status=0
+	timeout "$DEADLINE" "${other[@]}" run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || status=$?
+	[ "$status" = 1 ]
+	grep "container's cgroup is not empty" "$TMP/out"
+	timeout "$DEADLINE" "${other[@]}" delete --force "$C1" </dev/null
+	[ "$(status "$C1")" = running ]
+	kata exec "$C1" true </dev/null
+	[ -z "$(find "$TMP/other" -mindepth 2)" ]
+}
+
 @test "a wrong number of arguments" {
 	run -1 kata create
 	[[ $output == *"requires exactly 1 argument"* ]]

@@ -3,6 +3,7 @@ package resources
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,6 +30,9 @@ type Group struct {
 	Paths map[string]string `json:"paths,omitempty"`
 	// Made are the folders that did not exist before, in the order of making.
 	Made []string `json:"made,omitempty"`
+	// Planned tells that it may not have been made, and that what is in it may
+	// be another container's, which was faster.
+	Planned bool `json:"planned,omitempty"`
 }
 
 // config is the group as the cgroups library wants it. SkipDevices in r keeps
@@ -47,8 +51,8 @@ func (g *Group) config(r *cgroups.Resources) (*cgroups.Cgroup, error) {
 // Create makes the cgroup at path (as ContainerPath answers it) if it is not
 // there and places pids in it; systemd needs at least one. Engines look for a
 // container's figures in the cgroup of its pid, the shim: so that is what goes
-// in here. warnings name what the host could not do. After an error nothing is
-// left.
+// in here. One that others use is refused, as by runc. warnings name what the
+// host could not do. After an error nothing is left.
 func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string, err error) {
 	defer func() {
 		if err != nil {
@@ -63,6 +67,9 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 	if err != nil {
 		return nil, nil, err
 	}
+	if err := g.unused(m, pids...); err != nil {
+		return nil, nil, err
+	}
 	first := -1 // makes the folders only
 	if len(pids) > 0 {
 		first = pids[0]
@@ -74,6 +81,8 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 			break
 		}
 	}
+	// A scope that systemd refused to start may be another container's.
+	started := systemd && err == nil
 	if err == nil {
 		err = g.Place(pids...)
 	}
@@ -81,7 +90,7 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 		return g, nil, nil
 	}
 	undo := errors.Join(evacuate(g.Made), g.removeMade())
-	if systemd {
+	if started {
 		undo = errors.Join(undo, m.Destroy())
 	}
 	if undo != nil {
@@ -95,10 +104,13 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 
 // Plan answers the group that Create would make, with nothing made yet: keep
 // it in the state before Create, so that a group is known by whoever cleans up
-// after a kill in between.
+// after a kill in between. It refuses what Create would.
 func Plan(path string, systemd bool) (*Group, error) {
-	g := &Group{Path: path, Systemd: systemd}
+	g := &Group{Path: path, Systemd: systemd, Planned: true}
 	m, err := g.manager()
+	if err == nil {
+		err = g.unused(m)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("cgroup %s: %w", path, err)
 	}
@@ -118,6 +130,24 @@ func (g *Group) manager() (cgroups.Manager, error) {
 		m, err = manager.New(config)
 	}
 	return m, err
+}
+
+// unused refuses a group in which processes are that its maker did not put there:
+// the first of two containers with one group to go would take the other's
+// processes along. One that the caller itself is in, it shares on purpose.
+func (g *Group) unused(m cgroups.Manager, own ...int) error {
+	found, err := living(slices.Collect(maps.Values(m.GetPaths())))
+	if err != nil {
+		return err
+	}
+	if !g.Systemd && slices.Contains(found, os.Getpid()) {
+		return nil
+	}
+	found = slices.DeleteFunc(found, func(pid int) bool { return slices.Contains(own, pid) })
+	if len(found) > 0 {
+		return fmt.Errorf("container's cgroup is not empty: %d process(es) found, %d among them: give this container another id or linux.cgroupsPath, or delete the one that uses it", len(found), found[0])
+	}
+	return nil
 }
 
 // plan notes the folders that m will make, besides those noted before.

@@ -18,7 +18,15 @@ import (
 // Remove removes what was made for the group; idempotent. With kill it ends the
 // processes that are still inside, else they are an error. Remove a sandbox's
 // group before its container's.
+//
+// One that is only planned and in use is another container's, and stays: end
+// the processes that this one may have had there before.
 func (g *Group) Remove(ctx context.Context, kill bool) error {
+	if g.Planned {
+		if pids, err := g.Inside(); err == nil && len(pids) > 0 {
+			return nil
+		}
+	}
 	if err := g.empty(ctx, kill); err != nil {
 		return fmt.Errorf("remove cgroup %s: %w", g.Path, err)
 	}
@@ -37,7 +45,7 @@ func (g *Group) Remove(ctx context.Context, kill bool) error {
 // empty sees to it that no process is in the folders that will be removed.
 func (g *Group) empty(ctx context.Context, kill bool) error {
 	for {
-		pids, err := g.inside()
+		pids, err := g.Inside()
 		if err != nil {
 			return err
 		}
@@ -65,14 +73,22 @@ func (g *Group) empty(ctx context.Context, kill bool) error {
 	}
 }
 
-// inside answers the processes in the group's folders and below, zombies left
+// Inside answers the processes in the group's folders and below, zombies left
 // out: those do not keep a cgroup.
-func (g *Group) inside() ([]int, error) {
-	var found []int
+func (g *Group) Inside() ([]int, error) {
+	var dirs []string
 	for _, dir := range g.Paths {
-		if !g.Systemd && !slices.Contains(g.Made, dir) {
-			continue
+		if g.Systemd || slices.Contains(g.Made, dir) {
+			dirs = append(dirs, dir)
 		}
+	}
+	return living(dirs)
+}
+
+// living answers the processes in folders and below, zombies left out.
+func living(dirs []string) ([]int, error) {
+	var found []int
+	for _, dir := range dirs {
 		pids, err := cgroups.GetAllPids(dir)
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, unix.ENODEV) {
 			return nil, err

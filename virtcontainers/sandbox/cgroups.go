@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
+	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
 
 // Cgroups are the host cgroups that were made for a sandbox: the container's,
@@ -75,4 +77,31 @@ func (g *Cgroups) remove(ctx context.Context) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// removeCgroup deletes a member's cgroup with what is in it. Of one that is only
+// planned, these are the sandbox's own: its creator may have been killed before
+// it noted them.
+func (c *Container) removeCgroup(ctx context.Context, dir *state.Dir) error {
+	if c.Cgroup == nil {
+		return nil
+	}
+	if c.Cgroup.Planned {
+		inside, err := c.Cgroup.Inside()
+		if err != nil {
+			return err
+		}
+		marked, err := proc.Marked(dir.Path)
+		if err != nil {
+			return err
+		}
+		for _, h := range marked {
+			if slices.Contains(inside, h.PID) {
+				if err := h.Kill(ctx); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return c.Cgroup.Remove(ctx, true)
 }

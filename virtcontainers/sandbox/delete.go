@@ -126,10 +126,8 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 	if err := unshareContainer(dir, c); err != nil {
 		return err
 	}
-	if c.Cgroup != nil {
-		if err := c.Cgroup.Remove(ctx, true); err != nil {
-			return err
-		}
+	if err := c.removeCgroup(ctx, dir); err != nil {
+		return err
 	}
 	err := dir.Update(st, func() error {
 		delete(st.Containers, c.ID)
