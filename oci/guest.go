@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -16,6 +17,9 @@ type GuestPlan struct {
 	// Sources holds the guest path of each Shared or Overlay mount, by its index in
 	// the spec's mounts, and of a Shm one that is a volume.
 	Sources map[int]string
+	// Flags are what the host's mount that a Shared one is made from forbids: some
+	// of nosuid, nodev, noexec.
+	Flags map[int][]string
 	// Bundle is the bundle's folder on the host, and BundleMark the annotation that
 	// tells the guest of it if a hook is to run there: hooks get to know it.
 	Bundle, BundleMark string
@@ -36,6 +40,8 @@ type Below struct {
 	Path string
 	// Source is its path in the guest.
 	Source string
+	// Flags are what its mount on the host forbids.
+	Flags []string
 }
 
 // GuestSpec answers the spec as the guest shall see it, as JSON. The spec
@@ -76,8 +82,9 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		}
 		guest.Mounts = append(guest.Mounts, mount)
 		for _, b := range plan.Below[i] {
+			options := append(append(belowOptions(m.Options), b.Flags...), plan.BelowMark)
 			guest.Mounts = append(guest.Mounts, specs.Mount{
-				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: append(belowOptions(m.Options), plan.BelowMark),
+				Destination: path.Join(m.Destination, b.Path), Type: "bind", Source: b.Source, Options: options,
 			})
 		}
 	}
@@ -95,6 +102,7 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 		}
 		m.Source = source
 		m.Type = "bind"
+		m.Options = append(m.Options, inherited(m.Options, plan.Flags[i])...)
 	case Shm:
 		if source, ok := plan.Sources[i]; ok {
 			m.Type, m.Source = "bind", source
@@ -118,6 +126,30 @@ func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {
 		m = kernelView(m)
 	}
 	return m, nil
+}
+
+// setting are the options for which runc mounts a bind again, with the flags
+// among them and no other.
+var setting = []string{
+	"ro", "nosuid", "nodev", "noexec", "noatime", "nodiratime", "relatime", "strictatime", "nosymfollow",
+	"sync", "dirsync", "mand", "iversion", "lazytime", "silent",
+}
+
+// inherited answers which flags of its source's mount a bind has with runc: all,
+// unless an option sets one; then those of the options are all it has. Each that
+// an option lifts ("exec") is left out: runc before 1.2 did not heed these alone,
+// later ones lift all flags with them.
+func inherited(options, flags []string) []string {
+	if slices.ContainsFunc(options, func(o string) bool { return slices.Contains(setting, o) }) {
+		return nil
+	}
+	var left []string
+	for _, f := range flags {
+		if !slices.Contains(options, strings.TrimPrefix(f, "no")) {
+			left = append(left, f)
+		}
+	}
+	return left
 }
 
 // handedDown are the options of a mount that hold for those below it: the

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -188,6 +189,42 @@ func TestGuestSpec(t *testing.T) {
 	}
 	if _, err := GuestSpec(spec, GuestPlan{}); err == nil {
 		t.Error("a mount without a plan is accepted")
+	}
+}
+
+// As runc 1.1 and 1.2 bind: what an option sets, or lifts, is the user's word.
+func TestFlagsOfTheSource(t *testing.T) {
+	for _, c := range []struct{ options, flags, want []string }{
+		{[]string{"rbind", "rprivate"}, []string{"nosuid", "nodev", "noexec"}, []string{"rbind", "rprivate", "nosuid", "nodev", "noexec"}},
+		{[]string{"rbind", "rw", "exec"}, []string{"nosuid", "noexec"}, []string{"rbind", "rw", "exec", "nosuid"}},
+		{[]string{"rbind", "ro"}, []string{"noexec"}, []string{"rbind", "ro"}},
+		{[]string{"rbind", "rnosuid"}, []string{"noexec"}, []string{"rbind", "rnosuid", "noexec"}},
+		{[]string{"rbind"}, nil, []string{"rbind"}},
+	} {
+		spec, err := ParseSpec([]byte(minimal))
+		if err != nil {
+			t.Fatal(err)
+		}
+		spec.Mounts = []specs.Mount{{Destination: "/data", Type: "bind", Source: "/data", Options: c.options}}
+		document, err := GuestSpec(spec, GuestPlan{
+			Sources: map[int]string{0: "/guest/data"}, Flags: map[int][]string{0: c.flags},
+			Below: map[int][]Below{0: {{Path: "sub", Source: "/guest/sub", Flags: c.flags}}}, BelowMark: "x-below",
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var guest specs.Spec
+		if err := json.Unmarshal(document, &guest); err != nil {
+			t.Fatal(err)
+		}
+		if got := guest.Mounts[0].Options; !slices.Equal(got, c.want) {
+			t.Errorf("%v of a source with %v: %v, want %v", c.options, c.flags, got, c.want)
+		}
+		for _, f := range c.flags {
+			if got := guest.Mounts[1].Options; !slices.Contains(got, f) {
+				t.Errorf("%v: %v below, without %s", c.options, got, f)
+			}
+		}
 	}
 }
 

@@ -71,6 +71,38 @@ within() { kata exec "$C1" sh -c "$1"; }
 	[ "$(cat "$VOLUME/sub/deep/x")" = x ]
 }
 
+# flags_hold: what a mount of the host forbids, it forbids in the container, and
+# for those below it their own; an option that sets or lifts a flag counts, as with runc.
+flags_hold() {
+	mount -o remount,nosuid,noexec,nodev "$VOLUME/sub"
+	mount -o remount,noexec "$VOLUME/sub/deep"
+	cp /bin/busybox "$VOLUME/sub/true"
+	cp /bin/busybox "$VOLUME/sub/deep/true"
+	local above=$VOLUME found
+	VOLUME=$VOLUME/sub
+	box "/data rbind,rprivate" "/exec rbind,rw,exec" "/ro rbind,ro" "/slave rbind,rslave"
+	VOLUME=$above
+	found=$(within 'awk "\$5 ~ \"^/(data|exec|ro|slave)\" { sub(\",relatime\", \"\", \$6); print \$5, \$6 }" /proc/self/mountinfo | grep -v slave/')
+	[ "$found" = "/data rw,nosuid,nodev,noexec
+/data/deep rw,noexec
+/exec rw,nosuid,nodev
+/exec/deep rw,noexec
+/ro ro
+/ro/deep rw,noexec
+/slave rw,nosuid,nodev,noexec" ]
+	found=$(within 'for f in /data/true /data/deep/true /exec/true /ro/true /slave/true; do $f 2>/dev/null && echo $f; done; true')
+	[ "$found" = $'/exec/true\n/ro/true' ]
+}
+
+@test "nosuid, nodev and noexec of a volume's mount on the host" {
+	flags_hold
+}
+
+@test "over 9p: nosuid, nodev and noexec of a volume's mount on the host" {
+	configured shared_fs '"virtio-9p"'
+	flags_hold
+}
+
 @test "the host's root as a volume" {
 	VOLUME=/
 	box "/host rbind,ro,rprivate"

@@ -28,7 +28,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			return nil, err
 		}
 	}
-	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}, BelowMark: wire.BelowOption, ShmSize: map[int]uint64{}, ShmPath: shmPath,
+	plan := oci.GuestPlan{Sources: map[int]string{}, Flags: map[int][]string{}, Below: map[int][]oci.Below{}, BelowMark: wire.BelowOption, ShmSize: map[int]uint64{}, ShmPath: shmPath,
 		Bundle: bundle.Path, BundleMark: wire.BundleAnnotation}
 	if plan.Root, err = folder.AddRootfs(c.Place, bundle.Rootfs, bundle.Spec.Root.Readonly); err != nil {
 		return nil, err

@@ -53,8 +53,10 @@ type sharing struct {
 	mount  int
 	below  string
 	source *share.Source
-	o      share.MountOptions
-	key    string
+	// flags are what the source's mount forbids.
+	flags []string
+	o     share.MountOptions
+	key   string
 }
 
 type sharings []sharing
@@ -70,12 +72,16 @@ func (l sharings) close() {
 // host's mount, not only to what lies there, and shared for the container alone.
 func (h *Host) planVolume(list *sharings, folder *share.Folder, c *Container, n int, m specs.Mount, plan oci.GuestPlan) (err error) {
 	o := volumeOptions(m.Options)
-	if o.Slave {
-		plan.Sources[n], err = folder.AddMount(c.Place, n, m.Source, o.MountOptions)
-		return err
-	}
 	source, err := share.OpenSource(m.Source)
 	if err != nil {
+		return err
+	}
+	if o.Slave {
+		defer source.Close()
+		if plan.Flags[n], err = source.Flags(); err != nil {
+			return err
+		}
+		plan.Sources[n], err = folder.AddMount(c.Place, n, m.Source, o.MountOptions)
 		return err
 	}
 	if err := list.add(sharing{mount: n, source: source, o: o.MountOptions}); err != nil {
@@ -99,7 +105,10 @@ func (h *Host) planVolume(list *sharings, folder *share.Folder, c *Container, n 
 // add takes the sharing's source over, also when it fails.
 func (l *sharings) add(s sharing) (err error) {
 	*l = append(*l, s)
-	(*l)[len(*l)-1].key, err = s.source.Key(s.o)
+	last := &(*l)[len(*l)-1]
+	if last.key, err = s.source.Key(s.o); err == nil {
+		last.flags, err = s.source.Flags()
+	}
 	return err
 }
 
@@ -152,9 +161,9 @@ func shareOnce(log *slog.Logger, dir *state.Dir, folder *share.Folder, c *Contai
 			}
 			had.absent = false
 			if s.below == "" {
-				plan.Sources[s.mount] = guest
+				plan.Sources[s.mount], plan.Flags[s.mount] = guest, s.flags
 			} else {
-				plan.Below[s.mount] = append(plan.Below[s.mount], oci.Below{Path: s.below, Source: guest})
+				plan.Below[s.mount] = append(plan.Below[s.mount], oci.Below{Path: s.below, Source: guest, Flags: s.flags})
 			}
 		}
 		return nil

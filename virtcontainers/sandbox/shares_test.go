@@ -61,7 +61,7 @@ func TestSharesGoWithTheLastUser(t *testing.T) {
 			}
 			err = errors.Join(err, list.add(sharing{mount: n, source: s, o: share.MountOptions{ReadOnly: readOnly}}))
 		}
-		plan := oci.GuestPlan{Sources: map[int]string{}}
+		plan := oci.GuestPlan{Sources: map[int]string{}, Flags: map[int][]string{}}
 		if err := errors.Join(err, shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan)); err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestShareOnceWithoutWhatHasGone(t *testing.T) {
 	if err := unix.Unmount(source, unix.MNT_DETACH); err != nil {
 		t.Fatal(err)
 	}
-	plan := oci.GuestPlan{Sources: map[int]string{}, Below: map[int][]oci.Below{}}
+	plan := oci.GuestPlan{Sources: map[int]string{}, Flags: map[int][]string{}, Below: map[int][]oci.Below{}}
 	if err := shareOnce(slog.New(slog.DiscardHandler), dir, folder, c, list, plan); err != nil {
 		t.Fatal(err)
 	}

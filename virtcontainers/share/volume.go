@@ -52,6 +52,25 @@ func (s *Source) Key(o MountOptions) (string, error) {
 	return fmt.Sprintf("%x:%x:%x:%t", st.Dev, st.Ino, fs.Flags, o.ReadOnly), nil
 }
 
+// Flags answers what the source's mount forbids (nosuid, nodev, noexec), as
+// options. The guest's mount of the share knows nothing of it.
+func (s *Source) Flags() ([]string, error) {
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(int(s.file.Fd()), &st); err != nil {
+		return nil, &os.PathError{Op: "statfs", Path: s.file.Name(), Err: err}
+	}
+	var flags []string
+	for _, f := range []struct {
+		flag int64
+		name string
+	}{{unix.ST_NOSUID, "nosuid"}, {unix.ST_NODEV, "nodev"}, {unix.ST_NOEXEC, "noexec"}} {
+		if st.Flags&f.flag != 0 {
+			flags = append(flags, f.name)
+		}
+	}
+	return flags, nil
+}
+
 // AddVolume binds a source for all containers of the sandbox, at a place that the
 // caller chooses, and answers its path in the guest. Two containers that lock or
 // map a file have to find it at the same place: the guest's kernel knows two

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -105,5 +106,16 @@ func TestKey(t *testing.T) {
 	}
 	if key(twin, MountOptions{}) == first {
 		t.Error("a mount with other flags is the same source")
+	}
+}
+
+func TestFlagsOfAVolume(t *testing.T) {
+	dir := tree(t)
+	if err := unix.Mount("test", dir, "tmpfs", unix.MS_NOSUID|unix.MS_NOEXEC|unix.MS_NOATIME, ""); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Unmount(dir, unix.MNT_DETACH)
+	if flags, err := volumeAt(t, dir).Flags(); err != nil || !slices.Equal(flags, []string{"nosuid", "noexec"}) {
+		t.Errorf("%v, %v", flags, err)
 	}
 }
