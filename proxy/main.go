@@ -1,7 +1,7 @@
 // Command kata-proxy serves one sandbox on the host. Where the VM has no
 // vsock, it carries the connections to the agent over the VM's serial port; in
 // any case it keeps the guest's console, and the logs of QEMU and virtiofsd
-// short. It ends when the VM does (exit code 0), or by SIGTERM or SIGINT (0); on
+// short, and ends the VM if virtiofsd ends. It ends when the VM does (exit code 0), or by SIGTERM or SIGINT (0); on
 // an error with 1.
 //
 // kata-runtime starts it, in a session of its own, and gives it sockets that
@@ -30,6 +30,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/sock"
 	"github.com/kata-go/kata-runtime/proxy/consolelog"
 	"github.com/kata-go/kata-runtime/proxy/mux"
+	"github.com/kata-go/kata-runtime/proxy/tied"
 	"github.com/kata-go/kata-runtime/proxy/trim"
 )
 
@@ -42,6 +43,7 @@ type options struct {
 	logFile, logFormat        string
 	debug, resync, ownMounts  bool
 	keepShort                 []string
+	shareFD, vmFD             int
 }
 
 func main() {
@@ -96,6 +98,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		o.keepShort = append(o.keepShort, path)
 		return nil
 	})
+	f.IntVar(&o.shareFD, "share-fd", -1, "pidfd of virtiofsd, without which the VM cannot go on (with --vm-fd)")
+	f.IntVar(&o.vmFD, "vm-fd", -1, "pidfd of the VM")
 	f.StringVar(&o.logFile, "log", "", "`path` of the log file; standard error without")
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log each connection")
@@ -109,6 +113,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 		return nil, errors.New("--agent-socket and --listen-fd belong together")
 	case (o.consoleSocket == "") != (o.consoleLog == ""):
 		return nil, errors.New("--console-socket and --console-log belong together")
+	case (o.shareFD < 0) != (o.vmFD < 0):
+		return nil, errors.New("--share-fd and --vm-fd belong together")
 	case o.agentSocket == "" && o.consoleSocket == "":
 		return nil, errors.New("nothing to do: give --agent-socket or --console-socket")
 	}
@@ -160,6 +166,17 @@ func serve(ctx context.Context, o *options, logger *slog.Logger) error {
 	console, err := o.console(connecting, logger)
 	if err != nil {
 		return err
+	}
+	if o.shareFD >= 0 {
+		daemon, err := tied.Open(o.shareFD)
+		if err != nil {
+			return fmt.Errorf("--share-fd: %w", err)
+		}
+		vm, err := tied.Open(o.vmFD)
+		if err != nil {
+			return fmt.Errorf("--vm-fd: %w", err)
+		}
+		go tied.Processes(logger, daemon, vm)
 	}
 	if o.ownMounts {
 		// What a guest sends is read without the host's files in reach, and an

@@ -25,6 +25,7 @@ func TestArgumentsThatAreRefused(t *testing.T) {
 		{"--console-socket", "a"}, {"--console-log", "a"}, {"--nonsense"},
 		{"--console-socket", "a", "--console-log", "b", "more"},
 		{"--console-socket", "a", "--console-log", "b", "--log-format", "xml"},
+		{"--console-socket", "a", "--console-log", "b", "--share-fd", "4"},
 		{"--console-socket", "/missing/a", "--console-log", "b"},
 	} {
 		var stderr bytes.Buffer

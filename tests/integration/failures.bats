@@ -224,6 +224,15 @@ fails() {
 	kata delete "$C1"
 }
 
+@test "virtiofsd is killed: the VM ends, and the container with it" {
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kill -9 "$(jq -e '.sandbox.share_daemon.pid | select(. > 0)' "$ROOT/sandboxes/$C1/state.json")"
+	wait_stopped "$C1"
+	[ "$(grep -c "virtiofsd has ended" "$ROOT/sandboxes/$C1/proxy.log")" = 1 ]
+	kata delete "$C1"
+}
+
 @test "the shim is killed: the container counts as stopped and goes" {
 	command_is "$TMP/bundle" sleep 1000
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1

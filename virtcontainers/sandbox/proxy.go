@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -21,22 +22,38 @@ func (c *AgentConfig) kernelParams() []string {
 }
 
 // startProxy starts kata-proxy: it carries connections to the agent if there
-// is no vsock (listener is its socket then) and keeps the guest's console.
+// is no vsock (listener is its socket then), keeps the guest's console, and ends
+// the VM if virtiofsd ends.
 func (b *boot) startProxy(st *State, listener *os.File) error {
 	args := []string{
 		"--sandbox", st.ID, "--console-socket", filepath.Join(b.vmDir, consoleSocket), "--console-log", consoleLog,
 		"--keep-short", filepath.Join(b.vmDir, hypervisor.LogFile), "--own-mounts",
 	}
-	if b.daemon != nil {
-		args = append(args, "--keep-short", shareLog)
-	}
 	if b.config.Proxy.EnableDebug {
 		args = append(args, "--debug")
 	}
 	cmd := exec.Command(b.config.Proxy.Path, args...)
+	inherit := func(option string, file *os.File) {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
+		cmd.Args = append(cmd.Args, option, strconv.Itoa(2+len(cmd.ExtraFiles)))
+	}
 	if listener != nil {
-		cmd.Args = append(cmd.Args, "--agent-socket", filepath.Join(b.vmDir, agentSocket), "--listen-fd", "3")
-		cmd.ExtraFiles = []*os.File{listener}
+		cmd.Args = append(cmd.Args, "--agent-socket", filepath.Join(b.vmDir, agentSocket))
+		inherit("--listen-fd", listener)
+	}
+	if b.daemon != nil {
+		cmd.Args = append(cmd.Args, "--keep-short", shareLog)
+		for _, p := range []struct {
+			option, name string
+			handle       proc.Handle
+		}{{"--share-fd", "virtiofsd", st.ShareDaemon}, {"--vm-fd", "QEMU", st.VM.Process}} {
+			file, err := p.handle.Pidfd()
+			if err != nil {
+				return fmt.Errorf("start kata-proxy: %s: %w", p.name, err)
+			}
+			defer file.Close()
+			inherit(p.option, file)
+		}
 	}
 	if b.greeted {
 		cmd.Args = append(cmd.Args, "--resync")
