@@ -161,7 +161,12 @@ func (f *Folder) set(source *os.File, isDir bool, at string, o MountOptions, rec
 // openSource opens what is to be bound, so that its type cannot change between
 // the check and the mount.
 func openSource(path string) (f *os.File, isDir bool, err error) {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	// As a folder first: that mounts an automount, which O_PATH alone does not
+	// (open(2)), as runc's mount(2) would.
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if errors.Is(err, unix.ENOTDIR) {
+		fd, err = unix.Open(path, unix.O_PATH|unix.O_CLOEXEC, 0)
+	}
 	if err != nil {
 		return nil, false, &os.PathError{Op: "share", Path: path, Err: err}
 	}
