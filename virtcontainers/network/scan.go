@@ -30,6 +30,7 @@ func Scan(ns *Namespace, own ...NIC) ([]Interface, error) {
 		return nil, fmt.Errorf("list links of %s: %w", ns.path, err)
 	}
 	var found []Interface
+	parents := map[int]int{}
 	for _, link := range links {
 		a := link.Attrs()
 		if a.Flags&net.FlagLoopback != 0 || slices.ContainsFunc(own, func(n NIC) bool { return n.Name == a.Name }) {
@@ -46,8 +47,28 @@ func Scan(ns *Namespace, own ...NIC) ([]Interface, error) {
 			continue
 		}
 		found = append(found, i)
+		parents[i.Index] = parent(link)
+	}
+	for n := range found {
+		i := &found[n]
+		above := slices.IndexFunc(found, func(p Interface) bool { return p.Index == parents[i.Index] })
+		if above >= 0 && i.Refused == "" {
+			i.Refused = "it receives by " + found[above].Name + ", whose frames all go to the VM; give the namespace one of them, or make this one in the container"
+		}
 	}
 	return found, nil
+}
+
+// parent answers the link of the same namespace by which another gets what it
+// receives; 0 if there is none. A veth's is its peer, which is another matter.
+func parent(link netlink.Link) int {
+	switch link.(type) {
+	case *netlink.Vlan, *netlink.Macvlan, *netlink.IPVlan:
+		if a := link.Attrs(); a.NetNsID < 0 {
+			return a.ParentIndex
+		}
+	}
+	return 0
 }
 
 func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
