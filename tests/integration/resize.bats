@@ -96,6 +96,23 @@ fills() { kata exec "$1" dd if=/dev/zero of=/dev/null bs="${2}M" count=1; }
 	[ "$(total "$BOX")" -gt 300 ]
 }
 
+@test "a VM grows to a ceiling that is no multiple of what is plugged at once" {
+	configured default_maxmemory 1000
+	alone '{memory: {limit: 67108864}}'
+	kata update --memory 850m "$BOX"
+	[ "$(total "$BOX")" -ge 900 ]
+}
+
+@test "a member gets its CPUs where the VM has no room for its memory" {
+	[ "$(nproc)" -ge 2 ] || skip "the host has one CPU"
+	configured memory_slots 1
+	pod
+	member "$ONE" '{memory: {limit: 536870912}}'
+	member "$TWO" '{memory: {limit: 536870912}, cpu: {quota: 200000, period: 100000}}'
+	[[ "$(cat "$TMP/$TWO.out")" == *"keeps its size"*"no room is left"* ]]
+	[ "$(cpus "$TWO")" = 2 ]
+}
+
 @test "a pod has the size that the engine announces" {
 	pod '"io.kubernetes.cri.sandbox-memory": "536870912"' '"io.kubernetes.cri.sandbox-cpu-period": "100000"' \
 		'"io.kubernetes.cri.sandbox-cpu-quota": "150000"'

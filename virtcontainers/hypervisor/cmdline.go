@@ -156,9 +156,13 @@ func (c *cmdline) memory() {
 	}
 }
 
-// mostMemory is the ceiling, in MiB.
+// mostMemory is the ceiling, in MiB: what is plugged comes in whole steps, so
+// the last may end beyond the one that was asked for.
 func (c *cmdline) mostMemory() uint64 {
 	most := c.spec.MaxMemoryMiB + c.cfg.MemoryOffset
+	if most > c.spec.MemoryMiB {
+		most = c.spec.MemoryMiB + steps(most-c.spec.MemoryMiB)
+	}
 	if c.accel == AccelTCG {
 		most = min(most, tcgMaxMiB)
 	}

@@ -240,7 +240,7 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		"prealloc": {func(c *Config, _ *Spec) { c.EnableMemPrealloc = true },
 			[]string{"memory-backend-ram,prealloc=on,id=mem,size=128M"}},
 		"offset": {func(c *Config, s *Spec) { c.MemoryOffset, s.MaxMemoryMiB = 100, 256 },
-			[]string{"size=128M,slots=10,maxmem=356M"}},
+			[]string{"size=128M,slots=10,maxmem=384M"}}, // for two whole DIMMs, where one and a half were asked for
 		"a ceiling beyond TCG's addresses": {func(_ *Config, s *Spec) { s.MaxMemoryMiB = 8 << 20 },
 			[]string{"size=128M,slots=10,maxmem=524288M"}},
 		"debug": {func(c *Config, s *Spec) { c.EnableDebug, s.Kernel = true, image },

@@ -55,6 +55,9 @@ func (m *Monitor) HotplugCPUs(ctx context.Context, n uint32) (added uint32, err 
 // x86-64 below 64 GiB (Documentation/admin-guide/mm/memory-hotplug.rst).
 const MemoryStep = 128
 
+// steps rounds up to whole ones.
+func steps(mib uint64) uint64 { return (mib + MemoryStep - 1) / MemoryStep * MemoryStep }
+
 // ErrNoRoom is the answer when all slots for memory are taken.
 var ErrNoRoom = errors.New("no room is left")
 
@@ -68,7 +71,7 @@ func (m *Monitor) HotplugMemory(ctx context.Context, mib uint64) (added uint64, 
 	if mib == 0 {
 		return 0, nil
 	}
-	size := (mib + MemoryStep - 1) / MemoryStep * MemoryStep
+	size := steps(mib)
 	var dimms []json.RawMessage
 	if err := m.do(ctx, "query-memory-devices", nil, &dimms); err != nil {
 		return 0, err

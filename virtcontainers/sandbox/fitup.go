@@ -26,7 +26,7 @@ func (b *boot) fitUp(ctx context.Context, st *State) error {
 	}
 	a := &agent{client}
 	defer a.Close()
-	return grow(ctx, st, resources.Size{VCPUs: b.spec.VCPUs, MemoryMiB: b.spec.MemoryMiB}, a)
+	return grow(ctx, st, resources.Size{VCPUs: b.spec.VCPUs, MemoryMiB: b.spec.MemoryMiB}, a, false)
 }
 
 // plugDisks gives the VM the disks that it would have booted with.

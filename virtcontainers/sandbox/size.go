@@ -98,9 +98,9 @@ func (h *Host) growFor(ctx context.Context, st *State, c *Container, a *agent) e
 	for _, note := range size.Notes {
 		h.log.Warn(note, "id", c.ID)
 	}
-	err = grow(ctx, st, size, a)
-	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
-		h.log.Warn("the pod's VM keeps its size: the container may not be able to use its limits to the full", "id", c.ID, "cause", err)
+	err = grow(ctx, st, size, a, true)
+	if cannotGrow(err) {
+		h.log.Warn("the pod's VM keeps its size, or does not grow as far as it should: the container may not be able to use its limits to the full", "id", c.ID, "cause", err)
 		return nil
 	}
 	return err
@@ -136,8 +136,8 @@ func (h *Host) growBy(ctx context.Context, dir *state.Dir, id string, r *specs.L
 	if st.Sizing.Static {
 		return back, nil
 	}
-	err = grow(ctx, st, size, a)
-	if errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom) {
+	err = grow(ctx, st, size, a, false)
+	if cannotGrow(err) {
 		err = fmt.Errorf("%w: %w", ErrNoResources, err)
 	}
 	if err != nil {
@@ -160,9 +160,15 @@ func (st *State) within(size, was resources.Size) error {
 	return nil
 }
 
-// grow plugs what the VM lacks to a size and has the guest take it into use. Two that grow the same VM wait for each other: QEMU serves one
-// monitor at a time.
-func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
+// cannotGrow tells whether an error says that the VM can never have what it lacks.
+func cannotGrow(err error) bool {
+	return errors.Is(err, hypervisor.ErrNoHotplug) || errors.Is(err, hypervisor.ErrNoRoom)
+}
+
+// grow plugs what the VM lacks to a size and has the guest take it into use;
+// with most it goes on with CPUs where there is no room for memory. Two that
+// grow the same VM wait for each other: QEMU serves one monitor at a time.
+func grow(ctx context.Context, st *State, size resources.Size, a *agent, most bool) error {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
 	monitor, err := st.VM.Monitor(ctx)
@@ -170,14 +176,35 @@ func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
 		return err
 	}
 	defer monitor.Close()
-	if err := growMemory(ctx, monitor, size.MemoryMiB, a); err != nil {
-		return err
+	return inTurn(most,
+		func() error { return growMemory(ctx, monitor, size.MemoryMiB, a) },
+		func() error { return growCPUs(ctx, monitor, size.VCPUs, a) })
+}
+
+// inTurn takes each step after those that did not fail, or with most could not
+// be done. A failure counts more than what cannot be done.
+func inTurn(most bool, steps ...func() error) error {
+	var cannot error
+	for _, step := range steps {
+		switch err := step(); {
+		case err == nil:
+		case !most || !cannotGrow(err):
+			return err
+		case cannot == nil:
+			cannot = err
+		default:
+			cannot = fmt.Errorf("%w; %w", cannot, err)
+		}
 	}
+	return cannot
+}
+
+func growCPUs(ctx context.Context, monitor *hypervisor.Monitor, want uint32, a *agent) error {
 	present, _, err := monitor.CPUs(ctx)
-	if err != nil || present >= size.VCPUs {
+	if err != nil || present >= want {
 		return err
 	}
-	added, err := monitor.HotplugCPUs(ctx, size.VCPUs-present)
+	added, err := monitor.HotplugCPUs(ctx, want-present)
 	if err != nil {
 		return err
 	}
@@ -185,7 +212,7 @@ func grow(ctx context.Context, st *State, size resources.Size, a *agent) error {
 		_, err := a.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{Cpus: present + added})
 		return err
 	})
-	if err == nil && present+added < size.VCPUs {
+	if err == nil && present+added < want {
 		err = fmt.Errorf("%w for more than %d CPUs", hypervisor.ErrNoRoom, present+added)
 	}
 	return err

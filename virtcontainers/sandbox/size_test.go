@@ -2,6 +2,8 @@ package sandbox
 
 import (
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -69,6 +71,38 @@ func TestSizeOfAState(t *testing.T) {
 		// What is beyond already may stay there.
 		if err := st.within(size, size); err != nil {
 			t.Errorf("limit %d again: %v", limit, err)
+		}
+	}
+}
+
+// For a container that joins, CPUs are plugged also where memory has no room.
+func TestGrowInTurn(t *testing.T) {
+	noRoom := fmt.Errorf("%w for memory", hypervisor.ErrNoRoom)
+	noCPUs := fmt.Errorf("CPUs: %w", hypervisor.ErrNoHotplug)
+	broken := errors.New("QEMU is gone")
+	for _, test := range []struct {
+		most         bool
+		memory, cpus error
+		want         []error
+		runs         int
+	}{
+		{true, noRoom, nil, []error{noRoom}, 2},
+		{true, noRoom, noCPUs, []error{noRoom, noCPUs}, 2},
+		{true, noRoom, broken, []error{broken}, 2},
+		{true, broken, nil, []error{broken}, 1},
+		{false, noRoom, nil, []error{noRoom}, 1},
+		{false, nil, noCPUs, []error{noCPUs}, 2},
+	} {
+		runs := 0
+		step := func(err error) func() error { return func() error { runs++; return err } }
+		err := inTurn(test.most, step(test.memory), step(test.cpus))
+		if runs != test.runs || cannotGrow(err) == slices.Contains(test.want, broken) {
+			t.Errorf("%+v: %d steps, %v", test, runs, err)
+		}
+		for _, want := range test.want {
+			if !errors.Is(err, want) {
+				t.Errorf("%+v: %v", test, err)
+			}
 		}
 	}
 }
