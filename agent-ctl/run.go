@@ -154,11 +154,14 @@ func bundle(path string) (*specs.Spec, []byte, error) {
 // relayed stands in for a process as kata-shim does, without a deadline.
 func relayed(c *cli.Context, container, exec string, terminal bool) error {
 	if terminal {
-		restore, err := relay.RawTerminal(os.Stdin)
+		held, err := relay.HoldTerminal(os.Stdin)
 		if err != nil {
 			return err
 		}
-		defer restore()
+		defer held.Restore()
+		if err := held.Raw(); err != nil {
+			return err
+		}
 	}
 	r := &relay.Relay{
 		Agent: c.GlobalString("agent"), Container: container, Exec: exec, Terminal: terminal,

@@ -15,7 +15,11 @@ var createCommand = cli.Command{
 		}
 		ctx, stop := interruptible()
 		defer stop()
-		_, _, err := createContainer(ctx, c, false)
+		host, req, err := createRequest(c, false)
+		if err != nil {
+			return err
+		}
+		_, err = host.Create(ctx, req)
 		return err
 	},
 }

@@ -80,6 +80,7 @@ func execProcess(c *cli.Context) (int, error) {
 		return -1, err
 	}
 	withTerminalSize(process, foreground)
+	defer keepTerminal(process, foreground)()
 	ctx, stop := interruptible()
 	defer stop()
 	shim, err := host.Exec(ctx, &sandbox.ExecRequest{

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -13,7 +12,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli"
 	"golang.org/x/sys/unix"
 
@@ -43,9 +41,9 @@ var errPreserveFDs = errors.New("--preserve-fds: file descriptors of the host ca
 // began is when this process was at its first lines of Go.
 var began = time.Now()
 
-// createContainer does what create and run begin with. foreground is run
+// createRequest does what create and run begin with. foreground is run
 // without --detach: the shim then stays in this process's session.
-func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*sandbox.Host, *container.Shim, error) {
+func createRequest(c *cli.Context, foreground bool) (*sandbox.Host, *sandbox.CreateRequest, error) {
 	if c.Int("preserve-fds") != 0 {
 		return nil, nil, errPreserveFDs
 	}
@@ -75,8 +73,7 @@ func createContainer(ctx context.Context, c *cli.Context, foreground bool) (*san
 		req.Stdio.NewGroup = true
 	}
 	sandbox.NewPhases(envOf(c).Log, began).Done("config")
-	shim, err := host.Create(ctx, req)
-	return host, shim, err
+	return host, req, nil
 }
 
 // activatedSockets answers how many sockets systemd gave to this process
@@ -187,21 +184,4 @@ func forwards(sig os.Signal, terminal bool) bool {
 		return !terminal
 	}
 	return true
-}
-
-// withTerminalSize gives a process in the foreground the size of our terminal
-// from its beginning. What changes later the shim passes on.
-func withTerminalSize(p *specs.Process, foreground bool) {
-	if !foreground || !p.Terminal || p.ConsoleSize != nil {
-		return
-	}
-	size, err := unix.IoctlGetWinsize(int(os.Stdin.Fd()), unix.TIOCGWINSZ)
-	if err == nil && size.Row > 0 && size.Col > 0 {
-		p.ConsoleSize = &specs.Box{Height: uint(size.Row), Width: uint(size.Col)}
-	}
-}
-
-func isTerminal(f *os.File) bool {
-	_, err := unix.IoctlGetTermios(int(f.Fd()), unix.TCGETS)
-	return err == nil
 }

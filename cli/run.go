@@ -32,7 +32,12 @@ func run(c *cli.Context) error {
 	id, detach := c.Args().First(), c.Bool("detach")
 	ctx, stop := interruptible()
 	defer stop()
-	host, shim, err := createContainer(ctx, c, !detach)
+	host, req, err := createRequest(c, !detach)
+	if err != nil {
+		return err
+	}
+	defer keepTerminal(req.Bundle.Spec.Process, !detach)()
+	shim, err := host.Create(ctx, req)
 	if err != nil {
 		return err
 	}

@@ -84,13 +84,13 @@ func run(args []string, signals <-chan os.Signal) int {
 		return o.watch(logger)
 	}
 	// At once: what is typed before the process starts is not to be echoed twice.
+	var terminal *relay.Terminal
 	if o.terminal {
-		restore, err := relay.RawTerminal(os.Stdin)
-		if err != nil {
+		if terminal, err = relay.HoldTerminal(os.Stdin); err != nil {
 			logger.Error(err.Error())
 			return relay.Lost
 		}
-		defer restore()
+		defer terminal.Restore()
 	}
 	if o.helps() {
 		return o.help(logger)
@@ -98,6 +98,12 @@ func run(args []string, signals <-chan os.Signal) int {
 	if o.startFD >= 0 && !told(o.startFD) {
 		o.disown(logger)
 		return notStarted
+	}
+	if terminal != nil {
+		if err := terminal.Raw(); err != nil {
+			logger.Error(err.Error())
+			return relay.Lost
+		}
 	}
 	forwarder := o.listen(logger)
 	oomKilled := o.oomKilled(logger)

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/containerd/console"
 	"golang.org/x/sys/unix"
@@ -117,6 +118,19 @@ func TestTerminal(t *testing.T) {
 	s.Stdin, s.Stdout, s.Stderr = slave, slave, slave
 	s.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	s.start(t)
+	flags := func() uint32 {
+		mode, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mode.Lflag & (unix.ICANON | unix.ECHO | unix.ISIG)
+	}
+	// Until there is a process, Ctrl-C is for the runtime.
+	for end := time.Now().Add(time.Minute); flags() != unix.ISIG; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("flags %#x of the terminal before the process begins", flags())
+		}
+	}
 	s.release(t)
 	lines := bufio.NewScanner(master)
 	expect := func(want string) {
@@ -129,6 +143,9 @@ func TestTerminal(t *testing.T) {
 		t.Fatalf("no line %q: %v", want, lines.Err())
 	}
 	expect("ready")
+	if flags() != 0 {
+		t.Errorf("flags %#x of the terminal when the process runs", flags())
+	}
 	// Return is what a terminal's key sends: the guest's terminal makes a line
 	// of it, ours must not.
 	if _, err := master.Write([]byte("hello\r")); err != nil {

@@ -39,6 +39,34 @@ start_sleeper() {
 	[[ $output == *"33 77"* ]]
 }
 
+@test "a terminal is as it was after what could not begin" {
+	start_sleeper
+	local kata="'$KATA_RUNTIME' --root '$ROOT'"
+	run -0 script -qec "$kata exec --tty $C1 no-such-command; stty -a" /dev/null
+	[[ $output == *"executable file not found"* ]]
+	[[ $output == *" icanon "* && $output == *" echo "* && $output =~ [^-]isig ]]
+	edit "$TMP/bundle" '.process.terminal = true | .process.args = ["no-such-command"]'
+	run -0 script -qec "$kata run --bundle '$TMP/bundle' $C2; stty -a" /dev/null
+	[[ $output == *"executable file not found"* ]]
+	[[ $output == *" icanon "* && $output == *" echo "* && $output =~ [^-]isig ]]
+}
+
+@test "Ctrl-C while a VM boots for a terminal" {
+	edit "$TMP/bundle" '.process.terminal = true'
+	command_is "$TMP/bundle" sleep 1000
+	mkfifo "$TMP/keys"
+	timeout "$DEADLINE" script -qec "trap : INT; '$KATA_RUNTIME' --root '$ROOT' run --bundle '$TMP/bundle' $C1; stty -a" /dev/null <"$TMP/keys" >"$TMP/out" 2>&1 &
+	local pid=$!
+	exec 9>"$TMP/keys"
+	# By then the terminal is the shim's.
+	await jq -e '.sandbox.containers[].shim.pid > 0' "$ROOT/sandboxes/$C1/state.json"
+	printf '\003' >&9
+	wait "$pid"
+	exec 9>&-
+	[[ $(<"$TMP/out") == *interrupted* ]]
+	[[ $(<"$TMP/out") == *" icanon "* ]]
+}
+
 @test "exec --detach and its pid file" {
 	start_sleeper
 	kata exec --detach --pid-file "$TMP/pid" "$C1" sh -c 'exec sleep 500' </dev/null >"$TMP/o" 2>&1
