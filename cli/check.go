@@ -37,9 +37,12 @@ var checkCommand = cli.Command{
 		env := envOf(ctx)
 		in := checkInput{root: env.Root, boot: env.bootProbe}
 		in.config, in.origins, in.configErr = config.Load(env.configPath)
-		results := runChecks(context.Background(), &in)
+		// A VM that was booted for --boot is not left behind.
+		until, stop := interruptible()
+		defer stop()
+		results := runChecks(until, &in)
 		if ctx.Bool("boot") {
-			results = append(results, checkBoot(context.Background(), &in, ctx.Duration("boot-timeout")))
+			results = append(results, checkBoot(until, &in, ctx.Duration("boot-timeout")))
 		}
 		if err := printChecks(ctx.App.Writer, results, ctx.Bool("json")); err != nil {
 			return err

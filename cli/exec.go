@@ -81,8 +81,8 @@ func execProcess(c *cli.Context) (int, error) {
 	}
 	withTerminalSize(process, foreground)
 	defer keepTerminal(process, foreground)()
-	ctx, stop := interruptible()
-	defer stop()
+	ctx, heard := hearSignals()
+	defer heard.stop()
 	shim, err := host.Exec(ctx, &sandbox.ExecRequest{
 		ID: id, Process: process, IgnorePaused: c.Bool("ignore-paused"),
 		Console: c.String("console-socket"),
@@ -95,8 +95,7 @@ func execProcess(c *cli.Context) (int, error) {
 	if err != nil || !foreground {
 		return 0, err
 	}
-	stop()
-	return waitForeground(shim)
+	return heard.waitForeground(shim)
 }
 
 // processOf answers the process document: the one given, or the container's

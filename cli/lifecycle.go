@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -13,7 +12,6 @@ import (
 	"time"
 
 	"github.com/urfave/cli"
-	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
@@ -147,41 +145,4 @@ func writePidFile(path string, pid int) error {
 		return fmt.Errorf("pid file: %w", err)
 	}
 	return nil
-}
-
-// waitForeground waits for a shim that has this process's standard input and
-// output, passes signals on to it, and answers its exit code.
-func waitForeground(shim *container.Shim) (int, error) {
-	signals := make(chan os.Signal, 64)
-	signal.Notify(signals)
-	defer signal.Stop(signals)
-	done := make(chan struct{})
-	defer close(done)
-	terminal := isTerminal(os.Stdin)
-	go func() {
-		for {
-			select {
-			case sig := <-signals:
-				if forwards(sig, terminal) {
-					shim.Signal(sig) // a shim that has ended needs none
-				}
-			case <-done:
-				return
-			}
-		}
-	}()
-	return shim.Wait()
-}
-
-// forwards tells whether a signal goes on to the shim: not the runtime's own,
-// and not one that the terminal has sent to the shim as well, which is in the
-// same process group then.
-func forwards(sig os.Signal, terminal bool) bool {
-	switch sig {
-	case unix.SIGCHLD, unix.SIGURG, unix.SIGPIPE:
-		return false
-	case unix.SIGINT, unix.SIGQUIT, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU, unix.SIGCONT, unix.SIGWINCH:
-		return !terminal
-	}
-	return true
 }

@@ -9,11 +9,9 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"os/signal"
 	"strings"
 
 	"github.com/urfave/cli"
-	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
@@ -160,12 +158,6 @@ func exitCode(code int) error {
 		return nil
 	}
 	return &exitError{code: code}
-}
-
-// interruptible answers a context that ends when the user or the engine wants
-// this command to end: what it has begun is taken back then.
-func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM, unix.SIGHUP)
 }
 
 // cleanupContext is for what must be finished once it has begun.

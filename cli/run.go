@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/urfave/cli"
@@ -30,8 +31,8 @@ var runCommand = cli.Command{
 
 func run(c *cli.Context) error {
 	id, detach := c.Args().First(), c.Bool("detach")
-	ctx, stop := interruptible()
-	defer stop()
+	ctx, heard := hearSignals()
+	defer heard.stop()
 	host, req, err := createRequest(c, !detach)
 	if err != nil {
 		return err
@@ -47,12 +48,14 @@ func run(c *cli.Context) error {
 	if detach {
 		return nil
 	}
-	stop() // from here on signals are the container's
 	phases := sandbox.NewPhases(envOf(c).Log, time.Now())
-	code, err := waitForeground(shim)
+	code, err := heard.waitForeground(shim)
 	phases.Done("ran")
 	if !c.Bool("keep") {
-		err = errors.Join(err, host.Delete(cleanupContext(), id, true))
+		// Only a warning, as in runc: the caller waits for the process's exit code.
+		if err := host.Delete(cleanupContext(), id, true); err != nil {
+			envOf(c).Log.Warn(fmt.Sprintf("%v: try \"kata-runtime delete --force %s\"", err, id))
+		}
 		phases.Done("deleted")
 	}
 	if err != nil {

@@ -33,3 +33,16 @@ boot() { jq -r ".[] | select(.name == \"boot\") | .$1" <<<"$output"; }
 	[ "$(boot result)" = fail ]
 	[[ $output == *"/no/such/initrd"* ]]
 }
+
+@test "kata-check --boot that is interrupted leaves nothing" {
+	"$KATA_RUNTIME" --root "$ROOT" kata-check --boot >"$TMP/out" 2>&1 &
+	local pid=$! code=0
+	await compgen -G "$ROOT/sandboxes/*/qmp.sock"
+	kill -TERM "$pid"
+	# The second one does not keep it from cleaning up.
+	kill -TERM "$pid"
+	wait "$pid" || code=$?
+	[ "$code" = 1 ]
+	grep -q interrupted "$TMP/out"
+	[ "$(leftovers)" = "$BEFORE" ]
+}

@@ -32,6 +32,34 @@ load lib
 	[ "$code" = 137 ]
 }
 
+@test "run: a signal while it deletes, or a deletion that fails: the process's code all the same" {
+	edit "$TMP/bundle" ".hooks.poststop = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"/bin/touch $TMP/deleting; /bin/sleep 2\"]}]"
+	command_is "$TMP/bundle" sh -c 'exit 7'
+	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 &
+	local pid=$! code=0
+	await test -e "$TMP/deleting"
+	kill -TERM "$pid"
+	wait "$pid" || code=$?
+	[ "$code" = 7 ]
+	edit "$TMP/bundle" 'del(.hooks)'
+	command_is "$TMP/bundle" sh -c 'read x; exit 8'
+	mkfifo "$TMP/input"
+	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" <"$TMP/input" >"$TMP/out" 2>&1 &
+	pid=$!
+	exec 9>"$TMP/input"
+	await is_status "$C1" running
+	mkdir "$ROOT/sandboxes/$C1/busy"
+	mount -t tmpfs none "$ROOT/sandboxes/$C1/busy"
+	exec 9>&-
+	code=0
+	wait "$pid" || code=$?
+	umount "$ROOT/sandboxes/$C1/busy"
+	cat "$TMP/out"
+	[ "$code" = 8 ]
+	grep -q "kata-runtime delete --force $C1" "$TMP/out"
+	kata delete --force "$C1"
+}
+
 @test "create, state, start, kill, delete" {
 	command_is "$TMP/bundle" sleep 1000
 	kata create --bundle "$TMP/bundle" --pid-file "$TMP/pid" "$C1" </dev/null >"$TMP/out" 2>&1
