@@ -42,8 +42,13 @@ func interruptible() (context.Context, context.CancelFunc) {
 	return ctx, s.stop
 }
 
+// hear leaves out what this process was started to ignore, as by nohup(1).
 func (s *signals) hear(list ...os.Signal) {
-	signal.Notify(s.received, list...)
+	for _, sig := range list {
+		if !signal.Ignored(sig) {
+			signal.Notify(s.received, sig)
+		}
+	}
 }
 
 func (s *signals) deliver() {

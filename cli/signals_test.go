@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"os/signal"
 	"testing"
 	"time"
 
@@ -47,6 +48,22 @@ func TestSignals(t *testing.T) {
 	shim := make(sent, 2)
 	s.forward(shim)
 	shim.expect(t, unix.SIGTERM)
+	raise(t, unix.SIGUSR1)
+	shim.expect(t, unix.SIGUSR1)
+}
+
+func TestIgnoredSignals(t *testing.T) {
+	signal.Ignore(unix.SIGHUP)
+	defer signal.Reset(unix.SIGHUP)
+	ctx, s := hearSignals()
+	defer s.stop()
+	shim := make(sent, 2)
+	raise(t, unix.SIGHUP)
+	raise(t, unix.SIGTERM)
+	<-ctx.Done()
+	s.forward(shim)
+	shim.expect(t, unix.SIGTERM)
+	raise(t, unix.SIGHUP)
 	raise(t, unix.SIGUSR1)
 	shim.expect(t, unix.SIGUSR1)
 }
