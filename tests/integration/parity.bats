@@ -94,6 +94,26 @@ both_stop() {
 	done
 }
 
+@test "poststop hooks run after a create that failed, once other hooks have run" {
+	local file verb
+	for file in true no-such-program; do
+		command_is "$TMP/bundle" "$file"
+		edit "$TMP/bundle" "del(.hooks) | .hooks.poststop = [{path: \"/bin/sh\", args: [\"sh\", \"-c\", \"cat >>$TMP/stopped\"]}]
+			| .hooks.createRuntime = [{path: \"/bin/$([ $file = true ] && echo false || echo true)\"}]"
+		for verb in create run; do
+			run -1 rc "$verb" --bundle "$TMP/bundle" "$C1" </dev/null
+			run -1 kata "$verb" --bundle "$TMP/bundle" "$C1" </dev/null
+			[ "$(jq -r .status "$TMP/stopped" | xargs)" = "stopped stopped" ]
+			rm "$TMP/stopped"
+			neither
+		done
+	done
+	# None has run before.
+	edit "$TMP/bundle" '.root.path = "nothing"'
+	run -1 kata create --bundle "$TMP/bundle" "$C1" </dev/null
+	[ ! -e "$TMP/stopped" ]
+}
+
 @test "hooks of startContainer and poststop that fail, are missing, or hang" {
 	command_is "$TMP/bundle" sleep 1000
 	local hook

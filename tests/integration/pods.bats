@@ -89,10 +89,13 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	member "$ONE" sleep 1000
 	ran "$ONE"
 	member "$BAD" no-such-command
+	edit "$TMP/$BAD" ".hooks.createRuntime = [{path: \"/bin/true\"}]
+		| .hooks.poststop = [{path: \"/bin/touch\", args: [\"touch\", \"$TMP/stopped\"]}]"
 	local before
 	before=$(places)
 	run -1 kata create --bundle "$TMP/$BAD" "$BAD"
 	[[ $output == *"no-such-command"* ]]
+	[ -e "$TMP/stopped" ]
 	[ ! -L "$ROOT/containers/$BAD" ]
 	[ "$(places)" = "$before" ]
 	[ "$(status "$ONE")" = running ]

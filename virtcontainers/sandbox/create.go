@@ -89,7 +89,7 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 	if err != nil {
 		err = cr.explain(ctx, err)
 		cr.close()
-		return nil, errors.Join(err, cr.undo())
+		return nil, errors.Join(err, cr.undo(ctx))
 	}
 	return shim, nil
 }
@@ -264,15 +264,19 @@ func (cr *creation) close() {
 // undo takes back a creation that failed: the same teardown that delete uses
 // and that cleans up after a kill -9, so there is one to get right. It goes on
 // when the user interrupts.
-func (cr *creation) undo() error {
-	ctx, cancel := context.WithTimeout(context.Background(), teardownTimeout)
+func (cr *creation) undo(ctx context.Context) error {
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), teardownTimeout)
 	defer cancel()
 	if cr.shim != nil {
 		cr.shim.Abandon()
 	}
 	// No farewell: no process of the user's has run.
-	if err := cr.host.teardown(ctx, cr.dir, cr.st); err != nil && !errors.Is(err, ErrNotExist) {
+	switch err := cr.host.teardown(limited, cr.dir, cr.st); {
+	case errors.Is(err, ErrNotExist): // another call has deleted it, and runs the hooks
+	case err != nil:
 		return fmt.Errorf("clean up after it: %w", err)
+	default:
+		cr.host.afterFailure(ctx, cr.container)
 	}
 	return nil
 }

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
@@ -82,12 +80,7 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 	if err != nil {
 		return fmt.Errorf("delete container %s: %w", id, err)
 	}
-	if hooks := c.Spec.Hooks; hooks != nil {
-		// Only logged if one fails (runtime-spec, runtime.md, "Lifecycle").
-		if err := h.runHooks(ctx, &State{}, "poststop", hooks.Poststop, c.ociState(specs.StateStopped)); err != nil {
-			h.log.Warn("container "+id+" is deleted all the same", "error", err)
-		}
-	}
+	h.poststop(ctx, c)
 	return nil
 }
 

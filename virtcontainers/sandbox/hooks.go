@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+
 	"github.com/opencontainers/runtime-spec/specs-go"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
@@ -16,6 +17,7 @@ func (h *Host) createHooks(ctx context.Context, st *State, c *Container) error {
 	if hooks == nil {
 		return nil
 	}
+	c.hooked = true
 	state := c.ociState(specs.StateCreating)
 	//lint:ignore SA1019 every Docker up to 27 uses it
 	if err := h.runHooks(ctx, &State{}, "prestart", hooks.Prestart, state); err != nil {
@@ -25,6 +27,26 @@ func (h *Host) createHooks(ctx context.Context, st *State, c *Container) error {
 		return err
 	}
 	return h.runHooks(ctx, st, "createContainer", hooks.CreateContainer, state)
+}
+
+// poststop runs the hooks of a container that is gone. One that fails is only logged
+// (runtime-spec, runtime.md, "Lifecycle").
+func (h *Host) poststop(ctx context.Context, c *Container) {
+	hooks := c.Spec.Hooks
+	if hooks == nil {
+		return
+	}
+	if err := h.runHooks(ctx, &State{}, "poststop", hooks.Poststop, c.ociState(specs.StateStopped)); err != nil {
+		h.log.Warn("container "+c.ID+" is deleted all the same", "error", err)
+	}
+}
+
+// afterFailure runs the poststop hooks of a container whose creation is taken back, if
+// others had run before: what those have made is theirs to remove.
+func (h *Host) afterFailure(ctx context.Context, c *Container) {
+	if c != nil && c.hooked {
+		h.poststop(context.WithoutCancel(ctx), c)
+	}
 }
 
 // runHooks runs one stage: in the sandbox's network namespace if st has one,

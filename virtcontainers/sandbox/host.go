@@ -161,6 +161,9 @@ type Container struct {
 	Spec Spec `json:"spec"`
 	// Execs are the shims of further processes, by exec id.
 	Execs map[string]proc.Handle `json:"execs,omitempty"`
+
+	// hooked: this process has begun to run its hooks of create.
+	hooked bool
 }
 
 // status follows from who lives: a container whose shim has ended is stopped,

@@ -32,18 +32,23 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err := st.admit(req.Bundle.Spec); err != nil {
 		return nil, err
 	}
+	var c *Container
 	var done undo.List
 	defer func() {
-		if err != nil {
-			err = errors.Join(err, done.Run())
+		if err == nil {
+			return
 		}
+		failed := done.Run()
+		if failed == nil {
+			h.afterFailure(ctx, c)
+		}
+		err = errors.Join(err, failed)
 	}()
 	if err := dir.Claim(req.ID); err != nil {
 		return nil, err
 	}
 	done.Add("release the id", func() error { return dir.Release(req.ID) })
-	c, err := newContainer(req, oci.Member)
-	if err != nil {
+	if c, err = newContainer(req, oci.Member); err != nil {
 		return nil, err
 	}
 	if c.Cgroup, err = h.planCgroup(c); err != nil {
