@@ -17,7 +17,7 @@ import (
 
 // teardownTimeout bounds the whole of a teardown. What it waits for are ends
 // of processes that got SIGKILL, and at most one call to the guest.
-const teardownTimeout = 30 * time.Second
+var teardownTimeout = 30 * time.Second
 
 // farewellTimeout is how long a guest may take to stop its containers and to
 // write back what they had not, before its VM is ended all the same: of a caller
@@ -26,39 +26,53 @@ const farewellTimeout = 5 * time.Second
 
 // Delete removes a stopped container; with force also one that lives, that is
 // half made, or that is not there. The sandbox goes with its last container.
+// Its hooks have the time that they and ctx say.
 func (h *Host) Delete(ctx context.Context, id string, force bool) error {
+	c, err := h.remove(ctx, id, force)
+	if errors.Is(err, errBegun) {
+		return h.Delete(ctx, id, force)
+	}
+	if c != nil {
+		h.poststop(ctx, c)
+	}
+	return err
+}
+
+// remove is Delete without the hooks. It answers the container if it has removed it,
+// and nil if that was done already or by another call, which runs the hooks.
+func (h *Host) remove(ctx context.Context, id string, force bool) (*Container, error) {
 	ctx, cancel := context.WithTimeout(ctx, teardownTimeout)
 	defer cancel()
 	dir, st, c, err := h.load(id)
 	switch {
 	case errors.Is(err, ErrNotExist) && force:
-		return nil
+		return nil, nil
 	case err != nil && force && dir != nil:
 		h.log.Warn("deleting a sandbox whose state cannot be read", "id", id, "error", err)
 		st = &State{ID: dir.ID()}
 		c = &Container{ID: id}
 	case err != nil:
-		return err
+		return nil, err
 	}
 	if status := c.status(); status != container.Stopped {
 		if !force {
-			return fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
+			return nil, fmt.Errorf("cannot delete container %s that is not stopped: %s", id, status)
 		}
 		if status == container.Creating {
 			if other := st.servedBy(c.Creator, id); other != "" {
-				return fmt.Errorf("cannot delete container %s: process %d is creating it, which serves container %s, too: wait until that gives the creation up, or delete the sandbox %s",
+				return nil, fmt.Errorf("cannot delete container %s: process %d is creating it, which serves container %s, too: wait until that gives the creation up, or delete the sandbox %s",
 					id, c.Creator.PID, other, st.ID)
 			}
 			if err := c.Creator.Kill(ctx); err != nil {
-				return fmt.Errorf("delete container %s: end its creation: %w", id, err)
+				return nil, fmt.Errorf("delete container %s: end its creation: %w", id, err)
 			}
 			// What it did last may have come after our reading.
 			_, st, c, err = h.load(id)
 			if errors.Is(err, ErrNotExist) {
-				return nil // it was taking itself back
+				return nil, nil // it was taking itself back
 			}
 			if err != nil {
-				return err
+				return nil, err
 			}
 		}
 	}
@@ -67,21 +81,15 @@ func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 	} else {
 		err = h.destroy(ctx, dir, st)
 	}
-	if errors.Is(err, errBegun) {
-		return h.Delete(ctx, id, force)
+	switch {
+	case errors.Is(err, ErrNotExist) && force:
+		return nil, nil
+	case errors.Is(err, ErrNotExist), errors.Is(err, errBegun):
+		return nil, err
+	case err != nil:
+		return nil, fmt.Errorf("delete container %s: %w", id, err)
 	}
-	if errors.Is(err, ErrNotExist) {
-		// Another call has deleted it, and runs the hooks.
-		if force {
-			return nil
-		}
-		return err
-	}
-	if err != nil {
-		return fmt.Errorf("delete container %s: %w", id, err)
-	}
-	h.poststop(ctx, c)
-	return nil
+	return c, nil
 }
 
 // servedBy answers another container that a process stands for, as containerd's

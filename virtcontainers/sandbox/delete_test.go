@@ -271,3 +271,27 @@ func TestNobodyJoinsWhatIsHalfMade(t *testing.T) {
 		t.Error("the id is still claimed")
 	}
 }
+
+// The limit of a teardown is not one of the user's hooks.
+func TestDeleteWaitsForHooks(t *testing.T) {
+	defer func(limit time.Duration) { teardownTimeout = limit }(teardownTimeout)
+	teardownTimeout = time.Second
+	h, dir := podOf(t)
+	done := filepath.Join(t.TempDir(), "done")
+	st := new(State)
+	err := dir.Update(st, func() error {
+		st.Containers["pod"].Spec.Hooks = &specs.Hooks{Poststop: []specs.Hook{{
+			Path: "/bin/sh", Args: []string{"sh", "-c", "/bin/sleep 1.5; echo >" + done},
+		}}}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Delete(context.Background(), "pod", false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(done); err != nil {
+		t.Error("the hook was cut off:", err)
+	}
+}
