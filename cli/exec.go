@@ -68,6 +68,10 @@ func execProcess(c *cli.Context) (int, error) {
 	if err != nil {
 		return -1, err
 	}
+	// One that is half made has no process to copy from.
+	if err := info.Status.Check(container.Exec); err != nil {
+		return -1, err
+	}
 	// Only now: an id that does not exist is told even if the settings are wrong.
 	if host, err = envOf(c).hostWithSettings(nil); err != nil {
 		return -1, err

@@ -25,6 +25,14 @@ start_sleeper() {
 	kata exec "$C1" true
 }
 
+@test "exec in a container whose creation was cut off" {
+	mkdir -p "$ROOT/containers"
+	ln -s "../sandboxes/$C1" "$ROOT/containers/$C1"
+	run -255 kata exec "$C1" true
+	[ "${#lines[@]}" = 1 ]
+	[[ $output == *"cannot exec in a container in the state stopped"* ]]
+}
+
 @test "exec: standard input, byte for byte" {
 	start_sleeper
 	head -c 20000000 /dev/urandom >"$TMP/data"
