@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/urfave/cli"
@@ -108,12 +109,19 @@ var commands = []cli.Command{
 // setup reads the global flags. The configuration is read only by the verbs
 // that need it: a mistake in it must not keep a container from being killed.
 func setup(c *cli.Context) error {
-	env := &runtimeEnv{Root: c.String("root"), configPath: c.String("kata-config"), systemdCgroup: c.Bool("systemd-cgroup")}
-	if env.Root == "" {
+	if c.String("root") == "" {
 		return errors.New("--root must not be empty")
 	}
+	env := &runtimeEnv{systemdCgroup: c.Bool("systemd-cgroup")}
+	var path string
+	for flag, to := range map[string]*string{"root": &env.Root, "kata-config": &env.configPath, "log": &path} {
+		var err error
+		if *to, err = absolute(c.String(flag)); err != nil {
+			return fmt.Errorf("--%s: %w", flag, err)
+		}
+	}
 	var out io.Writer = os.Stderr
-	if path := c.String("log"); path != "" {
+	if path != "" {
 		f, err := log.Open(path)
 		if err != nil {
 			return fmt.Errorf("--log: %w", err)
@@ -135,6 +143,14 @@ func setup(c *cli.Context) error {
 	env.Log = env.logger(c.Bool("debug"))
 	c.App.Metadata[envKey] = env
 	return nil
+}
+
+// absolute is for a path that goes to processes with another working directory.
+func absolute(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	return filepath.Abs(path)
 }
 
 // exitError carries an exit code other than 1. err is nil where the code is a

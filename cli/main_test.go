@@ -1,0 +1,31 @@
+package main
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// Helpers get these paths, and have a working directory of their own.
+func TestRelativeGlobalPaths(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	app := newApp()
+	if err := app.Run([]string{name, "--root", "r", "--log", "l", "--kata-config", "c", "version"}); err != nil {
+		t.Fatal(err)
+	}
+	env := app.Metadata[envKey].(*runtimeEnv)
+	for want, got := range map[string]string{"r": env.Root, "l": env.logTarget.File, "c": env.configPath} {
+		if got != filepath.Join(dir, want) {
+			t.Errorf("%s is %s", want, got)
+		}
+	}
+	t.Setenv("KATA_CONF_FILE", "")
+	app = newApp()
+	if err := app.Run([]string{name, "version"}); err != nil {
+		t.Fatal(err)
+	}
+	env = app.Metadata[envKey].(*runtimeEnv)
+	if env.Root != defaultRoot || env.configPath != "" || env.logsToFile {
+		t.Errorf("without flags: %+v", env)
+	}
+}
