@@ -25,6 +25,13 @@ start_sleeper() {
 	kata exec "$C1" true
 }
 
+@test "exec with more arguments than Linux lets one have bytes" {
+	start_sleeper
+	# shellcheck disable=SC2046
+	run -0 kata exec "$C1" sh -c 'echo $#' sh $(seq 30000)
+	[ "$output" = 30000 ]
+}
+
 @test "exec in a container whose creation was cut off" {
 	mkdir -p "$ROOT/containers"
 	ln -s "../sandboxes/$C1" "$ROOT/containers/$C1"

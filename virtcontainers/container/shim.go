@@ -89,7 +89,7 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	defer gateRead.Close()
 	args := []string{
 		"--agent", spec.Agent, "--container", spec.Container, "--start-fd", "3",
-		"--title", strings.Join(spec.Title, " "),
+		"--title", title(spec.Title),
 	}
 	if spec.Exec != "" {
 		args = append(args, "--exec", spec.Exec)
@@ -142,6 +142,15 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 		return nil, errors.Join(fmt.Errorf("start shim: %w", err), cmd.Wait())
 	}
 	return &Shim{Handle: handle, cmd: cmd, gate: gateWrite}, nil
+}
+
+// maxTitle is enough for ps, and far below what Linux lets one argument have
+// (MAX_ARG_STRLEN, 128 KiB): all arguments of the process are one of the shim's.
+const maxTitle = 4 << 10
+
+func title(args []string) string {
+	text := strings.Join(args, " ")
+	return text[:min(len(text), maxTitle)]
 }
 
 // Release lets the shim attach to its process, which exists now.
