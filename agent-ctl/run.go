@@ -153,7 +153,9 @@ func bundle(path string) (*specs.Spec, []byte, error) {
 
 // relayed stands in for a process as kata-shim does, without a deadline.
 func relayed(c *cli.Context, container, exec string, terminal bool) error {
+	var console *os.File
 	if terminal {
+		console = os.Stdin
 		held, err := relay.HoldTerminal(os.Stdin)
 		if err != nil {
 			return err
@@ -164,7 +166,7 @@ func relayed(c *cli.Context, container, exec string, terminal bool) error {
 		}
 	}
 	r := &relay.Relay{
-		Agent: c.GlobalString("agent"), Container: container, Exec: exec, Terminal: terminal,
+		Agent: c.GlobalString("agent"), Container: container, Exec: exec, Terminal: terminal, Console: console,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 		Signals: relay.Catch(), Log: slog.New(slog.DiscardHandler),
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/urfave/cli"
 
+	"github.com/kata-go/kata-runtime/internal/tty"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
@@ -83,7 +84,9 @@ func execProcess(c *cli.Context) (int, error) {
 	if err := checkConsole(process.Terminal, c.String("console-socket"), foreground); err != nil {
 		return -1, err
 	}
-	withTerminalSize(process, foreground)
+	if err := withTerminalSize(process, foreground); err != nil {
+		return -1, err
+	}
 	defer keepTerminal(process, foreground)()
 	ctx, heard := hearSignals()
 	defer heard.stop()
@@ -92,7 +95,7 @@ func execProcess(c *cli.Context) (int, error) {
 		Console: c.String("console-socket"),
 		Stdio: container.Stdio{
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
-			NewSession: !foreground, NewGroup: foreground && !isTerminal(os.Stdin),
+			NewSession: !foreground, NewGroup: foreground && !tty.Is(os.Stdin),
 		},
 		Publish: publisher(c),
 	})

@@ -13,6 +13,7 @@ import (
 
 	"github.com/urfave/cli"
 
+	"github.com/kata-go/kata-runtime/internal/tty"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
@@ -60,14 +61,16 @@ func createRequest(c *cli.Context, foreground bool) (*sandbox.Host, *sandbox.Cre
 	if err := checkConsole(bundle.Spec.Process.Terminal, c.String("console-socket"), foreground); err != nil {
 		return nil, nil, err
 	}
-	withTerminalSize(bundle.Spec.Process, foreground)
+	if err := withTerminalSize(bundle.Spec.Process, foreground); err != nil {
+		return nil, nil, err
+	}
 	req := &sandbox.CreateRequest{
 		ID: c.Args().First(), Bundle: bundle,
 		Console: c.String("console-socket"),
 		Stdio:   container.Stdio{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, NewSession: !foreground},
 		Publish: publisher(c),
 	}
-	if foreground && !isTerminal(os.Stdin) {
+	if foreground && !tty.Is(os.Stdin) {
 		req.Stdio.NewGroup = true
 	}
 	sandbox.NewPhases(envOf(c).Log, began).Done("config")

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/kata-go/kata-runtime/internal/tty"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
 
@@ -72,7 +73,7 @@ func (s *signals) stop() {
 // forward has all signals go to the shim from now on, beginning with one that came
 // too late to keep its process from running.
 func (s *signals) forward(shim interface{ Signal(os.Signal) error }) {
-	terminal := isTerminal(os.Stdin)
+	terminal := tty.Is(os.Stdin)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pass = func(sig os.Signal) {

@@ -84,13 +84,13 @@ func run(args []string, signals <-chan os.Signal) int {
 		return o.watch(logger)
 	}
 	// At once: what is typed before the process starts is not to be echoed twice.
-	var terminal *relay.Terminal
-	if o.terminal {
-		if terminal, err = relay.HoldTerminal(os.Stdin); err != nil {
-			logger.Error(err.Error())
-			return relay.Lost
-		}
-		defer terminal.Restore()
+	terminal, held, err := o.hold()
+	if err != nil {
+		logger.Error(err.Error())
+		return relay.Lost
+	}
+	if held != nil {
+		defer held.Restore()
 	}
 	if o.helps() {
 		return o.help(logger)
@@ -99,8 +99,8 @@ func run(args []string, signals <-chan os.Signal) int {
 		o.disown(logger)
 		return notStarted
 	}
-	if terminal != nil {
-		if err := terminal.Raw(); err != nil {
+	if held != nil {
+		if err := held.Raw(); err != nil {
 			logger.Error(err.Error())
 			return relay.Lost
 		}
@@ -120,7 +120,7 @@ func run(args []string, signals <-chan os.Signal) int {
 		go clock.Keep(context.Background(), agent, clock.Interval, logger)
 	}
 	r := &relay.Relay{
-		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal,
+		Agent: agent, Container: o.container, Exec: o.exec, Terminal: o.terminal, Console: terminal,
 		Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, Signals: signals, Log: logger,
 		OOMKilled: oomKilled,
 	}
@@ -138,7 +138,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.agent, "agent", "", "the agent's `address`: unix:///PATH or vsock://CID:PORT")
 	f.StringVar(&o.container, "container", "", "the container's `id`")
 	f.StringVar(&o.exec, "exec", "", "the process's `id`; the container's init without")
-	f.BoolVar(&o.terminal, "terminal", false, "the process has a terminal; standard input is ours")
+	f.BoolVar(&o.terminal, "terminal", false, "the process has a terminal, and so have we")
 	f.IntVar(&o.startFD, "start-fd", -1, "`descriptor` on which a byte says that the process exists; at once without")
 	f.StringVar(&o.title, "title", "", "`command line` that ps shows for this process")
 	f.StringVar(&o.logFile, "log", "", "`path` of the log file; no log without: standard error is the process's")

@@ -50,8 +50,10 @@ type Relay struct {
 	Container, Exec string
 	// Terminal: the process has one, and no standard error of its own.
 	Terminal bool
-	// Stdin, Stdout and Stderr are ours. With a terminal Stdin is one, unless
-	// Signals is nil.
+	// Console is our terminal, whose size the process's gets; nil if it has none, or
+	// if Signals is nil.
+	Console *os.File
+	// Stdin, Stdout and Stderr are ours.
 	Stdin          *os.File
 	Stdout, Stderr io.Writer
 	// Input, if not nil, answers standard input in place of Stdin, when it is to
@@ -289,7 +291,7 @@ func (s *session) input(ctx context.Context) {
 		err = s.stdin.CopyFrom(in)
 		// Whoever writes to our input shall see that nobody reads it. A terminal
 		// is needed still, for its size and its mode.
-		if !s.Terminal || s.Input != nil {
+		if file != s.Console {
 			in.close()
 		}
 	}

@@ -70,7 +70,7 @@ func (s *session) signals(ctx context.Context) {
 
 // resize gives the process's terminal the size of ours.
 func (s *session) resize(ctx context.Context) {
-	size, err := unix.IoctlGetWinsize(descriptor(s.Stdin), unix.TIOCGWINSZ)
+	size, err := unix.IoctlGetWinsize(descriptor(s.Console), unix.TIOCGWINSZ)
 	if err != nil {
 		if !errors.Is(err, unix.EIO) {
 			s.Log.Warn("cannot read the terminal's size", "err", err)

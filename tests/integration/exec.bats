@@ -54,6 +54,27 @@ start_sleeper() {
 	[[ $output == *"33 77"* ]]
 }
 
+@test "a terminal whose standard input is another file" {
+	start_sleeper
+	run -0 script -qec "stty rows 33 cols 77; echo typed | '$KATA_RUNTIME' --root '$ROOT' exec --tty $C1 sh -c 'read x; tty; stty size; echo \"got \$x\"'" /dev/null
+	[[ $output == *"/dev/pts/"* ]]
+	[[ $output == *"33 77"* ]]
+	[[ $output == *"got typed"* ]]
+}
+
+@test "no terminal for a process in the foreground: refused before anything begins" {
+	edit "$TMP/bundle" '.process.terminal = true'
+	run -1 setsid --wait "$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null
+	[[ $output == *"to have a terminal, but this command has none"* ]]
+	[ "${#lines[@]}" = 1 ]
+	edit "$TMP/bundle" '.process.terminal = false'
+	start_sleeper
+	run -255 setsid --wait "$KATA_RUNTIME" --root "$ROOT" exec --tty "$C1" touch /begun </dev/null
+	[[ $output == *"to have a terminal, but this command has none"* ]]
+	[ "${#lines[@]}" = 1 ]
+	run ! kata exec "$C1" ls /begun
+}
+
 @test "a terminal is as it was after what could not begin" {
 	start_sleeper
 	local kata="'$KATA_RUNTIME' --root '$ROOT'"

@@ -45,7 +45,8 @@ type ShimSpec struct {
 	Agent string
 	// Container and Exec name the process; Exec is empty for the init.
 	Container, Exec string
-	// Terminal: standard input is a terminal that the shim puts in raw mode.
+	// Terminal: the process has one, and the shim, which puts it in raw mode if it is
+	// standard input.
 	Terminal bool
 	// Title is the command line that the shim's process shows.
 	Title []string
