@@ -97,7 +97,7 @@ func execProcess(c *cli.Context) (int, error) {
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			NewSession: !foreground, NewGroup: foreground && !tty.Is(os.Stdin),
 		},
-		Publish: publisher(c),
+		Publish: publisher(c.String("pid-file"), c.String("pidfd-socket")),
 	})
 	if err != nil || !foreground {
 		return 0, err

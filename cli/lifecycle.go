@@ -66,15 +66,23 @@ func createRequest(c *cli.Context, foreground bool) (*sandbox.Host, *sandbox.Cre
 	}
 	req := &sandbox.CreateRequest{
 		ID: c.Args().First(), Bundle: bundle,
-		Console: c.String("console-socket"),
+		Console: fromBundle(bundle, c.String("console-socket")),
 		Stdio:   container.Stdio{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, NewSession: !foreground},
-		Publish: publisher(c),
+		Publish: publisher(c.String("pid-file"), fromBundle(bundle, c.String("pidfd-socket"))),
 	}
 	if foreground && !tty.Is(os.Stdin) {
 		req.Stdio.NewGroup = true
 	}
 	sandbox.NewPhases(envOf(c).Log, began).Done("config")
 	return host, req, nil
+}
+
+// fromBundle answers where a socket is: runc goes into the bundle before it looks.
+func fromBundle(bundle *oci.Bundle, socket string) string {
+	if socket == "" || filepath.IsAbs(socket) {
+		return socket
+	}
+	return filepath.Join(bundle.Path, socket)
 }
 
 // activatedSockets answers how many sockets systemd gave to this process
@@ -114,8 +122,7 @@ func checkConsole(terminal bool, socket string, foreground bool) error {
 
 // publisher answers the function that tells the engine a process's pid, by
 // file and by pidfd, once the process stands.
-func publisher(c *cli.Context) func(pid int) error {
-	file, socket := c.String("pid-file"), c.String("pidfd-socket")
+func publisher(file, socket string) func(pid int) error {
 	return func(pid int) error {
 		if socket != "" {
 			if err := sendPidfd(socket, pid); err != nil {

@@ -29,11 +29,12 @@ refused() {
 		timeout "$DEADLINE" "$BATS_FILE_TMPDIR/pidfd" "$TMP/$1.sock" "${@:2}" >"$TMP/$1.pid" 3>&- &
 		await test -S "$TMP/$1.sock"
 	}
-	listen create
+	# A relative path leads from the bundle, as with runc.
+	listen bundle/create
 	local create=$!
-	kata create --pidfd-socket "$TMP/create.sock" --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kata create --pidfd-socket create.sock --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 	wait "$create"
-	[ "$(cat "$TMP/create.pid")" = "$(kata state "$C1" | jq .pid)" ]
+	[ "$(cat "$TMP/bundle/create.pid")" = "$(kata state "$C1" | jq .pid)" ]
 	kata start "$C1"
 	listen exec until-its-end
 	local exec=$!

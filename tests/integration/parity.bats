@@ -94,6 +94,23 @@ both_stop() {
 	done
 }
 
+@test "hooks begin in the bundle, or in the root file system" {
+	printf '#!/bin/sh\npwd >>"%s/$1"\n' "$TMP" >"$TMP/bundle/hook"
+	chmod +x "$TMP/bundle/hook"
+	local stage dir
+	for stage in prestart createRuntime poststop; do
+		edit "$TMP/bundle" ".hooks.$stage = [{path: \"hook\", args: [\"hook\", \"$stage\"]}]"
+	done
+	edit "$TMP/bundle" ".hooks.createContainer = [{path: \"../hook\", args: [\"hook\", \"createContainer\"]}]"
+	each run --bundle "$TMP/bundle" "$C1"
+	for stage in prestart createRuntime createContainer poststop; do
+		dir=$TMP/bundle
+		[ "$stage" != createContainer ] || dir+=/rootfs
+		diff "$TMP/$stage" <(printf '%s\n%s\n' "$dir" "$dir")
+	done
+	neither
+}
+
 @test "poststop hooks run after a create that failed, once other hooks have run" {
 	local file verb
 	for file in true no-such-program; do

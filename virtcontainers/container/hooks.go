@@ -17,9 +17,10 @@ import (
 // RunHooks runs the hooks of one stage on the host, in order, each with the
 // container's state on its standard input (runtime-spec, config.md, "POSIX-platform
 // Hooks"). The first that fails ends the stage, but after the start
-// and the stop the others run all the same, and the error is of all. start begins a hook's process, in
-// the namespace that the stage asks for.
-func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *specs.State, start func(*exec.Cmd) error) error {
+// and the stop the others run all the same, and the error is of all. dir is their
+// working directory, from which a relative path leads to a program; start begins a
+// hook's process, in the namespace that the stage asks for.
+func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *specs.State, dir string, start func(*exec.Cmd) error) error {
 	if len(hooks) == 0 {
 		return nil
 	}
@@ -29,7 +30,7 @@ func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *spec
 	}
 	var failed error
 	for i, hook := range hooks {
-		err := runHook(ctx, hook, input, start)
+		err := runHook(ctx, hook, input, dir, start)
 		if err == nil {
 			continue
 		}
@@ -53,7 +54,7 @@ func goesOn(stage string) bool { return stage == "poststart" || stage == "postst
 // has ended: a hook that leaves a daemon behind must not hang the container.
 const outputDelay = time.Second
 
-func runHook(ctx context.Context, hook specs.Hook, input []byte, start func(*exec.Cmd) error) error {
+func runHook(ctx context.Context, hook specs.Hook, input []byte, dir string, start func(*exec.Cmd) error) error {
 	if hook.Timeout != nil {
 		if *hook.Timeout <= 0 {
 			return fmt.Errorf("timeout %d must be more than 0 seconds", *hook.Timeout)
@@ -64,6 +65,8 @@ func runHook(ctx context.Context, hook specs.Hook, input []byte, start func(*exe
 	}
 	var output bytes.Buffer
 	cmd := exec.CommandContext(ctx, hook.Path)
+	cmd.Path, cmd.Err = hook.Path, nil // not looked for in our PATH
+	cmd.Dir = dir
 	if len(hook.Args) > 0 {
 		cmd.Args = hook.Args
 	}

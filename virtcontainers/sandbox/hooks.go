@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"os"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -18,15 +19,14 @@ func (h *Host) createHooks(ctx context.Context, st *State, c *Container) error {
 		return nil
 	}
 	c.hooked = true
-	state := c.ociState(specs.StateCreating)
 	//lint:ignore SA1019 every Docker up to 27 uses it
-	if err := h.runHooks(ctx, &State{}, "prestart", hooks.Prestart, state); err != nil {
+	if err := h.runHooks(ctx, &State{}, "prestart", hooks.Prestart, c, specs.StateCreating); err != nil {
 		return err
 	}
-	if err := h.runHooks(ctx, &State{}, "createRuntime", hooks.CreateRuntime, state); err != nil {
+	if err := h.runHooks(ctx, &State{}, "createRuntime", hooks.CreateRuntime, c, specs.StateCreating); err != nil {
 		return err
 	}
-	return h.runHooks(ctx, st, "createContainer", hooks.CreateContainer, state)
+	return h.runHooks(ctx, st, createContainer, hooks.CreateContainer, c, specs.StateCreating)
 }
 
 // poststop runs the hooks of a container that is gone. One that fails is only logged
@@ -36,7 +36,7 @@ func (h *Host) poststop(ctx context.Context, c *Container) {
 	if hooks == nil {
 		return
 	}
-	if err := h.runHooks(ctx, &State{}, "poststop", hooks.Poststop, c.ociState(specs.StateStopped)); err != nil {
+	if err := h.runHooks(ctx, &State{}, "poststop", hooks.Poststop, c, specs.StateStopped); err != nil {
 		h.log.Warn("container "+c.ID+" is deleted all the same", "error", err)
 	}
 }
@@ -50,10 +50,20 @@ func (h *Host) afterFailure(ctx context.Context, c *Container) {
 }
 
 // runHooks runs one stage: in the sandbox's network namespace if st has one,
-// else where we are.
-func (h *Host) runHooks(ctx context.Context, st *State, stage string, hooks []specs.Hook, state *specs.State) error {
+// else where we are; from the bundle, or as in runc from the root file system for
+// hooks that are the container's.
+func (h *Host) runHooks(ctx context.Context, st *State, stage string, hooks []specs.Hook, c *Container, status specs.ContainerState) error {
 	if len(hooks) == 0 {
 		return nil
 	}
-	return container.RunHooks(ctx, stage, hooks, state, st.start)
+	dir := c.Bundle
+	if stage == createContainer {
+		dir = c.Rootfs
+	}
+	if _, err := os.Stat(dir); err != nil && status == specs.StateStopped {
+		dir = "" // it may have gone before its container
+	}
+	return container.RunHooks(ctx, stage, hooks, c.ociState(status), dir, st.start)
 }
+
+const createContainer = "createContainer"

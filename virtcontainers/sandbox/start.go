@@ -44,7 +44,7 @@ func (h *Host) Start(ctx context.Context, id string) error {
 		return nil
 	}
 	// A failed poststart hook is only logged (runtime-spec, runtime.md, "Lifecycle").
-	if err := h.runHooks(ctx, &State{}, "poststart", c.Spec.Hooks.Poststart, c.ociState(specs.StateRunning)); err != nil {
+	if err := h.runHooks(ctx, &State{}, "poststart", c.Spec.Hooks.Poststart, c, specs.StateRunning); err != nil {
 		h.log.Warn("container "+id+" runs all the same", "error", err)
 	}
 	return nil
