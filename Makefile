@@ -136,7 +136,8 @@ guest: image ## run the tests of agent and hypervisor in VMs
 	@export KATA_TEST_KERNEL=$(CURDIR)/$(GUEST)/debian/vmlinux KATA_TEST_INITRD=$(CURDIR)/$(GUEST)/debian/initrd.img; \
 	export KATA_TEST_TUNED_KERNEL=$(wildcard $(CURDIR)/$(GUEST)/tuned/vmlinux); code=0; \
 	{ $(GO) test -count=1 -timeout 20m -json ./agent/vmtest || code=1; \
-	$(GO) test -count=1 -timeout 10m -json -run '^(TestBoot|TestGuest)' ./virtcontainers/hypervisor || code=1; exit $$code; } | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
+	$(GO) test -count=1 -timeout 10m -json -run '^(TestBoot|TestGuest)' ./virtcontainers/hypervisor || code=1; \
+	$(GO) test -count=1 -timeout 10m -json -run '^TestRestore' ./tests/bench/floor || code=1; exit $$code; } | $(GO) run ./tests/tally --save $(BUILD)/tally/guest go
 
 # $(1) starts an engine of its own; nothing of one that runs already is touched.
 # $(2) names the results, if not the engine does.
