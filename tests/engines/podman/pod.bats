@@ -11,14 +11,14 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 
 @test "a pod is one VM: localhost, the host name and a published port are shared; stop, start" {
 	podman_pod -p 18081:80
-	podman run -d --pod p --name web busybox sh -c 'mkdir /w; echo "page of $(hostname)" >/w/index.html; trap "exit 4" TERM; httpd -p 80 -h /w; echo ready; while :; do sleep 1; done'
+	podman run -d --pod p --name web busybox sh -c 'mkdir /w; echo "page of $(hostname)" >/w/index.html; trap "exit 4" TERM; httpd -p 80 -h /w; echo ready; while :; do sleep 0.1; done'
 	await logs_have web ready
 	run -0 podman run --rm --pod p busybox sh -c 'wget -qO- http://127.0.0.1/; hostname; ps | grep -c httpd'
 	has $'page of p\np'
 	[ "$(vms)" = 1 ]
 	run -0 inside curl -sf http://127.0.0.1:18081/
 	is "page of p"
-	podman pod stop -t 1 p
+	podman pod stop -t 5 p
 	[ "$(inspect web '{{.State.ExitCode}}')" = 4 ]
 	[ "$(vms)" = 0 ]
 	podman pod start p
