@@ -1,8 +1,8 @@
 // Command kata-proxy serves one sandbox on the host. Where the VM has no
 // vsock, it carries the connections to the agent over the VM's serial port; in
 // any case it keeps the guest's console, and the logs of QEMU and virtiofsd
-// short, and ends the VM if virtiofsd ends. It ends when the VM does (exit code 0), or by SIGTERM or SIGINT (0); on
-// an error with 1.
+// short, and ends the VM if virtiofsd ends. It ends when the VM does (exit code
+// 0), or by SIGTERM or SIGINT (0); on an error with 1.
 //
 // kata-runtime starts it, in a session of its own, and gives it sockets that
 // listen already: QEMU's ends exist before QEMU runs, so nothing waits.

@@ -7,6 +7,9 @@
 // a byte says that it does now; the end of that descriptor without a byte says
 // that it never will, or that who started it has died: a further process of
 // a container that may run by then is ended.
+//
+// It is other helpers, too, which stand for no process: in the sandbox's network
+// namespace (--names, --changes-fd), and as the guard of a creation (--guard).
 package main
 
 import (

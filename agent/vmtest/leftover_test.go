@@ -32,6 +32,7 @@ func testNoPIDs(g *guest) {
 	for i := range 3 {
 		g.want(g.exec("few", fmt.Sprintf("x%d", i), process("true")), call.Internal, "exec")
 		var current uint64
+		// The agent reaps behind its answer, and tells nobody.
 		for range 50 {
 			stats, err := g.StatsContainer(g.ctx, &agentpb.ContainerRequest{ContainerId: "few"})
 			g.must(err)
@@ -74,6 +75,7 @@ func testExecAtTheEnd(g *guest) {
 				}
 			})
 		}
+		// Each at another point of an exec's start, which nothing marks.
 		time.Sleep(time.Duration(10+i*37) * time.Millisecond)
 		_, err = g.SignalProcess(g.ctx, &agentpb.SignalProcessRequest{ContainerId: id, Signal: 9})
 		g.must(err)
