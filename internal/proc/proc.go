@@ -37,29 +37,44 @@ func ParseHandle(text string) (Handle, error) {
 
 // Of answers the handle of a running process.
 func Of(pid int) (Handle, error) {
-	start, err := stat(pid)
+	s, err := stat(pid)
 	if err != nil {
 		return Handle{}, fmt.Errorf("process %d: %w", pid, err)
 	}
-	return Handle{PID: pid, StartTime: start}, nil
+	return Handle{PID: pid, StartTime: s.start}, nil
 }
 
-// stat reads the start time (proc(5), /proc/pid/stat). The command name
-// in it may hold blanks and brackets, so counting starts behind the last one.
-func stat(pid int) (start uint64, err error) {
+// status is what /proc/PID/stat tells (proc(5)).
+type status struct {
+	start            uint64 // field 22: clock ticks since boot
+	memory           uint64 // field 23: bytes of address space; 0 of kernel threads and zombies
+	code             uint64 // field 26: where the program is; 0 until an execve has settled all else
+	envStart, envEnd uint64 // fields 50 and 51: where the environment is
+}
+
+// stat reads a process's status. The command name in it may hold blanks and
+// brackets, so counting starts behind the last one.
+func stat(pid int) (s status, err error) {
 	if pid <= 0 {
-		return 0, os.ErrNotExist
+		return s, os.ErrNotExist
 	}
 	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 	if err != nil {
-		return 0, err
+		return s, err
 	}
-	end := bytes.LastIndexByte(data, ')')
-	fields := bytes.Fields(data[end+1:])
-	if end < 0 || len(fields) < 20 {
-		return 0, fmt.Errorf("unexpected content %q", data)
+	// fields[0] is field 3, the state.
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	for field, value := range map[int]*uint64{
+		22: &s.start, 23: &s.memory, 26: &s.code, 50: &s.envStart, 51: &s.envEnd,
+	} {
+		if field-3 >= len(fields) {
+			return s, fmt.Errorf("unexpected content %q", data)
+		}
+		if *value, err = strconv.ParseUint(string(fields[field-3]), 10, 64); err != nil {
+			return s, err
+		}
 	}
-	return strconv.ParseUint(string(fields[19]), 10, 64)
+	return s, nil
 }
 
 // Alive tells whether the process still runs; a zombie does not. A process
@@ -90,7 +105,7 @@ func (h Handle) open() (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("process %d: pidfd_open: %w", h.PID, err)
 	}
-	if start, err := stat(h.PID); err != nil || start != h.StartTime || ended(fd) {
+	if s, err := stat(h.PID); err != nil || s.start != h.StartTime || ended(fd) {
 		unix.Close(fd)
 		return -1, ErrGone
 	}

@@ -104,3 +104,23 @@ func TestMarked(t *testing.T) {
 		t.Errorf("found %v, %v of another folder", found, err)
 	}
 }
+
+// A process that is just replacing its program shows no environment, and yet
+// belongs to its folder: a forked child is in that state for a while.
+func TestMarkedInMidExec(t *testing.T) {
+	dir := t.TempDir()
+	again := `exec sh -c "$AGAIN"`
+	cmd := exec.Command("sh", "-c", again)
+	cmd.Env = []string{Mark(dir), "AGAIN=" + again}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	for range 200 {
+		found, err := Marked(dir)
+		if err != nil || len(found) != 1 || found[0].PID != cmd.Process.Pid {
+			t.Fatalf("found %v, %v, want process %d", found, err, cmd.Process.Pid)
+		}
+	}
+}
