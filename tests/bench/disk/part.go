@@ -32,9 +32,6 @@ var (
 	tiny = amount{8, 100}
 )
 
-// rounds: each of them takes minutes.
-const rounds = 3
-
 // deadline of a container that does all of it.
 const deadline = 6 * time.Minute
 
@@ -170,7 +167,7 @@ func (p *Part) makeBundles(dir string) (err error) {
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
 	add := func(name string, do func(context.Context) error) {
-		jobs = append(jobs, turn.Job{Name: name, Rounds: rounds, Do: func(ctx context.Context, _ int) error { return do(ctx) }})
+		jobs = append(jobs, turn.Job{Name: name, Do: func(ctx context.Context, _ int) error { return do(ctx) }})
 	}
 	if p.runc != nil {
 		add("files, runc", func(ctx context.Context) error { return p.container(ctx, p.runc, p.bundles.shared, 2) })

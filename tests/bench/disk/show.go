@@ -60,8 +60,8 @@ func (p *Part) fileTable(s *series.Set) report.Table {
 	t := report.Table{
 		Title: fmt.Sprintf("Files: %d MiB, %d files", p.much.mib, p.much.files),
 		Head:  append([]string{"where", "what"}, heads...),
-		Note: fmt.Sprintf("Medians of %d (min–max). In brackets behind them, the share of the same device's speed in a bare guest. "+
-			"The host has the data in its page cache; a guest reads them for the first time, and again.", rounds),
+		Note: "Medians (min–max). In brackets behind them, the share of the same device's speed in a bare guest. " +
+			"The host has the data in its page cache; a guest reads them for the first time, and again.",
 	}
 	for _, r := range rows {
 		cells, any := []string{r.who, r.what}, false
@@ -84,7 +84,7 @@ func (p *Part) optionTable(s *series.Set) report.Table {
 	t := report.Table{
 		Title: fmt.Sprintf("Options of shares and disks, in a bare guest: %d MiB, %d files", p.less.mib, p.less.files),
 		Head:  append([]string{"options"}, heads...),
-		Note:  fmt.Sprintf("Medians of %d (min–max). The first line of each is what the runtime uses by default.", rounds),
+		Note:  "Medians (min–max). The first line of each is what the runtime uses by default.",
 	}
 	var names []string
 	for _, o := range options {

@@ -37,9 +37,6 @@ const (
 	mib   = 16
 )
 
-// rounds, since this has a sandbox for each pace.
-const rounds = 5
-
 // Part is the group "heap".
 type Part struct {
 	lab   *lab.Lab
@@ -84,7 +81,7 @@ func (p *Part) Prepare(_ context.Context, l *lab.Lab) error {
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
 	for _, k := range p.peers {
-		jobs = append(jobs, turn.Job{Name: k.Name, Rounds: rounds, Do: func(ctx context.Context, round int) error {
+		jobs = append(jobs, turn.Job{Name: k.Name, Do: func(ctx context.Context, round int) error {
 			return k.Living(ctx, k.ID("heap", round), p.lab.Bundles, func(id string) error { return p.measure(ctx, k, id) })
 		}})
 	}
@@ -118,7 +115,7 @@ func (p *Part) measure(ctx context.Context, k *peer.Peer, id string) error {
 func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Plot) {
 	t := report.Table{
 		Title: "Pace of the garbage collector", Head: []string{"median (min–max)"},
-		Note: fmt.Sprintf("Medians of %d, after %d execs and %d MiB of output; GOGC of shim, proxy and agent; the last column has a limit only, of 8 MiB in the helpers. The runtime has 50 in the helpers and 100, Go's own, in the agent, and no limit.", rounds, execs, mib),
+		Note: fmt.Sprintf("Medians, after %d execs and %d MiB of output; GOGC of shim, proxy and agent; the last column has a limit only, of 8 MiB in the helpers. The runtime has 50 in the helpers and 100, Go's own, in the agent, and no limit.", execs, mib),
 	}
 	for _, way := range paces {
 		t.Head = append(t.Head, way.params)

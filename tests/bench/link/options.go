@@ -2,19 +2,15 @@ package link
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/kata-go/kata-runtime/tests/bench/report"
 	"github.com/kata-go/kata-runtime/tests/bench/series"
 	"github.com/kata-go/kata-runtime/tests/bench/turn"
 )
 
-// optionRounds and optionShare: what is compared here differs by much, so fewer
-// rounds and a part of the data show it.
-const (
-	optionRounds = 3
-	optionShare  = 4
-)
+// optionShare: what is compared here differs by much, so a part of the data shows
+// it.
+const optionShare = 4
 
 // nic is a way to make a NIC on a tap.
 type nic struct {
@@ -41,7 +37,7 @@ func (n nic) who() string { return "tap, " + n.name }
 func (p *Part) optionJobs() []turn.Job {
 	var jobs []turn.Job
 	for _, n := range nics {
-		jobs = append(jobs, turn.Job{Name: "TCP, " + n.who(), Rounds: optionRounds, Do: func(ctx context.Context, _ int) error {
+		jobs = append(jobs, turn.Job{Name: "TCP, " + n.who(), Do: func(ctx context.Context, _ int) error {
 			return p.plain(ctx, n.who(), p.bytes/optionShare, n)
 		}})
 	}
@@ -51,7 +47,7 @@ func (p *Part) optionJobs() []turn.Job {
 func optionTable(s *series.Set) report.Table {
 	t := report.Table{
 		Title: "Options of a tap, in a bare guest", Head: append([]string{"options"}, heads...),
-		Note: fmt.Sprintf("Medians of %d (min–max), with a quarter of the data above.", optionRounds),
+		Note: "Medians (min–max), with a quarter of the data above.",
 	}
 	for _, n := range nics {
 		addRow(&t, s, n.name, n.who())
