@@ -20,9 +20,9 @@ settled() { [ "$(($(date +%s) - $(stat -c %Z "$1")))" -gt 3 ]; }
 # version FILE DIGIT: writes another version into a copy of busybox, in place.
 version() {
 	local offset
-	for offset in $(grep -abo 'BusyBox v[0-9]' "$1" | cut -d: -f1); do
+	while read -r offset; do
 		printf '%s' "$2" | dd of="$1" bs=1 seek=$((offset + 9)) conv=notrunc status=none
-	done
+	done < <(grep -abo 'BusyBox v[0-9]' "$1" | cut -d: -f1)
 }
 
 # says TEXT: the program begins with it. A name that is another file's now is seen
