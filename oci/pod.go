@@ -19,15 +19,16 @@ const (
 	Member
 )
 
-// SharesPID tells whether a member of a pod has its pid namespace in common
-// with others: it names one of another process, or none, which would be the host's.
-func SharesPID(spec *specs.Spec) bool {
+// PIDNamespace tells whether a container has its pid namespace in common with
+// others, and answers the path by which it names that; without one it would be in
+// the host's.
+func PIDNamespace(spec *specs.Spec) (path string, shared bool) {
 	for _, ns := range spec.Linux.Namespaces {
 		if ns.Type == specs.PIDNamespace {
-			return ns.Path != ""
+			return ns.Path, ns.Path != ""
 		}
 	}
-	return true
+	return "", true
 }
 
 // Annotations by which the engines tell a container's role: containerd's CRI

@@ -7,19 +7,20 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
 
-func TestSharesPID(t *testing.T) {
+func TestPIDNamespace(t *testing.T) {
 	for name, c := range map[string]struct {
 		namespaces []specs.LinuxNamespace
-		want       bool
+		path       string
+		shared     bool
 	}{
-		"of its own":     {[]specs.LinuxNamespace{{Type: specs.PIDNamespace}}, false},
-		"another's":      {[]specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/proc/7/ns/pid"}}, true},
-		"none: hostPID":  {[]specs.LinuxNamespace{{Type: specs.IPCNamespace}}, true},
-		"ipc's, not pid": {[]specs.LinuxNamespace{{Type: specs.IPCNamespace, Path: "/x"}, {Type: specs.PIDNamespace}}, false},
+		"of its own":     {[]specs.LinuxNamespace{{Type: specs.PIDNamespace}}, "", false},
+		"another's":      {[]specs.LinuxNamespace{{Type: specs.PIDNamespace, Path: "/proc/7/ns/pid"}}, "/proc/7/ns/pid", true},
+		"none: hostPID":  {[]specs.LinuxNamespace{{Type: specs.IPCNamespace}}, "", true},
+		"ipc's, not pid": {[]specs.LinuxNamespace{{Type: specs.IPCNamespace, Path: "/x"}, {Type: specs.PIDNamespace}}, "", false},
 	} {
 		spec := &specs.Spec{Linux: &specs.Linux{Namespaces: c.namespaces}}
-		if got := SharesPID(spec); got != c.want {
-			t.Errorf("%s: %t, want %t", name, got, c.want)
+		if path, shared := PIDNamespace(spec); path != c.path || shared != c.shared {
+			t.Errorf("%s: %q, %t, want %q, %t", name, path, shared, c.path, c.shared)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 // VersionMinor when something was added that an older peer may ignore.
 const (
 	VersionMajor = 3
-	VersionMinor = 0
+	VersionMinor = 1
 )
 
 // ProtocolVersion is the version of this code in the form of HelloRequest and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -65,6 +66,11 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 	if err != nil {
 		return nil, err
 	}
+	if req.PidOf != "" {
+		if guest.SharedPID, err = s.pidsOf(req.PidOf); err != nil {
+			return nil, err
+		}
+	}
 	var m member
 	if req.Infra {
 		m = newInfra(id, pause, func(exit process.Exit) { s.ended(id, "", exit) })
@@ -83,6 +89,18 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 		return nil, errors.Join(ctx.Err(), s.remove(id))
 	}
 	return &agentpb.CreateContainerReply{Pid: int32(m.PID())}, nil
+}
+
+// pidsOf answers a container's pid namespace, a path in /proc.
+func (s *Server) pidsOf(id string) (string, error) {
+	c, err := s.container(id)
+	if err != nil {
+		return "", fmt.Errorf("pid_of: %w", err)
+	}
+	if c.State() == container.Stopped {
+		return "", fmt.Errorf("pid_of: %w: container %s has ended", container.ErrState, id)
+	}
+	return fmt.Sprintf("/proc/%d/ns/pid", c.PID()), nil
 }
 
 // StartContainer implements the call.

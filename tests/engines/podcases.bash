@@ -136,6 +136,25 @@ several() {
 	[ "$(inspect "$CONTAINER" exitCode)" = 4 ]
 }
 
+# target: the processes of one container, for another (kubectl debug --target).
+target() {
+	pod target
+	local own='{"linux": {"security_context": {"namespace_options": {"pid": 1}}}}' first
+	container app "$own" "echo up; exec sleep 4321"
+	first=$CONTAINER
+	await logged "$first" up
+	container debug "$(jq -n --arg id "$first" '{linux: {security_context: {namespace_options: {pid: 3, target_id: $id}}}}')" "echo up; exec sleep 1234"
+	await logged "$CONTAINER" up
+	run -0 cri exec "$CONTAINER" sh -c 'tr "\0" " " </proc/1/cmdline; ps'
+	[[ $output == "sleep 4321"* ]]
+	has "sleep 1234"
+	container other "$own" "echo up; exec sleep 5678"
+	await logged "$CONTAINER" up
+	run -0 cri exec "$CONTAINER" ps
+	hasnt "sleep 4321"
+	hasnt "sleep 1234"
+}
+
 bad() {
 	pod bad
 	jq -n --arg i "$POD_IMAGE" '{metadata: {name: "c"}, image: {image: $i}, command: ["no-such-command"], log_path: "c.log", linux: {}}' >"$CRI_DIR/container.json"

@@ -154,6 +154,32 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	[[ $output == *"sleep 1234"* ]]
 }
 
+@test "a member that names another one's pid namespace is in that (kubectl debug --target)" {
+	pod
+	member "$ONE" sleep 4321
+	member "$TWO" sleep 1234
+	ran "$ONE"
+	ran "$TWO"
+	member "$THREE" sleep 5678
+	edit "$TMP/$THREE" '.linux.namespaces |= map(if .type == "pid" then .path = "/proc/'"$(kata state "$ONE" | jq .pid)"'/ns/pid" else . end)'
+	ran "$THREE"
+	run -0 kata exec "$THREE" sh -c 'tr "\0" " " </proc/1/cmdline; ps'
+	[[ $output == "sleep 4321"* ]]
+	[[ $output == *"sleep 5678"* ]]
+	[[ $output != *"sleep 1234"* ]]
+	run -0 kata exec "$TWO" ps
+	[[ $output != *"sleep 5678"* ]]
+	# It ends with the one whose namespace it is.
+	kata kill "$ONE" KILL
+	wait_stopped "$ONE"
+	wait_stopped "$THREE"
+	[ "$(status "$TWO")" = running ]
+	run ! kata exec "$THREE" true
+	kata delete "$THREE"
+	run ! created "$THREE"
+	[[ $output == *"pid namespace"* || $output == *"linux.namespaces: pid"* ]]
+}
+
 @test "a pod without a hostname has the host's" {
 	HOSTNAME_OF_POD=
 	pod

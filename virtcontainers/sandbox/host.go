@@ -141,6 +141,8 @@ type Container struct {
 	Paused  bool `json:"paused"`
 	// Infra: it stands for its pod and has no process.
 	Infra bool `json:"infra,omitempty"`
+	// PIDs says whose processes one that joined sees.
+	PIDs PIDs `json:"pids,omitempty"`
 	// Limits are those that the VM has to have room for.
 	Limits resources.Limits `json:"limits"`
 	// Cgroup is that of a container that joined a pod.

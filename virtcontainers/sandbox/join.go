@@ -58,6 +58,9 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		if err := st.complete(); err != nil {
 			return err
 		}
+		if c.PIDs, err = st.pidsOf(req.Bundle.Spec); err != nil {
+			return err
+		}
 		st.adopt(c)
 		st.placeEmptyDirs(h.log, c)
 		st.Containers[c.ID] = c
@@ -118,7 +121,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	err = a.call(ctx, func(ctx context.Context) error {
 		_, err := a.CreateContainer(ctx, &agentpb.CreateContainerRequest{
 			ContainerId: c.ID, OciSpec: document, Devices: guestDevices(c.Disks), Storages: append(c.storages(), c.rootStorage()), HugePages: hugePages(c.HugePages),
-			SharePid: oci.SharesPID(req.Bundle.Spec),
+			SharePid: c.PIDs == ofSandbox, PidOf: c.PIDs.container(),
 		})
 		return err
 	})

@@ -8,6 +8,7 @@ ENGINE=containerd
 
 @test "containerd's pods: a pod's life" { with kata life; }
 @test "containerd's pods: several containers in a pod" { with kata several; }
+@test "containerd's pods: the processes of another container" { with kata target; }
 @test "containerd's pods: a pod has its size and grows" { with kata sizes; }
 @test "containerd's pods: what fails leaves nothing" { with kata bad; }
 @test "containerd's pods: a volume and a network namespace that vanish" { with kata vanished; }

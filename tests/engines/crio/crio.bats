@@ -9,6 +9,7 @@ ENGINE=crio
 
 @test "CRI-O, conmon: a pod's life" { with kata-oci life; }
 @test "CRI-O, conmon: several containers in a pod" { with kata-oci several; }
+@test "CRI-O, conmon: the processes of another container" { with kata-oci target; }
 @test "CRI-O, conmon: a pod has its size and grows" { with kata-oci sizes; }
 @test "CRI-O, conmon: what fails leaves nothing" { with kata-oci bad; }
 @test "CRI-O, conmon: a volume and a network namespace that vanish" { with kata-oci vanished; }
@@ -21,6 +22,7 @@ ENGINE=crio
 
 @test "CRI-O, shimv2: a pod's life" { with kata-vm life; }
 @test "CRI-O, shimv2: several containers in a pod" { with kata-vm several; }
+@test "CRI-O, shimv2: the processes of another container" { with kata-vm target; }
 @test "CRI-O, shimv2: a pod has its size and grows" { with kata-vm sizes; }
 @test "CRI-O, shimv2: what fails leaves nothing" { with kata-vm bad; }
 @test "CRI-O, shimv2: restarted while a pod runs" { with kata-vm restart; }

@@ -21,6 +21,10 @@ server() {
 	run -0 vm --rm --network container:web busybox sh -c 'wget -qO- http://127.0.0.1/; hostname; ip -o -4 addr show eth0'
 	has $'page of webhost\nwebhost'
 	has "$(inspect web '{{.NetworkSettings.IPAddress}}')"
+	# And its processes, where they are asked for, too.
+	run -0 vm --rm --network container:web --pid container:web busybox sh -c 'tr "\0" " " </proc/1/cmdline; ps'
+	[[ $output == "sleep 10000"* ]]
+	has "httpd -p 80"
 	# The one that joined is gone, the one that was there first is not.
 	run -0 inside curl -sf "http://$(inspect web '{{.NetworkSettings.IPAddress}}')/"
 }
