@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/sys/userns"
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/internal/inherit"
@@ -114,6 +115,11 @@ func setup(c *cli.Context) error {
 	}
 	env := &runtimeEnv{systemdCgroup: c.Bool("systemd-cgroup")}
 	var path string
+	if !c.IsSet("root") {
+		if err := c.Set("root", rootFor(userns.RunningInUserNS(), os.Getenv("XDG_RUNTIME_DIR"))); err != nil {
+			return err
+		}
+	}
 	for flag, to := range map[string]*string{"root": &env.Root, "kata-config": &env.configPath, "log": &path} {
 		var err error
 		if *to, err = absolute(c.String(flag)); err != nil {
@@ -143,6 +149,15 @@ func setup(c *cli.Context) error {
 	env.Log = env.logger(c.Bool("debug"))
 	c.App.Metadata[envKey] = env
 	return nil
+}
+
+// rootFor answers where a container's state is if nobody says: a rootless engine
+// has it, as with runc, in its user's own runtime folder.
+func rootFor(rootless bool, runtimeDir string) string {
+	if rootless && runtimeDir != "" {
+		return filepath.Join(runtimeDir, "kata-containers")
+	}
+	return defaultRoot
 }
 
 // absolute is for a path that goes to processes with another working directory.

@@ -6,6 +6,22 @@ import (
 )
 
 // Helpers get these paths, and have a working directory of their own.
+func TestRootFor(t *testing.T) {
+	for _, c := range []struct {
+		rootless bool
+		dir      string
+		want     string
+	}{
+		{false, "/run/user/0", defaultRoot},
+		{true, "/run/user/1000", "/run/user/1000/kata-containers"},
+		{true, "", defaultRoot},
+	} {
+		if got := rootFor(c.rootless, c.dir); got != c.want {
+			t.Errorf("rootFor(%t, %q) = %q, want %q", c.rootless, c.dir, got, c.want)
+		}
+	}
+}
+
 func TestRelativeGlobalPaths(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

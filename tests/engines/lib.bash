@@ -11,6 +11,7 @@ make_rootfs_tar() {
 	local dir
 	dir=$(mktemp -d)
 	mkdir -p "$dir"/{bin,dev,etc,home,proc,root,sys,tmp,usr/bin,var}
+	chmod 755 "$dir"
 	chmod 1777 "$dir/tmp"
 	cp /bin/busybox "$dir/bin/busybox"
 	local applet

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/moby/sys/userns"
 	"golang.org/x/sys/unix"
 )
 
@@ -100,8 +101,8 @@ func (s Store) Find(path string) (_ *Info, err error) {
 		}
 	}()
 	data, err := s.read(dir, infoFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) && userns.RunningInUserNS() {
+		return nil, nil // of a rootless engine's containers none is assigned a device
 	}
 	if err != nil {
 		return nil, err
