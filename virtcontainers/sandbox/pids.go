@@ -17,12 +17,12 @@ type PIDs string
 
 const (
 	ofSandbox   PIDs = "sandbox"
-	ofContainer      = "container:"
+	ofContainer PIDs = "container:"
 )
 
 // container is the id of the one whose pid namespace it is; empty if none's.
 func (p PIDs) container() string {
-	id, ok := strings.CutPrefix(string(p), ofContainer)
+	id, ok := strings.CutPrefix(string(p), string(ofContainer))
 	if !ok {
 		return ""
 	}
@@ -72,7 +72,7 @@ func (st *State) pidsOf(spec *specs.Spec) (PIDs, error) {
 	meant = slices.Compact(meant)
 	switch {
 	case len(meant) == 1:
-		return PIDs(ofContainer + meant[0]), nil
+		return ofContainer + PIDs(meant[0]), nil
 	case len(meant) > 1:
 		return "", fmt.Errorf("pid namespace %s: it could be that of any of the containers %s, for which one process stands: "+
 			"name none of them (without --target or --pid)", path, strings.Join(meant, ", "))
