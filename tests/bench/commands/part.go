@@ -231,7 +231,9 @@ func sizes(e *settings.Env) []size {
 	var list []size
 	for _, f := range []struct{ name, path string }{
 		{"kata-runtime", e.Runtime.Path}, {"kata-shim", e.Shim.Path}, {"kata-proxy", e.Proxy.Path},
+		{"containerd-shim-kata-v2", filepath.Join(filepath.Dir(e.Runtime.Path), "containerd-shim-kata-v2")},
 		{"guest kernel", e.Kernel.Path}, {"guest initrd", e.Initrd.Path},
+		{"guest image (erofs, in the initrd's place)", filepath.Join(filepath.Dir(e.Initrd.Path), "rootfs.img")},
 	} {
 		if info, err := os.Stat(f.path); err == nil {
 			list = append(list, size{f.name, info.Size()})
