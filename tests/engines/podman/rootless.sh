@@ -8,6 +8,7 @@ set -euo pipefail
 dir=$1 script=$2 user=20000
 build=$(dirname "$KATA_RUNTIME")
 
+mount --make-rshared / # as systemd has it; nothing of this goes outside
 mount -t tmpfs none /dev/net
 mknod -m 666 /dev/net/tun c 10 200
 mkdir "$dir"/{build,home,run,etc}
@@ -25,6 +26,7 @@ echo "rootless:x:$user:" >>/etc/group
 echo "rootless:200000:65536" | tee -a /etc/subuid >>/etc/subgid
 printf '[containers]\npids_limit = 0\ndefault_sysctls = []\n[engine]\ninfra_image = "localhost/busybox"\ninfra_command = "sleep 100000"\n' >"$dir/containers.conf"
 
+cp "$PODMAN_DIR/rootfs.tar" "$dir/"
 chown "$user:$user" "$dir/home" "$dir/run"
 chmod 700 "$dir/home" "$dir/run"
 chmod 755 "$dir"
@@ -33,10 +35,10 @@ cd "$dir/home"
 exec setpriv --reuid $user --regid $user --clear-groups env -i PATH="$PATH" HOME="$dir/home" XDG_RUNTIME_DIR="$dir/run" \
 	CONTAINERS_CONF="$dir/containers.conf" PODMAN_IGNORE_CGROUPSV1_WARNING=1 bash -euc '
 		podman="podman --storage-driver vfs --cgroup-manager cgroupfs --events-backend file --runtime $1/kata"
-		$podman import --change "ENV PATH=/bin:/usr/bin" --change "CMD [\"sleep\", \"100000\"]" "$2" busybox >/dev/null 2>&1
+		$podman import -q --change "ENV PATH=/bin:/usr/bin" --change "CMD [\"sleep\", \"100000\"]" "$2" busybox >/dev/null
 		eval "$3"
 		# Nothing of the runtime is left: Podman itself keeps one process, and conmon may
 		# be on its way.
 		find "$XDG_RUNTIME_DIR/kata-containers" -mindepth 2
 		for program in kata- qemu virtiofsd; do pgrep -l "$program" || true; done
-	' rootless "$dir" "$PODMAN_DIR/rootfs.tar" "$script"
+	' rootless "$dir" "$dir/rootfs.tar" "$script"
