@@ -253,7 +253,7 @@ func (p *Process) Remove() {
 			p.stderr.Abort()
 		}
 		for _, s := range p.sources {
-			s.file.Close()
+			s.abandon()
 		}
 		p.pidfd.Close()
 	})

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -157,4 +158,22 @@ type waiter struct{ *exec.Cmd }
 func (w waiter) Wait() (*os.ProcessState, error) {
 	err := w.Cmd.Wait()
 	return w.ProcessState, err
+}
+
+// A daemon that a process left behind is not ended by what it prints.
+func TestDaemonPrintsAfterRemove(t *testing.T) {
+	dir := t.TempDir()
+	go1, done := filepath.Join(dir, "go"), filepath.Join(dir, "done")
+	if err := errors.Join(unix.Mkfifo(go1, 0o600), unix.Mkfifo(done, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, "(read x <"+go1+"; head -c 300000 /dev/zero; echo error >&2; echo done >"+done+") & exit 0")
+	<-p.Done()
+	p.Remove()
+	if err := os.WriteFile(go1, []byte("go\n"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if said, err := os.ReadFile(done); err != nil || string(said) != "done\n" {
+		t.Errorf("said %q, %v", said, err)
+	}
 }

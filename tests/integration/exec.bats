@@ -18,6 +18,15 @@ start_sleeper() {
 	[ "$output" = "$(printf '/tmp\nbar\n12\n34')" ]
 }
 
+@test "exec: a daemon that it leaves behind lives on, whatever it prints" {
+	start_sleeper
+	# Only when the exec is over it prints, and says that it did.
+	kata exec "$C1" sh -c '(until [ -e /tmp/over ]; do sleep 0.1; done; echo late; echo late >&2; touch /tmp/printed) & exit 0' >"$TMP/said"
+	[ ! -s "$TMP/said" ]
+	kata exec "$C1" touch /tmp/over
+	await kata exec "$C1" test -e /tmp/printed
+}
+
 @test "exec of a command that is not there" {
 	start_sleeper
 	run -255 kata exec "$C1" no-such-command
