@@ -195,7 +195,7 @@ func TestDaemonThatIsNone(t *testing.T) {
 func TestDialects(t *testing.T) {
 	c := Config{VirtioFSCache: "none", VirtioFSExtraArgs: []string{"--thread-pool-size=1"}}
 	for d, want := range map[dialect][]string{
-		dialectC:    {`source=/a\,b\\c`, "cache=none", "sandbox=namespace", "--rlimit-nofile=20", "--thread-pool-size=1"},
+		dialectC:    {`source=/a\,b\\c`, "cache=none", "no_posix_acl", "sandbox=namespace", "--rlimit-nofile=20", "--thread-pool-size=1"},
 		dialectRust: {`--shared-dir=/a,b\c`, "--cache=never", "--sandbox=namespace", "--rlimit-nofile=20", "--thread-pool-size=1"},
 	} {
 		args := d.args(c, `/a,b\c`, 20)

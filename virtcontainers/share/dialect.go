@@ -62,7 +62,10 @@ func dialectOf(path string) (dialect, error) {
 // into the folder, few capabilities, a seccomp filter. Submounts are announced,
 // since files of different host file systems may have the same inode number.
 // File handles instead of open files (Rust) need CAP_DAC_READ_SEARCH, by which
-// a daemon that was taken over could open any file of the host: left off.
+// a daemon that was taken over could open any file of the host: left off. ACLs
+// are refused, as the Rust daemon does it by itself: Linux looks at none on
+// submounts (fuse_fill_super_submount in fs/fuse/inode.c does not set
+// SB_POSIXACL), and the C daemon would keep what then holds nobody back.
 func (d dialect) args(c Config, dir string, openFiles uint64) []string {
 	cache := c.VirtioFSCache
 	if cache == "" {
@@ -74,7 +77,7 @@ func (d dialect) args(c Config, dir string, openFiles uint64) []string {
 		escaped := strings.NewReplacer(`\`, `\\`, `,`, `\,`).Replace(dir)
 		args = []string{
 			"-f", "--fd=3", "-o", "source=" + escaped, "-o", "cache=" + cache, "-o", "sandbox=namespace",
-			"-o", "xattr", "-o", "announce_submounts", "-o", "log_level=warn",
+			"-o", "xattr", "-o", "no_posix_acl", "-o", "announce_submounts", "-o", "log_level=warn",
 		}
 	case dialectRust:
 		if cache == "none" {

@@ -19,9 +19,9 @@ teardown() {
 clean() { [ "$(traces "$DOCKER_DIR")" = "$BEFORE" ]; }
 
 # What the tests of volumes, which Podman's suite has too, ask for: the exit code
-# of a refusal by the runtime, and a socket.
+# of a refusal by the runtime, a socket, and the host's probe.
 # shellcheck disable=SC2034
-REFUSED=125 SOCKET=$DOCKER_DIR/docker.sock
+REFUSED=125 SOCKET=$DOCKER_DIR/docker.sock PROBE=$DOCKER_DIR/probe
 
 # vm ARG...: docker run in a VM, labelled so that teardown finds it.
 vm() { docker run --runtime "${RUNTIME:-kata}" --label test "$@"; }
@@ -35,8 +35,10 @@ is_healthy() { [ "$(inspect "$1" '{{.State.Health.Status}}')" = "$2" ]; }
 
 logs_have() { docker logs "$1" 2>&1 | grep -qF -- "$2"; }
 
-# sizes CONTAINER ROWS COLUMNS: as a client does it whose window changes.
+# resize CONTAINER ROWS COLUMNS, resize_exec ID ROWS COLUMNS: as a client does it
+# whose window changes.
 resize() { curl -sf --unix-socket "$DOCKER_DIR/docker.sock" -X POST "http://d/containers/$1/resize?h=$2&w=$3"; }
+resize_exec() { curl -sf --unix-socket "$DOCKER_DIR/docker.sock" -X POST "http://d/exec/$1/resize?h=$2&w=$3"; }
 
 # in_terminal ARG...: docker with a terminal of its own. timeout must not put it
 # into the background, where it could not read.

@@ -72,6 +72,19 @@ load lib
 	docker rmi committed
 }
 
+@test "checkpoint: refused with its cause; the container goes on and is not paused" {
+	vm -d --name c1 busybox sleep 10000
+	run -1 docker checkpoint create c1 saved
+	has "checkpoint and restore are not supported: a container's processes are in its VM"
+	run -1 docker checkpoint create --leave-running c1 saved
+	has "checkpoint and restore are not supported"
+	[ "$(inspect c1 '{{.State.Status}} {{.State.Paused}}')" = "running false" ]
+	run -0 docker exec c1 echo answers
+	is answers
+	run -0 docker checkpoint ls c1
+	hasnt saved
+}
+
 @test "signals, stop of a process that traps, start again, restart, kill" {
 	vm -d --name c1 busybox sh -c 'trap "echo usr1" USR1; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 1; done'
 	await logs_have c1 ready

@@ -83,6 +83,27 @@ load lib
 	await logs_have size "25 81"
 }
 
+@test "exec -t: a change of its terminal's size reaches the process, and no other" {
+	local id
+	vm -d -t --name size busybox sh -c 'trap "stty size" WINCH; echo ready; while :; do sleep 1; done'
+	await logs_have size ready
+	docker exec -dt size sh -c 'trap "stty size >>/tmp/sizes" WINCH; touch /tmp/ready; while :; do sleep 1; done'
+	id=$(inspect size '{{index .ExecIDs 0}}')
+	await docker exec size test -e /tmp/ready
+	resize_exec "$id" 44 132
+	await docker exec size grep -qx "44 132" /tmp/sizes
+	resize_exec "$id" 25 81
+	await docker exec size grep -qx "25 81" /tmp/sizes
+	# The container's own terminal has none of it.
+	resize size 33 99
+	await logs_have size "33 99"
+	run -0 docker logs size
+	hasnt "44 132"
+	hasnt "25 81"
+	run -0 docker exec size cat /tmp/sizes
+	hasnt "33 99"
+}
+
 @test "run -t: a terminal, its size and its change; attach, detach, attach" {
 	vm -d -it --name tty busybox sh
 	resize tty 33 99

@@ -6,7 +6,8 @@
 
 setup_suite() {
 	# A short path: the sockets of Docker's own containerd-shim are below it.
-	start_docker "$(mktemp -d /tmp/kata-docker.XXXXXX)"
+	# Experimental, because checkpoints are.
+	start_docker "$(mktemp -d /tmp/kata-docker.XXXXXX)" --experimental
 }
 
 teardown_suite() { stop_docker; }

@@ -41,7 +41,8 @@ kinds() {
 	[ "$(stat -c %s sparse)" = 104857601 ]
 	[ "$(stat -c %b sparse)" -lt 100 ]
 	[ "$(cat many/[0-9]* | wc -l)" = 300 ]
-	[ ! -e a ] && [ ! -e unlinked ]
+	[ ! -e a ]
+	[ ! -e unlinked ]
 	# The other runtime finds the same volume.
 	[ "$(docker run --rm --label test -v named:/n busybox cat /n/keep)" = kept ]
 	docker volume rm named
@@ -93,6 +94,150 @@ locks() {
 @test "locks, extended attributes: with the host's own programs" { locks; }
 
 @test "the same with 9p: locks, extended attributes" { RUNTIME=kata-9p; locks; }
+
+# What cap_chown=ep is on disk (linux/capability.h, vfs_cap_data of revision 2).
+CAP_CHOWN=0100000201000000000000000000000000000000
+
+# The program is busybox under the name of an applet, which shows what it got.
+capabilities() {
+	local lines own="CapEff:	0000000000000001"
+	mkdir "$TMP/v"
+	cp /bin/busybox "$TMP/v/grep"
+	"$PROBE" setxattr "$TMP/v/grep" security.capability "$CAP_CHOWN"
+	docker run --label test --name made -e CAP_CHOWN="$CAP_CHOWN" busybox sh -ec 'cp /bin/busybox /var/grep; probe setxattr /var/grep security.capability $CAP_CHOWN'
+	docker commit made capable
+	run vm --rm -v "$TMP/v:/v" -e CAP_CHOWN="$CAP_CHOWN" capable sh -c '
+		su user -c "/v/grep CapEff /proc/self/status; /var/grep CapEff /proc/self/status"
+		mkdir /v/own
+		cp /bin/busybox /v/own/grep
+		probe setxattr /v/own/grep security.capability $CAP_CHOWN || exit 3
+		su user -c "/v/own/grep CapEff /proc/self/status"
+		cp /v/own/grep /v/own/written
+		probe setxattr /v/own/written security.capability $CAP_CHOWN
+		echo >>/v/own/written
+		probe getxattr /v/own/written security.capability'
+	docker rm made
+	docker rmi capable
+	if [ "${RUNTIME-}" = kata-9p ]; then
+		# The server in QEMU has the attributes "user." only.
+		[ "$status" = 3 ]
+		[ "${lines[0]}" = "CapEff:	0000000000000000" ]
+		[ "${lines[1]}" = "${lines[0]}" ]
+		has "set security.capability of /v/own/grep: operation not supported"
+		return
+	fi
+	[ "$status" = 1 ]
+	[ "${lines[0]}" = "$own" ]
+	[ "${lines[1]}" = "$own" ]
+	[ "${lines[2]}" = "$own" ]
+	has "get security.capability of /v/own/written: no data available"
+	run -0 "$PROBE" getxattr "$TMP/v/own/grep" security.capability
+	is "$CAP_CHOWN"
+}
+
+@test "security.capability: of a volume's and of the image's program, for a user" { capabilities; }
+
+@test "the same with 9p: security.capability is not there" { RUNTIME=kata-9p; capabilities; }
+
+# u::rw-,u:1000:rw-,g::---,m::rw-,o::--- (linux/posix_acl_xattr.h)
+ACL=0200000001000600ffffffff02000600e803000004000000ffffffff10000600ffffffff20000000ffffffff
+
+acls() {
+	mkdir "$TMP/v"
+	echo text >"$TMP/v/f"
+	"$PROBE" setxattr "$TMP/v/f" system.posix_acl_access "$ACL"
+	vm -d --name c1 -v "$TMP/v:/v" busybox sleep 10000
+	# The mode decides alone. Its bits for the group are what the ACL calls its mask.
+	run -1 docker exec -u 1000:1000 c1 cat /v/f
+	has "ermission denied"
+	run -1 docker exec -u 2000:2000 c1 cat /v/f
+	has "ermission denied"
+	run -0 docker exec -u 2000:0 c1 cat /v/f
+	is text
+	run -1 docker exec c1 probe getxattr /v/f system.posix_acl_access
+	run -1 docker exec c1 sh -c ": >/v/g; probe setxattr /v/g system.posix_acl_access $ACL"
+	has "set system.posix_acl_access of /v/g: operation not supported"
+	run -1 docker exec c1 sh -c ": >/root/g; probe setxattr /root/g system.posix_acl_access $ACL"
+	has "operation not supported"
+	# The host's own is untouched.
+	run -0 "$PROBE" getxattr "$TMP/v/f" system.posix_acl_access
+	is "$ACL"
+	# A folder's default goes to what is made in it, within the program's umask; with runc
+	# it is in place of that.
+	"$PROBE" setxattr "$TMP/v" system.posix_acl_default "$ACL"
+	docker exec c1 sh -c 'umask 077; : >/v/made'
+	run -0 "$PROBE" getxattr "$TMP/v/made" system.posix_acl_access
+	is "${ACL/10000600ffffffff/10000000ffffffff}"
+}
+
+@test "POSIX ACLs: the host's are not looked at, new ones are refused" { acls; }
+
+@test "the same with 9p: POSIX ACLs" { RUNTIME=kata-9p; acls; }
+
+fcntl() {
+	mkdir "$TMP/v"
+	run -0 vm --rm -v "$TMP/v:/v" busybox sh -c 'probe locks /v/f && probe locks /root/f && probe both-locks /v/g; true'
+	if [ "${RUNTIME-}" = kata-9p ]; then
+		# The guest's 9p makes flock one of fcntl's, as NFS does.
+		is $'waited\nwaited\nprobe: fcntl of what this process has by flock: resource temporarily unavailable'
+	else
+		is $'waited\nwaited\nboth'
+	fi
+}
+
+@test "locks by fcntl: refused, waited for, by ranges" { fcntl; }
+
+@test "the same with 9p: locks by fcntl" { RUNTIME=kata-9p; fcntl; }
+
+apart() {
+	docker volume create named
+	vm -d --name c1 -v named:/n busybox probe hold /n/board
+	await logs_have c1 ready
+	run -0 vm --rm -v named:/n busybox probe meet /n/board
+	is $'free\napart'
+	run -0 "$PROBE" meet "$(docker volume inspect -f '{{.Mountpoint}}' named)/board"
+	is $'free\napart'
+	docker rm -f c1
+	docker volume rm named
+}
+
+@test "two VMs, and VM and host: locks and maps of one file are apart" { apart; }
+
+@test "the same with 9p: locks and maps are apart" { RUNTIME=kata-9p; full; apart; }
+
+sockets() {
+	local server out code=0
+	said() { docker logs c1 2>&1 | grep -qxE 'ready|probe: listen unix .*'; }
+	mkdir "$TMP/app"
+	"$PROBE" unix-echo "$TMP/app/host" >"$TMP/out" 3>&- &
+	server=$!
+	# Whatever fails, the server must not stay.
+	{
+		await grep -q ready "$TMP/out" &&
+			out=$("$PROBE" unix "$TMP/app/host" answers) &&
+			vm -d --name c1 -v "$TMP/app:/run/app" busybox sh -c 'test -S /run/app/host && probe unix /run/app/host text; probe unix-echo /run/app/guest; exec sleep 10000' &&
+			await said
+	} || code=$?
+	kill "$server"
+	[ "$code" = 0 ]
+	[ "$out" = answers ]
+	run -0 docker logs c1
+	has "dial unix /run/app/host: connect: connection refused"
+	# Debian 12's QEMU makes none by 9p.
+	if [ "${RUNTIME-}" = kata-9p ] && [ ! -e "$TMP/app/guest" ]; then
+		has "bind: no such device or address"
+		return
+	fi
+	run -0 docker exec c1 probe unix /run/app/guest inside
+	is inside
+	[ -S "$TMP/app/guest" ]
+	run -1 "$PROBE" unix "$TMP/app/guest" text
+	has "connection refused"
+}
+
+@test "a socket in a folder: seen on the other side, where nobody can connect to it" { sockets; }
+
+@test "the same with 9p: a socket in a folder" { RUNTIME=kata-9p; sockets; }
 
 maps() {
 	mkdir "$TMP/v"
@@ -153,6 +298,30 @@ large() {
 @test "a file of 256 MiB of noise" { large; }
 
 @test "the same with 9p: a file of 256 MiB of noise" { RUNTIME=kata-9p; large; }
+
+sparse() {
+	local lines
+	mkdir "$TMP/v"
+	truncate -s 6G "$TMP/v/f"
+	printf host | dd of="$TMP/v/f" bs=1M seek=5120 conv=notrunc status=none
+	run -0 vm --rm -v "$TMP/v:/v" busybox sh -ec '
+		stat -c "%s %b" /v/f
+		dd if=/v/f bs=1M skip=5120 count=1 2>/dev/null | head -c 4; echo
+		dd if=/v/f bs=1M skip=5119 count=1 2>/dev/null | tr -d "\\0" | wc -c
+		printf guest | dd of=/v/f bs=1M seek=5121 conv=notrunc,fsync 2>/dev/null
+		stat -c "%s %b" /v/f'
+	[[ ${lines[0]} =~ ^6442450944\ [0-9]+$ ]]
+	[ "${lines[1]}" = host ]
+	[ "${lines[2]}" = 0 ]
+	[ "${lines[3]}" = "$(stat -c '%s %b' "$TMP/v/f")" ]
+	[ "$(dd if="$TMP/v/f" bs=1M skip=5121 count=1 status=none | head -c 5)" = guest ]
+	# Holes stay holes, in blocks of 512 bytes.
+	[ "$(stat -c %b "$TMP/v/f")" -lt 256 ]
+}
+
+@test "a sparse file of 6 GiB: behind its fifth, and its blocks on both sides" { sparse; }
+
+@test "the same with 9p: a sparse file of 6 GiB" { RUNTIME=kata-9p; sparse; }
 
 nameless() {
 	mkdir "$TMP/v"

@@ -34,7 +34,7 @@ logs_have() { podman logs "$1" 2>&1 | grep -qF -- "$2"; }
 
 # What the tests of volumes, which are Docker's, ask for.
 # shellcheck disable=SC2034
-REFUSED=126 SOCKET=$PODMAN_DIR/socket
+REFUSED=126 SOCKET=$PODMAN_DIR/socket PROBE=$PODMAN_DIR/probe
 
 # vm ARG...: podman run, with the runtime that RUNTIME names.
 vm() { podman ${RUNTIME:+--runtime "$PODMAN_DIR/$RUNTIME"} run "$@"; }

@@ -4,10 +4,18 @@
 //	probe udp HOST:PORT TEXT   sends one and prints the answer
 //	probe mmap FILE TEXT       maps the file shared, checks that the map shows
 //	                           what the file holds, and writes TEXT through it
-//	probe hold FILE            locks the file (flock), maps it shared, says
-//	                           "ready" and answers those who meet it
-//	probe meet FILE            says whether the lock is "held" or "free", and the
-//	                           memory of who holds it "shared" or "apart"
+//	probe hold FILE            locks the file (flock and fcntl), maps it shared,
+//	                           says "ready" and answers those who meet it
+//	probe meet FILE            says whether the locks are "held" or "free", and the
+//	                           memory of who holds them "shared" or "apart"
+//	probe locks FILE           locks a part of the file (fcntl); another process
+//	                           of its own is refused it, waits for it until it is
+//	                           free, and says "waited"
+//	probe both-locks FILE      locks it by flock and by fcntl, and says "both"
+//	probe unix-echo PATH       a socket there that answers with what it is sent
+//	probe unix PATH TEXT       sends it there and prints the answer
+//	probe setxattr FILE NAME HEX  sets an extended attribute
+//	probe getxattr FILE NAME   prints it in the same form
 //	probe tmpfile DIR NAME TEXT  writes TEXT to a file without a name (O_TMPFILE),
 //	                           checks that it has none, and gives it NAME
 package main
@@ -43,6 +51,20 @@ func run(args []string) error {
 		return hold(args[1])
 	case len(args) == 2 && args[0] == "meet":
 		return meet(args[1])
+	case len(args) == 2 && args[0] == "locks":
+		return locks(args[1])
+	case len(args) == 2 && args[0] == "both-locks":
+		return bothLocks(args[1])
+	case len(args) == 2 && args[0] == "wait-lock":
+		return waitLock(args[1])
+	case len(args) == 2 && args[0] == "unix-echo":
+		return listenUnix(args[1])
+	case len(args) == 3 && args[0] == "unix":
+		return dialUnix(args[1], args[2])
+	case len(args) == 4 && args[0] == "setxattr":
+		return setXattr(args[1], args[2], args[3])
+	case len(args) == 3 && args[0] == "getxattr":
+		return getXattr(args[1], args[2])
 	case len(args) == 4 && args[0] == "tmpfile":
 		return nameless(args[1], args[2], args[3])
 	}

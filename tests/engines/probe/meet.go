@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // patience is how long the other's answer may take; poll is how often it is
@@ -47,6 +49,14 @@ func hold(path string) error {
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		return fmt.Errorf("flock: %w", err)
 	}
+	second, err := secondFile(path)
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	if err := setLock(second, unix.F_SETLK, unix.F_WRLCK, 0, 0); err != nil {
+		return fmt.Errorf("fcntl: %w", err)
+	}
 	fmt.Println("ready")
 	for {
 		b.answered.Store(b.asked.Load())
@@ -60,13 +70,20 @@ func meet(path string) error {
 		return err
 	}
 	defer f.Close()
-	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
-	case err == nil:
+	second, err := secondFile(path)
+	if err != nil {
+		return err
+	}
+	defer second.Close()
+	byFlock := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	byFcntl := setLock(second, unix.F_SETLK, unix.F_WRLCK, 0, 0)
+	switch {
+	case byFlock == nil && byFcntl == nil:
 		fmt.Println("free")
-	case errors.Is(err, syscall.EWOULDBLOCK):
+	case errors.Is(byFlock, syscall.EWOULDBLOCK) && refused(byFcntl):
 		fmt.Println("held")
 	default:
-		return fmt.Errorf("flock: %w", err)
+		return fmt.Errorf("flock: %v; fcntl: %v", byFlock, byFcntl)
 	}
 	question := b.answered.Load() + 1
 	b.asked.Store(question)
@@ -78,4 +95,10 @@ func meet(path string) error {
 	}
 	fmt.Println("apart")
 	return nil
+}
+
+// secondFile is for the lock by fcntl: by 9p, a file's locks of both kinds
+// exclude each other.
+func secondFile(board string) (*os.File, error) {
+	return os.OpenFile(board+".fcntl", os.O_RDWR|os.O_CREATE, 0o644)
 }
