@@ -3,6 +3,7 @@ package oci
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 )
@@ -29,6 +30,13 @@ func PIDNamespace(spec *specs.Spec) (path string, shared bool) {
 		}
 	}
 	return "", true
+}
+
+// OwnIPC tells whether a container has an ipc namespace of its own.
+func OwnIPC(spec *specs.Spec) bool {
+	return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool {
+		return ns.Type == specs.IPCNamespace && ns.Path == ""
+	})
 }
 
 // Annotations by which the engines tell a container's role: containerd's CRI

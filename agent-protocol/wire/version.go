@@ -33,6 +33,8 @@ const (
 	FeatureHotplug = "hotplug"
 	// FeatureVolumes: the calls StatVolume and ResizeVolume.
 	FeatureVolumes = "volumes"
+	// FeaturePIDOf: a container can join the pid namespace of another one.
+	FeaturePIDOf = "pid-of"
 )
 
 // ErrVersion is the answer of CheckVersion when the two cannot talk.

@@ -21,6 +21,9 @@ type Guest struct {
 	// SharedPID is the sandbox's pid namespace, a path in /proc, if the
 	// container is to join it; else empty.
 	SharedPID string
+	// Joins: it is not the sandbox's first container. An ipc or uts namespace for
+	// which it names no path is its own.
+	Joins bool
 	// HookDir holds the guest's own hooks, by stage; empty for none.
 	HookDir string
 }
@@ -74,7 +77,8 @@ func (g Guest) rewrite(log *slog.Logger, id string, spec *specs.Spec) (sysctls m
 }
 
 // namespaces fits the list to a guest that belongs to one sandbox: network,
-// ipc and uts are the guest's own and so shared by the sandbox's containers.
+// ipc and uts are the guest's own and so shared by the sandbox's containers,
+// unless one that joins wants its own ipc or uts.
 // The last two are joined rather than left out, because libcontainer sets a
 // host name or a sysctl only with such a namespace. A container with its own
 // user namespace could not change what the guest's owns, and gets new ones.
@@ -90,8 +94,9 @@ func (g Guest) namespaces(spec *specs.Spec) {
 		case specs.NetworkNamespace:
 			continue
 		case specs.IPCNamespace, specs.UTSNamespace:
+			theirs := !g.Joins || ns.Path != ""
 			ns.Path = ""
-			if !own {
+			if theirs && !own {
 				ns.Path = "/proc/1/ns/" + map[specs.LinuxNamespaceType]string{
 					specs.IPCNamespace: "ipc", specs.UTSNamespace: "uts"}[ns.Type]
 			}

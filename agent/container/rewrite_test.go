@@ -33,18 +33,22 @@ func TestRewriteNamespaces(t *testing.T) {
 		name   string
 		have   []specs.LinuxNamespace
 		shared string
+		joins  bool
 		want   string
 	}{
-		{"all", list("pid", "network", "ipc", "uts", "mount", "cgroup"), "", "pid: ipc:/proc/1/ns/ipc uts:/proc/1/ns/uts mount: cgroup:"},
-		{"none but mounts and cgroups are its own", nil, "", "mount: cgroup:"},
-		{"shared pid", list("pid", "mount"), "/proc/9/ns/pid", "pid:/proc/9/ns/pid mount: cgroup:"},
-		{"shared pid, unasked", list("mount"), "/proc/9/ns/pid", "mount: pid:/proc/9/ns/pid cgroup:"},
-		{"own user", list("user", "ipc", "uts", "mount"), "", "user: ipc: uts: mount: cgroup:"},
+		{"all", list("pid", "network", "ipc", "uts", "mount", "cgroup"), "", false, "pid: ipc:/proc/1/ns/ipc uts:/proc/1/ns/uts mount: cgroup:"},
+		{"none but mounts and cgroups are its own", nil, "", false, "mount: cgroup:"},
+		{"shared pid", list("pid", "mount"), "/proc/9/ns/pid", false, "pid:/proc/9/ns/pid mount: cgroup:"},
+		{"shared pid, unasked", list("mount"), "/proc/9/ns/pid", false, "mount: pid:/proc/9/ns/pid cgroup:"},
+		{"own user", list("user", "ipc", "uts", "mount"), "", false, "user: ipc: uts: mount: cgroup:"},
+		{"a member", list("pid", "ipc", "uts"), "", true, "pid: ipc:/proc/1/ns/ipc uts:/proc/1/ns/uts mount: cgroup:"},
+		{"one that joins with its own", []specs.LinuxNamespace{{Type: "ipc"}, {Type: "uts"}, {Type: "mount"}}, "", true, "ipc: uts: mount: cgroup:"},
+		{"the first with its own", []specs.LinuxNamespace{{Type: "ipc"}, {Type: "uts"}, {Type: "mount"}}, "", false, "ipc:/proc/1/ns/ipc uts:/proc/1/ns/uts mount: cgroup:"},
 	} {
 		spec := plain()
 		spec.Linux.Namespaces = c.have
 		spec.Hostname = "name"
-		if _, err := (Guest{CgroupParent: "/kata", SharedPID: c.shared}).rewrite(quiet, "c", spec); err != nil {
+		if _, err := (Guest{CgroupParent: "/kata", SharedPID: c.shared, Joins: c.joins}).rewrite(quiet, "c", spec); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 			continue
 		}

@@ -127,33 +127,13 @@ func rest(fd int) int {
 	return n
 }
 
-// abandon ends the source. A pipe that others still write to, which the process
-// left behind, is read to its end and what comes is dropped: they are daemons whose
-// output nobody wants any more, and SIGPIPE would end them.
-func (s *source) abandon() {
-	writers := false
-	s.raw.Control(func(fd uintptr) {
-		poll := []unix.PollFd{{Fd: int32(fd)}}
-		n, err := unix.Poll(poll, 0)
-		writers = err == nil && n == 0 // POLLHUP is the end of the last one
-	})
-	if !writers || s.terminal() {
-		s.file.Close()
-		return
-	}
+// drop reads a pipe to its end, when others may still write to it, which the process
+// left behind, and closes it: they are daemons whose output nobody takes any more,
+// and SIGPIPE would end them.
+func (s *source) drop() {
 	s.file.SetReadDeadline(time.Time{})
-	go func() {
-		defer s.file.Close()
-		_, _ = io.Copy(io.Discard, s.file)
-	}()
-}
-
-func (s *source) terminal() (is bool) {
-	s.raw.Control(func(fd uintptr) {
-		_, err := unix.IoctlGetTermios(int(fd), unix.TCGETS)
-		is = err == nil
-	})
-	return is
+	_, _ = io.Copy(io.Discard, s.file) // its error is an end, too
+	s.file.Close()
 }
 
 // endOfFile makes one of what ends a stream for good: EIO is a terminal that

@@ -117,9 +117,12 @@ func (p *Process) output(file *os.File) (*stream.Output, error) {
 		// a terminal lives on, for its input.
 		out.ReadFrom(src)
 		out.Close()
-		if file != p.terminal {
+		switch {
+		case file != p.terminal && out.Refused():
 			file.Close()
-		} else if out.Refused() {
+		case file != p.terminal:
+			src.drop()
+		case out.Refused():
 			io.Copy(io.Discard, src)
 		}
 	}()
@@ -252,8 +255,8 @@ func (p *Process) Remove() {
 		if p.stderr != nil {
 			p.stderr.Abort()
 		}
-		for _, s := range p.sources {
-			s.abandon()
+		if p.terminal != nil {
+			p.terminal.Close() // a pipe is closed when nobody writes to it
 		}
 		p.pidfd.Close()
 	})

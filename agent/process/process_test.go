@@ -160,20 +160,28 @@ func (w waiter) Wait() (*os.ProcessState, error) {
 	return w.ProcessState, err
 }
 
-// A daemon that a process left behind is not ended by what it prints.
+// A daemon that a process left behind is not ended by what it prints, whether or not
+// a client took the process's own output.
 func TestDaemonPrintsAfterRemove(t *testing.T) {
-	dir := t.TempDir()
-	go1, done := filepath.Join(dir, "go"), filepath.Join(dir, "done")
-	if err := errors.Join(unix.Mkfifo(go1, 0o600), unix.Mkfifo(done, 0o600)); err != nil {
-		t.Fatal(err)
-	}
-	p := start(t, "(read x <"+go1+"; head -c 300000 /dev/zero; echo error >&2; echo done >"+done+") & exit 0")
-	<-p.Done()
-	p.Remove()
-	if err := os.WriteFile(go1, []byte("go\n"), 0); err != nil {
-		t.Fatal(err)
-	}
-	if said, err := os.ReadFile(done); err != nil || string(said) != "done\n" {
-		t.Errorf("said %q, %v", said, err)
+	for _, attached := range []bool{true, false} {
+		dir := t.TempDir()
+		begin, done := filepath.Join(dir, "begin"), filepath.Join(dir, "done")
+		if err := errors.Join(unix.Mkfifo(begin, 0o600), unix.Mkfifo(done, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		p := start(t, "(read x <"+begin+"; head -c 300000 /dev/zero; echo error >&2; echo done >"+done+") & echo own; exit 0")
+		if attached {
+			if out := p.allOut(t); out != "own\n" {
+				t.Errorf("printed %q", out)
+			}
+		}
+		<-p.Done()
+		p.Remove()
+		if err := os.WriteFile(begin, []byte("begin\n"), 0); err != nil {
+			t.Fatal(err)
+		}
+		if said, err := os.ReadFile(done); err != nil || string(said) != "done\n" {
+			t.Errorf("said %q, %v", said, err)
+		}
 	}
 }

@@ -25,10 +25,11 @@ func (s *Server) CreateContainer(ctx context.Context, req *agentpb.CreateContain
 	if err != nil {
 		return nil, err
 	}
-	return s.createContainer(ctx, box, req)
+	return s.createContainer(ctx, box, req, true)
 }
 
-func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb.CreateContainerRequest) (_ *agentpb.CreateContainerReply, err error) {
+// createContainer makes the sandbox's first container, or one that joins it.
+func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb.CreateContainerRequest, joins bool) (_ *agentpb.CreateContainerReply, err error) {
 	id := req.ContainerId
 	if err := checkID("container_id", id); err != nil {
 		return nil, err
@@ -66,6 +67,7 @@ func (s *Server) createContainer(ctx context.Context, box *sandbox, req *agentpb
 	if err != nil {
 		return nil, err
 	}
+	guest.Joins = joins
 	if req.PidOf != "" {
 		if guest.SharedPID, err = s.pidsOf(req.PidOf); err != nil {
 			return nil, err

@@ -85,7 +85,7 @@ func (s *Server) CreateSandbox(ctx context.Context, req *agentpb.CreateSandboxRe
 		return nil, err
 	}
 	if req.Container != nil {
-		if reply.Container, err = s.createContainer(ctx, box, req.Container); err != nil {
+		if reply.Container, err = s.createContainer(ctx, box, req.Container, false); err != nil {
 			return nil, err
 		}
 	}

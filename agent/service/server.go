@@ -113,7 +113,7 @@ func (s *Server) Hello(_ context.Context, req *agentpb.HelloRequest) (*agentpb.H
 
 func features() []string {
 	return []string{wire.FeatureSharePID, wire.FeatureSeccomp, wire.FeatureGuestHooks, wire.FeatureEvents,
-		wire.FeatureHotplug, wire.FeatureVolumes}
+		wire.FeatureHotplug, wire.FeatureVolumes, wire.FeaturePIDOf}
 }
 
 // reserve takes a container's id.

@@ -180,6 +180,29 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	[[ $output == *"pid namespace"* || $output == *"linux.namespaces: pid"* ]]
 }
 
+@test "a container that joins a VM by its network: its own ipc and uts, a limit that it cannot have" {
+	pod
+	member "$ONE" sleep 4321
+	ran "$ONE"
+	# As Docker's --network container:X: no annotations, its own namespaces but one.
+	make_bundle "$TMP/$TWO"
+	edit "$TMP/$TWO" '.hostname = "other" | .linux.resources.cpu.cpus = "0"
+		| .linux.namespaces |= map(if .type == "network" then .path = "'"$ROOT/sandboxes/$POD/netns"'" else . end)'
+	command_is "$TMP/$TWO" sleep 1234
+	ran "$TWO"
+	grep -q "cannot have this limit.*cpuset" "$TMP/$TWO.out"
+	run -0 kata update --cpuset-cpus 0 "$TWO"
+	[[ $output == *"cannot have this limit"*cpuset* ]]
+	local each
+	for each in ipc uts; do
+		[ "$(kata exec "$ONE" readlink "/proc/self/ns/$each")" != "$(kata exec "$TWO" readlink "/proc/self/ns/$each")" ]
+	done
+	[ "$(kata exec "$ONE" hostname)" = the-pod ]
+	[ "$(kata exec "$TWO" hostname)" = other ]
+	kata exec "$ONE" touch /dev/shm/file
+	run ! kata exec "$TWO" test -e /dev/shm/file
+}
+
 @test "a pod without a hostname has the host's" {
 	HOSTNAME_OF_POD=
 	pod

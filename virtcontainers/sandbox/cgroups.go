@@ -79,6 +79,14 @@ func (g *Cgroups) remove(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
+// warnOfLimits names the limits of one container among several of a VM that hold
+// nowhere: its processes run on the VM's CPUs and disks.
+func (h *Host) warnOfLimits(id string, r *specs.LinuxResources) {
+	for _, name := range resources.HostOnly(r) {
+		h.log.Warn("a container that shares its VM with others cannot have this limit: give it to the pod, or a VM of its own", "id", id, "limit", name)
+	}
+}
+
 // removeCgroup deletes a member's cgroup with what is in it. Of one that is only
 // planned, these are the sandbox's own: its creator may have been killed before
 // it noted them.

@@ -113,6 +113,7 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 	}
 	h.shrink(ctx, dir)
 	if c.Spec.Resources == nil {
+		h.warnOfLimits(id, r)
 		return nil
 	}
 	// As they are now: another update may have been at work.

@@ -107,6 +107,10 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 		return nil, err
 	}
 	defer a.Close()
+	if err := h.canJoinPIDs(ctx, st, c); err != nil {
+		return nil, err
+	}
+	h.warnOfLimits(c.ID, req.Bundle.Spec.Linux.Resources)
 	if err := h.growFor(ctx, st, c, a); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			o := share.MountOptions{ReadOnly: volumeOptions(m.Options).ReadOnly}
 			plan.Sources[i], err = folder.AddOverlay(c.Place, i, oci.OverlayData(m), o)
 		case oci.Shm:
-			if role == oci.Single { // a pod's containers have the sandbox's
+			if role == oci.Single || role == oci.Member && oci.OwnIPC(bundle.Spec) { // a pod's containers have the sandbox's
 				plan.ShmSize[i], err = shmSize(m.Source)
 			}
 		}

@@ -1,12 +1,15 @@
 package sandbox
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
@@ -98,4 +101,23 @@ func (c *Container) is(path string, namespace inode) bool {
 	have, err := inodeOf(own)
 	ours, err2 := inodeOf("/proc/self/ns/pid")
 	return err == nil && err2 == nil && have == namespace && have != ours
+}
+
+// canJoinPIDs refuses what an older agent would silently drop.
+func (h *Host) canJoinPIDs(ctx context.Context, st *State, c *Container) error {
+	if c.PIDs.container() == "" {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
+	agent, err := dial.Connect(ctx, st.Agent, "kata-runtime")
+	if err != nil {
+		return guestError(err)
+	}
+	defer agent.Close()
+	if !agent.Has(wire.FeaturePIDOf) {
+		return fmt.Errorf("the pid namespace of container %s: the guest's agent %s has no feature %q: update the guest image",
+			c.PIDs.container(), clean(agent.Release), wire.FeaturePIDOf)
+	}
+	return nil
 }
