@@ -1,8 +1,9 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2153
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2034,SC2153
 # The verbs by hand, with each of the two drivers of cgroups.
 
 load lib
+load ../../integration/pod
 
 # limited BUNDLE PATH: sleeps, in that cgroup and with limits of every kind.
 limited() {
@@ -28,10 +29,18 @@ limits_hold() {
 	[ "$(value memory.current)" -gt $((32 << 20)) ]
 }
 
+# cmdline_of_qemu ID
+cmdline_of_qemu() {
+	local p
+	for p in $(vm_of "$1"); do [[ $(cat "/proc/$p/comm") != qemu* ]] || tr '\0' ' ' <"/proc/$p/cmdline"; done
+}
+
 @test "this is a machine with systemd and cgroup v2" {
 	[ "$(cat /proc/1/comm)" = systemd ]
 	[ "$(stat -f -c %T /sys/fs/cgroup)" = cgroup2fs ]
-	kata kata-check
+	run -0 kata kata-check
+	# QEMU emulates AMD's virtualization, too, so there is KVM, and so is vsock.
+	[[ $output == *"accelerator    ok    kvm: "*"agent channel  ok    vsock"* ]] || { echo "$output"; false; }
 }
 
 @test "systemd: a scope from create to delete, its limits, and one in use is refused" {
@@ -47,6 +56,10 @@ limits_hold() {
 	[ "$(jq -r .status <<<"$output")" = running ]
 	placed "$C1" "$shim"
 	limits_hold
+	run cmdline_of_qemu "$C1"
+	has accel=kvm
+	has vhost-vsock
+	has vhost=on
 
 	run -0 kata --systemd-cgroup exec "$C1" sh -c 'cat /proc/self/cgroup; cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/pids.max'
 	is $'0::/\n268435456\n99'
@@ -93,7 +106,9 @@ limits_hold() {
 	kata --systemd-cgroup run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; false; }
 	[ "$(group_of "$(kata state "$C1" | jq .pid)")" = "/system.slice/kata-$C1.scope" ]
 	local p
-	for p in $(vm_of "$C1"); do [ "$(group_of "$p")" = "/system.slice/kata_sandbox-$C1.scope" ]; done
+	run vm_of "$C1"
+	[ -n "$output" ]
+	for p in $output; do [ "$(group_of "$p")" = "/system.slice/kata_sandbox-$C1.scope" ]; done
 	# As after a crash of the host's QEMU.
 	pkill -KILL -f "qemu.*-name $C1"
 	wait_stopped "$C1"
@@ -102,8 +117,39 @@ limits_hold() {
 	is ""
 }
 
+# As kubelet names the groups of a pod, whose members' limits are the guest's.
+@test "systemd: a pod's VM is in a scope beside the pod, its containers in theirs" {
+	kata() { timeout "$DEADLINE" "$KATA_RUNTIME" --root "$ROOT" --systemd-cgroup "$@"; }
+	local slice=hand-$MARK.slice
+	GROUP=/hand.slice/$slice
+	edit "$TMP/bundle" '.linux.cgroupsPath = "'"$slice:cri:$POD"'"'
+	pod
+	member "$APP" sleep 10000
+	edit "$TMP/$APP" '.linux.cgroupsPath = "'"$slice:cri:$APP"'" | .linux.resources = {cpu: {quota: 50000, period: 100000}}'
+	ran "$APP"
+	[ "$(group_of "$(kata state "$POD" | jq .pid)")" = "$GROUP/cri-$POD.scope" ]
+	[ "$(group_of "$(kata state "$APP" | jq .pid)")" = "$GROUP/cri-$APP.scope" ]
+	local p
+	run vm_of "$POD"
+	[ -n "$output" ]
+	for p in $output; do [ "$(group_of "$p")" = "/system.slice/kata_overhead-$POD.scope" ]; done
+	run -0 kata exec "$APP" cat /sys/fs/cgroup/cpu.max
+	is "50000 100000"
+	kata delete --force "$APP"
+	[ ! -e "/sys/fs/cgroup$GROUP/cri-$APP.scope" ]
+	[ -e "/sys/fs/cgroup/system.slice/kata_overhead-$POD.scope" ]
+	kata delete --force "$POD"
+	run scopes
+	is ""
+	# Its engine's, not ours.
+	systemctl stop "$slice" hand.slice
+}
+
 @test "cgroupfs: a group from create to delete, its limits, and one in use is refused" {
 	GROUP=/hand-$MARK/$C1
+	# The test before has KVM and vsock.
+	configured accelerator '"tcg"'
+	configured use_vsock false
 	limited "$TMP/bundle" "$GROUP"
 	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; false; }
 	kata start "$C1"
@@ -111,6 +157,10 @@ limits_hold() {
 	shim=$(kata state "$C1" | jq .pid)
 	placed "$C1" "$shim"
 	limits_hold
+	run cmdline_of_qemu "$C1"
+	has accel=tcg
+	hasnt vhost-vsock
+	has kata.agent.0
 	kata update --cpu-quota 150000 --cpuset-cpus 0 "$C1"
 	run value cpu.max
 	is "150000 100000"

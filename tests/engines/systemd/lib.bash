@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2153,SC2013,SC2009
 # What the tests in the machine use: those of the integration tests, which know
 # what a sandbox could leave, and what systemd knows besides.
 

@@ -2,8 +2,10 @@
 # Runs the tests of this folder in an emulated machine with systemd and cgroup
 # v2: Debian 13 from a tree that is made once and cached, with its own kernel,
 # its engines, and what is built here installed in /usr/local. TAP on stdout.
-# Usage: machine.sh [BATS ARG...]
-# KATA_MACHINE_DIR keeps the machine's console and the logs of its tests there.
+# Usage: machine.sh [COMMAND]
+# COMMAND is for the shell, in this folder, in place of all its tests, such as
+# "bats --tap -f WORDS docker.bats".
+# KATA_MACHINE_DIR keeps the machine's console there.
 set -euo pipefail
 [ -n "${PRIVATE_MOUNTS:-}" ] || PRIVATE_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
 here=$(dirname "$(readlink -f "$0")")
@@ -43,7 +45,7 @@ mv "$dir/installed/usr/local/"* "$usr/"
 mkdir -p "$usr"/{sbin,tests}
 cp -r "$checkout"/tests/{engines,integration,teardown.bash} "$usr/tests/"
 CGO_ENABLED=0 go -C "$here/../probe" build -buildvcs=false -o "$usr/bin/probe" .
-echo "${*@Q}" >"$usr/tests/arguments"
+printf '%s\n' "${1:-}" >"$usr/tests/command"
 disk "$dir/usr.ext4" "$usr" 512
 
 # The tests come through a port of their own: no kernel message gets between
@@ -55,4 +57,5 @@ timeout "${KATA_MACHINE_SECONDS:-5400}" qemu-system-x86_64 -nodefaults -no-user-
 	-kernel "$kernel" -initrd "$(echo "$tree"/boot/initrd.img-*)" \
 	-append "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=1 systemd.mount-extra=/dev/vdb:/usr/local:ext4:rw systemd.run=\"$run\" systemd.run_success_action=poweroff systemd.run_failure_action=poweroff" \
 	-drive "if=virtio,format=raw,file=$tree.ext4,snapshot=on" -drive "if=virtio,format=raw,file=$dir/usr.ext4" \
-	-serial "file:$dir/console" -device virtio-serial-pci -chardev file,id=results,path=/dev/stdout -device virtserialport,chardev=results,name=results </dev/null | cat
+	-serial "file:$dir/console" -device virtio-serial-pci -chardev file,id=results,path=/dev/stdout -device virtserialport,chardev=results,name=results </dev/null | tee "$dir/results"
+grep -q '^1\.\.' "$dir/results" || { tail -n 40 "$dir/console" >&2; echo 'the machine has run no test: its console ends as above' >&2; exit 1; }
