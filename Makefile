@@ -34,7 +34,7 @@ AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
-	test-docker test-docker-13 test-docker-28 test-podman test-podman-13 test-containerd-13 test-containerd-2 test-integration-13 test-containerd test-crio test-cri test-pods test-fresh test-conformance test-full \
+	test-docker test-docker-13 test-docker-28 test-podman test-podman-13 test-containerd-13 test-containerd-2 test-integration-13 test-containerd test-systemd test-crio test-cri test-pods test-fresh test-conformance test-full \
 	prerequisites prerequisites-kernel image kernel config install uninstall quickstart bench bench-pods clean
 
 help: ## list the targets
@@ -185,6 +185,12 @@ test-containerd-13: build image config ## run the tests with Debian 13's contain
 test-integration-13: build image config ## run the integration tests with Debian 13's QEMU and virtiofsd
 	$(call with-engine-13,../integration)
 
+# In a machine with systemd and cgroup v2, which this one need not have.
+test-systemd: build image kernel man ## run verbs, Docker and Podman in an emulated machine with systemd and cgroup v2 (a quarter of an hour; needs 8 GiB)
+	@packaging/prerequisites.sh run test debian13
+	@mkdir -p $(BUILD)/tally
+	@tests/engines/systemd/machine.sh | $(GO) run ./tests/tally --save $(BUILD)/tally/systemd tap
+
 test-crio: build image config ## run the tests with CRI-O, built from its Go module (four minutes the first time)
 	$(call with-engine,crio)
 
@@ -214,7 +220,7 @@ test-conformance: build image config ## run the OCI validation programs with run
 		tests/conformance/programs/run.sh $(CURDIR)/$(BUILD)/programs
 
 # What is too long for every change. The last two count by themselves.
-SUITES := unit guest integration docker docker-13 docker-28 podman podman-13 integration-13 containerd containerd-13 containerd-2 crio pods
+SUITES := unit guest integration docker docker-13 docker-28 podman podman-13 integration-13 containerd containerd-13 containerd-2 crio pods systemd
 test-full: prerequisites kernel ## run every test, with the long ones of the engines (hours)
 	@rm -rf $(BUILD)/tally; code=0; export KATA_TEST_FULL=1; \
 	for t in $(SUITES) conformance cri; do \
