@@ -10,7 +10,7 @@ capabilities() { vm --rm busybox awk '$1 == "CapBnd:" {print $2}' /proc/self/sta
 @test "limits, capabilities, seccomp, user, names, sysctls, tmpfs, shm" {
 	local have
 	# Without CHOWN (0), with NET_ADMIN (12).
-	printf -v have '%016x' $(((0x$(capabilities) & ~1) | 1 << 12))
+	printf -v have '%016x' $(((0x$(default_capabilities) & ~1) | 1 << 12))
 	printf '%s\n' 'ONE=1' '# no variable' 'TWO=two words' >"$TMP/env"
 	run -0 vm --rm --tmpfs /t:size=1m,mode=700 --shm-size 16m --ulimit nofile=1234:2345 \
 		--sysctl net.ipv4.ip_forward=1 --sysctl kernel.msgmax=9000 --cap-add NET_ADMIN --cap-drop CHOWN \
