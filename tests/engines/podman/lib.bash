@@ -33,7 +33,7 @@ is_state() { [ "$(inspect "$1" '{{.State.Status}}')" = "$2" ]; }
 logs_have() { podman logs "$1" 2>&1 | grep -qF -- "$2"; }
 
 # What the tests that are Docker's, too, ask for (docker/lib.bash). Podman is told
-# of a kill for want of memory by a file in the bundle.
+# of a kill for want of memory by a file (virtcontainers/container/conmon.go).
 # shellcheck disable=SC2034
 REFUSED=126 SOCKET=$PODMAN_DIR/socket PROBE=$PODMAN_DIR/probe MTU=mtu UNKNOWN=none.dns.podman. OOM_SEEN=true
 
