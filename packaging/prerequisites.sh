@@ -26,7 +26,7 @@ packages() {
 	test) echo bats shellcheck jq e2fsprogs iproute2 procps mount util-linux busybox-static runc zsh fish ;;
 	bench) echo runc crun gcc libc6-dev e2fsprogs util-linux iproute2 jq ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
-	podman) echo podman conmon crun uidmap slirp4netns netavark aardvark-dns containernetworking-plugins iptables iproute2 curl util-linux attr ;;
+	podman) echo podman conmon crun catatonit uidmap slirp4netns netavark aardvark-dns containernetworking-plugins iptables iproute2 curl util-linux attr ;;
 	debian13) echo mmdebstrap util-linux ;;
 	containerd) echo containerd runc containernetworking-plugins iptables iproute2 jq curl util-linux ;;
 	cri) echo containerd runc containernetworking-plugins iptables nftables iproute2 jq curl util-linux ;;

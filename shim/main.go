@@ -49,7 +49,7 @@ type options struct {
 	ownLinks               string
 	command                []string
 	forward, guard, clock  bool
-	bundle                 string
+	oomDirs                []string
 }
 
 func main() {
@@ -148,7 +148,10 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.logFormat, "log-format", log.Text, "form of the log: text or json")
 	f.BoolVar(&o.debug, "debug", false, "log what is relayed, never its content")
 	f.StringVar(&o.stage, "stage", "", "`JSON`: what the container sees of the host's files, and this process then, too")
-	f.StringVar(&o.bundle, "bundle", "", "the container's bundle: a `folder` that gets a file \"oom\" if it was killed for want of memory")
+	f.Func("oom-dir", "a `folder` that gets a file \"oom\" if the container was killed for want of memory; can be repeated", func(dir string) error {
+		o.oomDirs = append(o.oomDirs, dir)
+		return nil
+	})
 	f.BoolVar(&o.forward, "forward", false, "bring connections to loopback addresses of this network namespace to the guest")
 	f.BoolVar(&o.clock, "clock", false, "keep the guest's clock by the host's")
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")

@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2016,SC2154
 # What the tests of both engines use. KATA_RUNTIME is the binary under test,
 # KATA_CONF_FILE its configuration (make test-docker, make test-podman set both).
 
@@ -86,4 +86,12 @@ traces() {
 	grep -F "$1" /proc/self/mountinfo | grep -E '/sandboxes/|/shared' | sed 's/^/mount /'
 	find /sys/fs/cgroup -type d -path "*$CGROUP_PARENT/*" 2>/dev/null | sort | sed 's/^/cgroup /'
 	find "$1" -path '*/sandboxes/*' -prune -print 2>/dev/null | sort | sed 's/^/file /'
+}
+
+# server NAME ARG...: a web server with a page and a large file.
+server() {
+	local name=$1
+	shift
+	vm -d --name "$name" "$@" busybox sh -c 'mkdir /w; cd /w; echo "page of $(hostname)" >index.html; head -c 20000000 /dev/urandom >big; httpd -p 80; echo ready; exec sleep 10000'
+	await logs_have "$name" ready
 }

@@ -56,7 +56,8 @@ type ShimSpec struct {
 	// Stage is what the shim shows to engines that join its namespaces; nil
 	// for an exec's shim, whose pid they do not look at.
 	Stage *view.View
-	// Bundle is the container's, for a file "oom" there; empty for none.
+	// Bundle is the container's, for a file "oom" there and where our caller, if it
+	// is conmon, would make one, too; empty for none.
 	Bundle string
 	// Forward: the shim brings connections to loopback addresses of its network
 	// namespace to the guest.
@@ -99,7 +100,10 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 		args = append(args, "--terminal")
 	}
 	if spec.Bundle != "" {
-		args = append(args, "--bundle", spec.Bundle)
+		args = append(args, "--oom-dir", spec.Bundle)
+		if dir := persistDir(os.Getppid()); dir != "" {
+			args = append(args, "--oom-dir", dir)
+		}
 	}
 	if spec.Forward {
 		args = append(args, "--forward")

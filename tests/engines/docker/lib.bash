@@ -18,10 +18,21 @@ teardown() {
 
 clean() { [ "$(traces "$DOCKER_DIR")" = "$BEFORE" ]; }
 
-# What the tests of volumes, which Podman's suite has too, ask for: the exit code
-# of a refusal by the runtime, a socket, and the host's probe.
+# What the tests that Podman's suite has too ask for: the exit code of a refusal
+# by the runtime, a socket, the host's probe, a network's option, a name that no
+# server knows, and whether the engine sees a kill for want of memory: Docker
+# looks for that in the host's cgroup.
 # shellcheck disable=SC2034
-REFUSED=125 SOCKET=$DOCKER_DIR/docker.sock PROBE=$DOCKER_DIR/probe
+REFUSED=125 SOCKET=$DOCKER_DIR/docker.sock PROBE=$DOCKER_DIR/probe MTU=com.docker.network.driver.mtu UNKNOWN=none.such.name. OOM_SEEN=false
+
+# nameserver NETWORK: that of the containers in it.
+nameserver() { echo 127.0.0.11; }
+
+# group CONTROLLER CONTAINER: its cgroup on a host with cgroup v1.
+group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
+
+# default_capabilities: what a container has by default.
+default_capabilities() { echo 00000000a80425fb; }
 
 # vm ARG...: docker run in a VM, labelled so that teardown finds it.
 vm() { docker run --runtime "${RUNTIME:-kata}" --label test "$@"; }

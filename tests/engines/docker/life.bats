@@ -85,65 +85,11 @@ load lib
 	hasnt saved
 }
 
-@test "signals, stop of a process that traps, start again, restart, kill" {
-	vm -d --name c1 busybox sh -c 'trap "echo usr1" USR1; trap "echo term; exit 5" TERM; echo ready; while :; do sleep 1; done'
-	await logs_have c1 ready
-	docker kill -s USR1 c1
-	await logs_have c1 usr1
-	docker stop -t 60 c1
-	[ "$(inspect c1 '{{.State.Status}} {{.State.ExitCode}}')" = "exited 5" ]
-	docker start c1
-	# A pid 1 that has no trap yet would ignore the signal.
-	twice() { [ "$(docker logs c1 | grep -c ready)" = 2 ]; }
-	await twice
-	docker restart -t 60 c1
-	[ "$(docker logs c1 | grep -c term)" = 2 ]
-	docker kill c1
-	[ "$(inspect c1 '{{.State.ExitCode}}')" = 137 ]
-}
-
-@test "stop of a process that ignores the signal" {
-	vm -d --name c1 busybox sh -c 'trap "" TERM; echo ready; while :; do sleep 1; done'
-	await logs_have c1 ready
-	docker stop -t 1 c1
-	[ "$(inspect c1 '{{.State.Status}} {{.State.ExitCode}}')" = "exited 137" ]
-}
-
 @test "a restart policy and a health check" {
 	vm -d --name c1 --restart on-failure:1 --health-cmd 'test -e /healthy' --health-interval 1s --health-timeout 60s --health-retries 1000 \
 		busybox sh -c 'test -e /second && { touch /healthy; exec sleep 10000; }; touch /second; exit 3'
 	await is_healthy c1 healthy
 	[ "$(inspect c1 '{{.RestartCount}}')" = 1 ]
-}
-
-@test "every signal reaches the process" {
-	local all="1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 18 20 21 22 23 24 25 26 27 28 29 30 31 34 64" n
-	vm -d --name c1 busybox sh -c "for s in $all; do trap \"echo got-\$s-\" \$s; done; echo ready; while :; do sleep 1; done"
-	await logs_have c1 ready
-	for n in $all; do docker kill -s "$n" c1; done
-	for n in $all; do await logs_have c1 "got-$n-"; done
-	[ "$(docker logs c1 | grep -c got-)" = "$(wc -w <<<"$all")" ]
-	is_state c1 running
-	docker kill -s 9 c1
-	[ "$(docker wait c1)" = 137 ]
-}
-
-@test "restart policies: always, unless-stopped, and no" {
-	vm -d --name always --restart always busybox sh -c 'echo begin; exit 1'
-	more() { [ "$(inspect always '{{.RestartCount}}')" -ge 2 ]; }
-	await more
-	docker stop -t 0 always
-	vm -d --name unless --restart unless-stopped busybox sh -c 'echo begin; test -e /second && exec sleep 10000; touch /second; exit 1'
-	again() { [ "$(docker logs unless | grep -c begin)" = 2 ]; }
-	await again
-	is_state unless running
-	[ "$(inspect unless '{{.RestartCount}}')" = 1 ]
-	docker stop -t 0 unless
-	vm -d --name never busybox false
-	[ "$(docker wait never)" = 1 ]
-	[ "$(inspect never '{{.RestartCount}} {{.State.Status}}')" = "0 exited" ]
-	is_state always exited
-	is_state unless exited
 }
 
 @test "events: each step of a life, in its order" {
@@ -172,4 +118,17 @@ load lib
 	# What timed out is not left in the guest.
 	gone() { [ "$(docker exec c2 sh -c 'ps | grep -c "[s]leep 1000$"')" -le 1 ]; }
 	await gone
+}
+
+# share: how much of a CPU Docker says that c1 has, in whole percent.
+share() { docker stats --no-stream --format '{{.CPUPerc}}' c1 | cut -d. -f1; }
+
+@test "stats: the CPU's use as it is" {
+	vm -d --name c1 busybox sleep 10000
+	idle() { [ "$(share)" -lt 25 ]; }
+	await idle
+	docker exec -d c1 sh -c 'while :; do :; done'
+	busy() { [ "$(share)" -gt 40 ]; }
+	await busy
+	[ "$(share)" -le $((100 * $(nproc) + 10)) ]
 }

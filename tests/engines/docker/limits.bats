@@ -1,11 +1,9 @@
 #!/usr/bin/env bats
 # shellcheck disable=SC2154,SC2016
-# Limits that hold on the host or not at all, and what an exec gets besides.
+# Limits that hold on the host or not at all, what stats tells, and what an exec
+# gets besides; Podman's suite has these tests too.
 
 load lib
-
-# group CONTROLLER CONTAINER: its cgroup on the host.
-group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
 
 @test "--env-file, --cpuset-cpus, --device-read-bps, --blkio-weight" {
 	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"
@@ -34,8 +32,7 @@ group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
 
 @test "memory: a process that wants more is killed, also with --oom-kill-disable" {
 	run -137 vm --name c1 --memory 64m busybox tail /dev/zero
-	# Docker looks for that in the host's cgroup.
-	[ "$(inspect c1 '{{.State.ExitCode}} {{.State.OOMKilled}}')" = "137 false" ]
+	[ "$(inspect c1 '{{.State.ExitCode}} {{.State.OOMKilled}}')" = "137 $OOM_SEEN" ]
 	run -137 vm --rm --memory 64m --oom-kill-disable busybox tail /dev/zero
 }
 
@@ -44,17 +41,14 @@ group() { echo "/sys/fs/cgroup/$1$CGROUP_PARENT/$(inspect "$2" '{{.Id}}')"; }
 	local own
 	own=$(awk '$1 == "CapBnd:" {print $2}' /proc/self/status)
 	run -0 docker exec --privileged c1 awk '$1 == "CapEff:" {print $2}' /proc/self/status
-	# 20.10 knows 38 of them.
+	# Docker 20.10 and Podman 4.3 know 38 of them.
 	((((1 << 38) - 1) & 0x$own & ~0x$output)) && { echo "$output lacks some of $own"; false; }
 	((0x$output & 1 << 21)) # CAP_SYS_ADMIN (capability.h)
 	run -0 docker exec c1 awk '$1 == "CapEff:" {print $2}' /proc/self/status
-	is 00000000a80425fb
+	is "$(default_capabilities)"
 }
 
-# share: how much of a CPU Docker says that c1 has, in whole percent.
-share() { docker stats --no-stream --format '{{.CPUPerc}}' c1 | cut -d. -f1; }
-
-@test "stats: memory and processes as the host's cgroup has them, the CPU's use as it is" {
+@test "stats: memory and processes as the host's cgroup has them" {
 	[ -d /sys/fs/cgroup/memory ] || skip "the files on the host are those of cgroup v1"
 	vm -d --name c1 busybox sleep 10000
 	local bytes used pids
@@ -64,10 +58,4 @@ share() { docker stats --no-stream --format '{{.CPUPerc}}' c1 | cut -d. -f1; }
 	# says, but for caches and what has changed meanwhile.
 	((bytes > 40 << 20 && bytes <= used + (64 << 20) && bytes >= used / 4)) || { echo "$bytes of $used"; false; }
 	((pids >= 3 && pids < 200)) || { echo "$pids processes"; false; }
-	idle() { [ "$(share)" -lt 25 ]; }
-	await idle
-	docker exec -d c1 sh -c 'while :; do :; done'
-	busy() { [ "$(share)" -gt 40 ]; }
-	await busy
-	[ "$(share)" -le $((100 * $(nproc) + 10)) ]
 }

@@ -4,14 +4,6 @@
 
 load lib
 
-# server NAME ARG...: a web server with a page and a large file.
-server() {
-	local name=$1
-	shift
-	vm -d --name "$name" "$@" busybox sh -c 'mkdir /w; cd /w; echo "page of $(hostname)" >index.html; head -c 20000000 /dev/urandom >big; httpd -p 80; echo ready; exec sleep 10000'
-	await logs_have "$name" ready
-}
-
 @test "bridge: an address, a route, a published port, a large transfer; its network for another container" {
 	server web --hostname webhost -p 18080:80
 	run -0 inside curl -sf http://127.0.0.1:18080/
@@ -96,22 +88,6 @@ server() {
 	is $' lo\nanswers'
 }
 
-@test "a user-defined bridge: VMs find each other by name, and over IPv6" {
-	docker network create --ipv6 --subnet fd00:e7::/64 --label test un >/dev/null
-	server web --network un --network-alias alias
-	local v6
-	v6=$(inspect web '{{.NetworkSettings.Networks.un.GlobalIPv6Address}}')
-	run vm --rm --network un busybox sh -c "cat /etc/resolv.conf; wget -qO- http://web/; wget -qO- http://alias/; ping -6 -c 1 $v6 >/dev/null && echo six; nslookup none.such.name. || echo unknown"
-	[ "$status" = 0 ]
-	has "nameserver 127.0.0.11"
-	has $'page of '
-	[ "$(grep -c "page of" <<<"$output")" = 2 ]
-	has six
-	has unknown
-	docker rm -f web
-	docker network rm un
-}
-
 @test "macvlan: the interface of the parent's network, a neighbour there, and another VM" {
 	inside ip link add kata-mv0 type veth peer name kata-mv1
 	inside ip link set kata-mv0 up
@@ -129,27 +105,4 @@ server() {
 	docker rm -f web
 	docker network rm mv
 	inside ip link del kata-mv0
-}
-
-@test "MTU and IPv6 of a network; a large transfer into the container" {
-	docker network create --ipv6 --subnet fd00:e8::/64 --label test -o com.docker.network.driver.mtu=1400 small >/dev/null
-	head -c 30000000 /dev/urandom >"$TMP/big"
-	# Its input stays open: where it has ended, a nc that listens ends the connection.
-	vm -di --name sink --network small busybox sh -c 'echo ready; nc -l -p 9 >/big; sha256sum </big; exec sleep 10000'
-	await logs_have sink ready
-	local v4 v6
-	v4=$(inspect sink '{{.NetworkSettings.Networks.small.IPAddress}}')
-	v6=$(inspect sink '{{.NetworkSettings.Networks.small.GlobalIPv6Address}}')
-	run -0 docker exec sink sh -c 'cat /sys/class/net/eth0/mtu; ip -6 addr show dev eth0 scope global'
-	has 1400
-	has "$v6/64"
-	# As large as fits, larger, and over both protocols.
-	inside busybox ping -c 1 -s 1372 -W 20 "$v4" >/dev/null
-	inside busybox ping -c 1 -s 3000 -W 20 "$v4" >/dev/null
-	# The bridge's own address is tried out by the host's kernel at first.
-	await inside busybox ping -6 -c 1 -W 5 "$v6" >/dev/null
-	inside busybox nc "$v4" 9 <"$TMP/big"
-	await logs_have sink "$(sha256sum <"$TMP/big")"
-	docker rm -f sink
-	docker network rm small
 }

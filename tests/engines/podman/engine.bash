@@ -11,14 +11,26 @@ ENGINES=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # inside COMMAND...: in the namespace where podman's bridges are.
 inside() { nsenter --net="$PODMAN_DIR/netns" "$@"; }
 
-# podman ARG...: the runtime is a script, because Podman passes no environment
+# words TIMEOUT ARG...: the command line of podman ARG... into WORDS, with what
+# bounds its time. The runtime is a script, because Podman passes no environment
 # to it, and its --runtime-flag does not reach its own cleanup processes.
-# PODMAN_CONF and PODMAN_NETWORKS are another configuration and its networks.
+# PODMAN_CONF and PODMAN_NETWORKS are another configuration and its networks,
+# PODMAN_RUNTIME is a runtime that the configuration names.
+words() {
+	local bound
+	read -ra bound <<<"$1"
+	shift
+	WORDS=(env PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF="${PODMAN_CONF:-$PODMAN_DIR/containers.conf}" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf"
+		nsenter --net="$PODMAN_DIR/netns" "${bound[@]}" "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp"
+		--network-config-dir "${PODMAN_NETWORKS:-$PODMAN_DIR/networks}" --cgroup-manager cgroupfs --events-backend file
+		--runtime "${PODMAN_RUNTIME:-$PODMAN_DIR/kata-runtime}" "$@")
+}
+
+# podman ARG...
 podman() {
-	PODMAN_IGNORE_CGROUPSV1_WARNING=1 CONTAINERS_CONF="${PODMAN_CONF:-$PODMAN_DIR/containers.conf}" CONTAINERS_STORAGE_CONF="$PODMAN_DIR/storage.conf" \
-		inside timeout "$DEADLINE" podman --root "$PODMAN_DIR/root" --runroot "$PODMAN_DIR/run" --tmpdir "$PODMAN_DIR/tmp" \
-		--network-config-dir "${PODMAN_NETWORKS:-$PODMAN_DIR/networks}" --cgroup-manager cgroupfs --events-backend file \
-		--runtime "$PODMAN_DIR/kata-runtime" "$@" 3>&-
+	local WORDS
+	words timeout "$@"
+	"${WORDS[@]}" 3>&-
 }
 
 # runtime_script NAME CONFIG

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2016
 # shellcheck source=tests/engines/podman/engine.bash
 . "$BATS_TEST_DIRNAME/engine.bash"
 bats_require_minimum_version 1.5.0
@@ -32,11 +32,35 @@ is_state() { [ "$(inspect "$1" '{{.State.Status}}')" = "$2" ]; }
 
 logs_have() { podman logs "$1" 2>&1 | grep -qF -- "$2"; }
 
-# What the tests of volumes, which are Docker's, ask for.
+# What the tests that are Docker's, too, ask for (docker/lib.bash). Podman is told
+# of a kill for want of memory by a file (virtcontainers/container/conmon.go).
 # shellcheck disable=SC2034
-REFUSED=126 SOCKET=$PODMAN_DIR/socket PROBE=$PODMAN_DIR/probe
+REFUSED=126 SOCKET=$PODMAN_DIR/socket PROBE=$PODMAN_DIR/probe MTU=mtu UNKNOWN=none.dns.podman. OOM_SEEN=true
+
+# nameserver NETWORK: that of the containers in it: aardvark-dns, on the bridge.
+nameserver() { podman network inspect -f '{{range .Subnets}}{{.Gateway}} {{end}}' "$1" | tr ' ' '\n' | grep -F .; }
+
+# group CONTROLLER CONTAINER: its cgroup on a host with cgroup v1.
+group() { echo "/sys/fs/cgroup/$1$(inspect "$2" '{{.State.CgroupPath}}')"; }
+
+# default_capabilities: what a container has by default, which depends on Podman's configuration.
+default_capabilities() { vm --rm busybox awk '$1 == "CapBnd:" {print $2}' /proc/self/status; }
 
 # vm ARG...: podman run, with the runtime that RUNTIME names.
 vm() { podman ${RUNTIME:+--runtime "$PODMAN_DIR/$RUNTIME"} run "$@"; }
 
-docker() { podman "$@"; }
+# docker ARG...: "rm -f" ends at once, as Docker's does.
+docker() {
+	case "$1 ${2-}" in
+	"rm -f") podman rm -f -t 0 "${@:3}" ;;
+	*) podman "$@" ;;
+	esac
+}
+
+# in_terminal ARG...: podman with a terminal of its own. timeout must not put it
+# into the background, where it could not read.
+in_terminal() {
+	local WORDS
+	words "timeout --foreground" "$@"
+	script -qefc "$(printf '%q ' "${WORDS[@]}")" /dev/null
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
-# shellcheck disable=SC2154,SC2016
-# The life of a container with Podman: logs, signals, restarts, events.
+# shellcheck disable=SC2016,SC2154,SC2317
+# The life of a container with Podman: logs, attach, restarts, health, events.
 
 load lib
 
@@ -19,26 +19,78 @@ load lib
 	[ -d "/proc/$(inspect c1 '{{.State.Pid}}')" ]
 }
 
-@test "every signal reaches the process" {
-	local all="1 2 3 4 5 6 7 8 10 11 12 13 14 15 16 18 20 21 22 23 24 25 26 27 28 29 30 31 34 64" n
-	vm -d --name c1 busybox sh -c "for s in $all; do trap \"echo got-\$s-\" \$s; done; echo ready; while :; do sleep 1; done"
-	await logs_have c1 ready
-	for n in $all; do podman kill -s "$n" c1; done
-	for n in $all; do await logs_have c1 "got-$n-"; done
-	[ "$(podman logs c1 | grep -c got-)" = "$(wc -w <<<"$all")" ]
-	is_state c1 running
-	podman kill -s 9 c1
-	[ "$(podman wait c1)" = 137 ]
+@test "attach, detach by the default keys and by another, attach until the end" {
+	vm -dit --name tty busybox sh
+	client() {
+		local code=0
+		in_terminal attach "$@" tty >"$TMP/out" || code=$?
+		echo "$code" >"$TMP/client"
+	}
+	# press KEY...: until the client has ended. One key at a time, and again: Podman
+	# knows its keys only if it reads each of them alone.
+	press() {
+		local keys=("$@") next=0
+		ends() {
+			[ ! -e "$TMP/client" ] || return 0
+			printf %b "${keys[next]}"
+			next=$(((next + 1) % ${#keys[@]}))
+			return 1
+		}
+		await ends
+	}
+	(
+		echo 'tty; echo first-$((40+2))'
+		await logs_have tty first-42
+		press '\020' '\021'
+	) | client
+	[ "$(cat "$TMP/client")" = 0 ]
+	run cat "$TMP/out"
+	has /dev/pts/0
+	has first-42
+	is_state tty running
+	rm "$TMP/client"
+	(
+		echo 'echo second-$((40+2))'
+		await logs_have tty second-42
+		press '\032'
+	) | client --detach-keys ctrl-z
+	[ "$(cat "$TMP/client")" = 0 ]
+	is_state tty running
+	rm "$TMP/client"
+	(
+		echo 'exit 3'
+		podman wait tty >"$TMP/code"
+	) | client
+	# Of Podman's client the code is its own.
+	[ "$(cat "$TMP/client" "$TMP/code")" = $'0\n3' ]
 }
 
-@test "a restart policy, and health checks" {
-	vm -d --name c1 --restart on-failure:1 --health-cmd 'test -e /healthy' --health-interval disable \
-		busybox sh -c 'test -e /second && { touch /healthy; exec sleep 10000; }; touch /second; exit 3'
-	again() { [ "$(inspect c1 '{{.RestartCount}}')" = 1 ]; }
-	await again
-	await podman healthcheck run c1
+@test "restart, and the restart policy on-failure" {
+	vm -d --name c1 --restart on-failure:1 busybox sh -c 'trap "echo term; exit 5" TERM; echo begin; test -e /second || { touch /second; exit 3; }; while :; do sleep 0.1; done'
+	begun() { [ "$(podman logs c1 | grep -c begin)" = "$1" ]; }
+	await begun 2
+	await is_state c1 running
+	[ "$(inspect c1 '{{.RestartCount}}')" = 1 ]
+	podman restart -t 60 c1
+	await begun 3
+	[ "$(podman logs c1 | grep -c term)" = 1 ]
+	is_state c1 running
+}
+
+# The timer that runs it is systemd's.
+@test "healthcheck run: one that succeeds, one that fails until the container counts as unhealthy" {
+	vm -d --name c1 --health-cmd 'test -e /healthy' --health-interval disable --health-retries 2 busybox sleep 10000
+	health() { inspect c1 '{{.State.Health.Status}} {{.State.Health.FailingStreak}}'; }
+	podman exec c1 touch /healthy
+	podman healthcheck run c1
+	[ "$(health)" = "healthy 0" ]
 	podman exec c1 rm /healthy
 	run -1 podman healthcheck run c1
+	run -1 podman healthcheck run c1
+	[ "$(health)" = "unhealthy 2" ]
+	podman exec c1 touch /healthy
+	podman healthcheck run c1
+	[ "$(health)" = "healthy 0" ]
 }
 
 @test "events: each step of a life, in its order" {

@@ -15,6 +15,23 @@ load lib
 	is "echo hello"
 }
 
+@test "--network container: without a pod: the same VM; a container outside of any VM is refused" {
+	server web --hostname webhost
+	run -0 vm --rm --network container:web --name joined busybox sh -c 'wget -qO- http://127.0.0.1/; hostname; ip -o -4 addr show eth0'
+	has "page of webhost"
+	# Podman shares no more than the network.
+	[ "${lines[1]}" != webhost ]
+	has "$(inspect web '{{.NetworkSettings.IPAddress}}')"
+	# The one that joined is gone, the one that was there first is not.
+	run -0 inside curl -sf "http://$(inspect web '{{.NetworkSettings.IPAddress}}')/"
+	is "page of webhost"
+	# Podman's own limits are more than every host allows.
+	podman --runtime runc run -d --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --name runc busybox sleep 10000
+	run "-$REFUSED" vm --rm --network container:runc busybox true
+	has "is not that of a VM"
+	podman exec runc ip -o -4 addr show eth0
+}
+
 @test "two networks of its own, and none" {
 	local net
 	for net in one two; do podman network create "$net" >/dev/null; done

@@ -26,6 +26,20 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 	is p
 }
 
+@test "signals that no program handles, the C library's own: a process 1 goes on, another ends by them" {
+	podman_pod --share net,ipc,uts,pid
+	podman run -d --pod p --name member busybox sh -c 'echo p=$$; exec sleep 10000'
+	await logs_have member p=
+	[ "$(podman logs member)" != p=1 ]
+	podman kill -s 32 member
+	[ "$(podman wait member)" = 160 ]
+	podman run -d --name alone busybox sleep 10000
+	podman kill -s 32 alone
+	podman kill -s 33 alone
+	podman exec alone true
+	is_state alone running
+}
+
 # obeys KEY ORDER: our podman runs the command lines of the units' key, in the
 # order that cat or tac give them.
 obeys() {
