@@ -15,6 +15,7 @@ import (
 	"github.com/moby/sys/userns"
 	"github.com/urfave/cli"
 
+	"github.com/kata-go/kata-runtime/config"
 	"github.com/kata-go/kata-runtime/internal/inherit"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
@@ -36,6 +37,8 @@ var globalFlags = []cli.Flag{
 	cli.StringFlag{Name: "log-format", Value: "text", Usage: "set the log format ('text' (default), or 'json')"},
 	cli.StringFlag{Name: "root", Value: defaultRoot, Usage: "root directory for storage of container state (this should be located in tmpfs)"},
 	cli.StringFlag{Name: "kata-config", Usage: "configuration file in place of the default ones", EnvVar: "KATA_CONF_FILE"},
+	// Kata's name for it. make install asks by it what a binary was built for.
+	cli.BoolFlag{Name: "show-default-config-paths", Usage: "show where the configuration file is looked for, in order, and exit"},
 	cli.BoolFlag{Name: "systemd-cgroup", Usage: "enable systemd cgroup support, expects cgroupsPath to be of form \"slice:prefix:name\""},
 	cli.StringFlag{Name: "rootless", Value: "auto", Usage: "accepted for compatibility ('true', 'false', or 'auto')"},
 	cli.StringFlag{Name: "criu", Usage: "accepted for compatibility: checkpoint is not supported", Hidden: true},
@@ -110,6 +113,10 @@ var commands = []cli.Command{
 // setup reads the global flags. The configuration is read only by the verbs
 // that need it: a mistake in it must not keep a container from being killed.
 func setup(c *cli.Context) error {
+	if c.Bool("show-default-config-paths") {
+		fmt.Fprintln(c.App.Writer, strings.Join(config.Paths(), "\n"))
+		return &exitError{}
+	}
 	if c.String("root") == "" {
 		return errors.New("--root must not be empty")
 	}

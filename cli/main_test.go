@@ -1,8 +1,12 @@
 package main
 
 import (
+	"errors"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/kata-go/kata-runtime/config"
 )
 
 // Helpers get these paths, and have a working directory of their own.
@@ -43,5 +47,20 @@ func TestRelativeGlobalPaths(t *testing.T) {
 	env = app.Metadata[envKey].(*runtimeEnv)
 	if env.Root != defaultRoot || env.configPath != "" || env.logsToFile {
 		t.Errorf("without flags: %+v", env)
+	}
+}
+
+// With a verb or without, it is all that the call does, and the code is 0.
+func TestShowDefaultConfigPaths(t *testing.T) {
+	for _, verb := range []string{"", "version"} {
+		args := []string{"--show-default-config-paths"}
+		if verb != "" {
+			args = append(args, verb)
+		}
+		out, err := runApp(t, args...)
+		var exit *exitError
+		if !errors.As(err, &exit) || exit.code != 0 || exit.err != nil || out != strings.Join(config.Paths(), "\n")+"\n" {
+			t.Errorf("%v: printed %q: %v", args, out, err)
+		}
 	}
 }

@@ -4,7 +4,8 @@
 # that an installation that is cut off, or finds the disk full, leaves a kernel
 # and an initrd that fit each other. What uninstall.sh removes is in SHARE/files.
 set -eu
-destdir=$1 build=$2 bin=$3 libexec=$4 share=$5 default=$6 man=$7
+clean() { printf '%s\n' "$1" | tr -s /; } # PREFIX may end in a slash
+destdir=$1 build=$2 bin=$(clean "$3") libexec=$(clean "$4") share=$(clean "$5") default=$(clean "$6") man=$(clean "$7")
 
 fail() { printf 'install: %s\n' "$*" >&2; exit 1; }
 
@@ -27,6 +28,16 @@ put() { # MODE FILE FOLDER
 }
 
 [ -x "$build/kata-runtime" ] || fail "$build/kata-runtime is missing: make build"
+# The prefix is linked in. It is not linked again here: that would be done as
+# root, in the tree of somebody else.
+below=/share/defaults/kata-containers/configuration.toml
+built=$("$build/kata-runtime" --show-default-config-paths 2>/dev/null | tail -n 1)
+wanted=$default/configuration.toml
+case "$built" in
+"$wanted") ;;
+*"$below") fail "$build/kata-runtime was built with PREFIX=${built%"$below"} and would not find its configuration below ${wanted%"$below"}: make build PREFIX=${wanted%"$below"}, or install with the other one" ;;
+*) fail "$build/kata-runtime does not say which PREFIX it was built with: make build PREFIX=${wanted%"$below"}" ;;
+esac
 [ -e "$build/guest/debian/vmlinux" ] || fail "there is no guest image: make image"
 put 755 "$build/kata-runtime" "$bin"
 # containerd looks for it in its PATH.
@@ -49,8 +60,9 @@ put 644 "$build/installed/configuration.toml" "$default"
 # With those of earlier versions that are still there.
 echo "$share/files" >>"$files"
 [ ! -e "$destdir$share/files" ] || cat "$destdir$share/files" >>"$files"
-sort -u -o "$files" "$files"
-put 644 "$files" "$share"
+mkdir "$lists/all"
+sort -u "$files" >"$lists/all/files"
+put 644 "$lists/all/files" "$share"
 
 while IFS= read -r path; do
 	mv "$destdir$path.new" "$destdir$path"

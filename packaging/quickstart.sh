@@ -7,13 +7,34 @@ say() { printf '\n==> %s\n' "$*"; }
 fail() { printf 'quickstart: %s\n' "$*" >&2; exit 1; }
 
 make=${MAKE:-make}
+go=${GO:-go}
 prefix=${PREFIX:-/usr/local}
 started=$SECONDS
 
+# Before anything is installed: a Go that is too old fails late, and its errors
+# do not say why. From 1.21 on Go fetches the one that go.mod asks for.
+check_go() {
+	local need have said remedy
+	need=$(awk '$1 == "go" {print $2}' go.mod)
+	remedy="install Go $need or later, or Go 1.21 or later without GOTOOLCHAIN=local, which fetches it"
+	command -v "$go" >/dev/null || fail "$go is not in PATH: $remedy"
+	# The last line: before it can be one that says that Go fetches another.
+	if ! have=$("$go" env GOVERSION 2>&1); then
+		said=${have##*$'\n'}
+		have=$(GOTOOLCHAIN=local "$go" env GOVERSION 2>/dev/null) || have="no Go that works"
+		fail "$go is ${have#go} and go.mod needs $need, which was not to be had ($said): $remedy"
+	fi
+	# Of a Go that is built from its sources: "devel go1.27-1234abc".
+	have=${have##*$'\n'} have=${have#devel } have=${have#go} have=${have%%[ -]*}
+	[[ $have == [0-9]* ]] || have=
+	[ "$(printf '%s\n' "$need" "$have" | sort -V | head -n 1)" = "$need" ] || fail "$go is ${have:-of an unknown version} and go.mod needs $need: $remedy"
+	echo "Go $have"
+}
+
 say "Checking the machine"
 [ "$(id -u)" = 0 ] || fail "run it as root: VMs need taps, mounts and network namespaces"
-command -v go >/dev/null || fail "go is not in PATH: install Go 1.21 or later"
-go version
+[ -z "${DESTDIR:-}" ] || fail "DESTDIR=$DESTDIR: what is put there cannot be run from there: leave it out, or use make build image install"
+check_go
 # Sources, packages, unpacked kernel, binaries and Go's own caches.
 need_mib=3000
 free_mib=$(($(stat -f -c '%a * %S' .) / 1048576))

@@ -13,7 +13,7 @@ setup_file() {
 # What runc does not have: ours, or of a later runc than the installed one.
 MORE_VERBS="completion direct-volume factory kata-check kata-env kata-network version features checkpoint restore"
 declare -gA MORE_FLAGS=(
-	[global]="--kata-config value"
+	[global]="--kata-config value,--show-default-config-paths"
 	[create]="--pidfd-socket value" [run]="--pidfd-socket value" [exec]="--pidfd-socket value"
 	[update]="--cpu-burst value,--cpu-idle value"
 	[checkpoint]="--tcp-skip-in-flight,--link-remap"
