@@ -184,9 +184,10 @@ host() { cat "/sys/fs/cgroup/$1/kata/$C1/$2"; }
 	[ "$(host cpuset cpuset.cpus) $(host cpuset kata/cpuset.cpus)" = "0 0" ]
 	kata update --cpuset-mems 0 "$C1"
 	[ "$(host cpuset cpuset.mems) $(host cpuset kata/cpuset.mems)" = "0 0" ]
-	run -0 kata update --cpuset-mems 999 "$C1" # no such node: what the host cannot limit is a warning
-	[[ $output == *"limits of cpuset are not set on the host"*cpuset.mems* ]]
-	[ "$(host cpuset cpuset.mems)" = 0 ]
+	run -1 kata update --cpu-share 256 --pids-limit 44 --cpuset-mems 999 "$C1" # no such node: nothing is changed
+	[[ $output == *"the host refuses the limits of cpuset"*cpuset.mems* ]]
+	[ "$(host cpuset cpuset.mems) $(host cpu cpu.shares)" = "0 512" ]
+	[ "$(guest pids.max)" = max ]
 	[ "$(guest cpuset.cpus)$(guest cpuset.mems)" = "" ]
 	kata update --memory 200m --memory-reservation 50m "$C1"
 	[ "$(guest memory.max) $(guest memory.low)" = "$((200 << 20)) $((50 << 20))" ]

@@ -235,6 +235,35 @@ both_stop() {
 	neither
 }
 
+# held FILE: what the host's cgroup of our container has in it.
+held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | xargs; }
+
+@test "limits that the host's kernel refuses: an error, and the old ones hold" {
+	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"
+	command_is "$TMP/bundle" sleep 1000
+	local limit
+	for limit in 'cpu = {cpus: "999"}' 'cpu = {mems: "999"}' 'cpu = {cpus: "abc"}' \
+		'blockIO = {throttleReadBpsDevice: [{major: 4000, minor: 99, rate: 1000}]}'; do
+		edit "$TMP/bundle" "del(.linux.resources.cpu, .linux.resources.blockIO) | .linux.resources.$limit"
+		same "" create --bundle "$TMP/bundle" "$C1"
+		neither
+	done
+	edit "$TMP/bundle" 'del(.linux.resources.blockIO) | .linux.resources.cpu = {cpus: "0", shares: 512}'
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	same "cpuset.cpus" update --cpuset-cpus 999 "$C1"
+	same "cpuset.mems" update --cpuset-mems 999 "$C1"
+	same "cpuset.mems" update --cpu-share 700 --cpuset-cpus 0-1 --cpuset-mems 999 "$C1"
+	same "abc" update --cpuset-cpus abc "$C1"
+	same "minimum allowed" update --cpu-share 1 "$C1"
+	# runc means to keep them, and fails to ("Setting back cgroup configs failed").
+	[ "$(held cpu.shares) $(held cpuset.cpus)" = "512 0" ]
+	echo '{"blockIO": {"throttleReadBpsDevice": [{"major": 4000, "minor": 99, "rate": 1000}]}}' >"$TMP/resources"
+	# Of block I/O, an update by runc takes the weight only.
+	run -1 kata update --resources "$TMP/resources" "$C1"
+	each update --cpuset-cpus 0-1 "$C1"
+	[ "$(held cpuset.cpus)" = 0-1 ]
+}
+
 @test "two creates of one id at once" {
 	command_is "$TMP/bundle" sleep 1000
 	codes() { # PROGRAM: the codes of two calls, sorted

@@ -252,7 +252,7 @@ func TestLimit(t *testing.T) {
 		Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)},
 		Pids:   &specs.LinuxPids{Limit: ptr[int64](7)},
 	}
-	if warnings, err := g.Limit(r); err != nil || len(warnings) > 0 {
+	if warnings, _, err := g.Limit(r); err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
 	for _, test := range []struct{ controller, sub, file, want string }{
@@ -269,7 +269,7 @@ func TestLimit(t *testing.T) {
 		}
 	}
 	r = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: strings.TrimSpace(all)}}
-	if warnings, err := g.Limit(r); err != nil || len(warnings) > 0 {
+	if warnings, _, err := g.Limit(r); err != nil || len(warnings) > 0 {
 		t.Errorf("growing the cpuset again: %v, %v", warnings, err)
 	}
 }
@@ -282,17 +282,62 @@ func TestLimitWarnsByName(t *testing.T) {
 	}
 	without := *g
 	without.Paths = map[string]string{"cpu": g.Paths["cpu"]}
-	warnings, err := without.Limit(&specs.LinuxResources{
+	warnings, _, err := without.Limit(&specs.LinuxResources{
 		CPU:     &specs.LinuxCPU{Cpus: "0"},
 		BlockIO: &specs.LinuxBlockIO{Weight: ptr[uint16](100)},
 	})
 	if err != nil || len(warnings) != 2 || !strings.Contains(warnings[0], "cpuset") || !strings.Contains(warnings[1], "blkio") {
 		t.Errorf("%v, %v", warnings, err)
 	}
-	warnings, err = g.Limit(&specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: "100-101"}})
-	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "cpuset") {
-		t.Errorf("a CPU that is not there: %v, %v", warnings, err)
+}
+
+func TestLimitRefusesAndRestores(t *testing.T) {
+	g := create(t, place(t))
+	if cgroups.IsCgroup2UnifiedMode() {
+		t.Skip("reads the files of cgroup v1")
 	}
+	s, _, err := Config{}.CreateSandbox(g, "s1", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Remove(context.Background(), false)
+	before := g.settings()
+	for name, r := range map[string]*specs.LinuxResources{
+		"a node that is not there, after other values": {CPU: &specs.LinuxCPU{
+			Shares: ptr[uint64](512), Quota: ptr[int64](20000), Period: ptr[uint64](50000), Cpus: "0", Mems: "999"}},
+		"a CPU that is not there": {CPU: &specs.LinuxCPU{Cpus: "100-101"}},
+		"a disk that is not there": {CPU: &specs.LinuxCPU{Cpus: "0"}, BlockIO: &specs.LinuxBlockIO{
+			ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttle(4095, 99, 1000)}}},
+	} {
+		if warnings, _, err := g.Limit(r); err == nil || len(warnings) > 0 {
+			t.Errorf("%s: %v, %v", name, warnings, err)
+		}
+		if after := g.settings(); !sameSettings(before, after) {
+			t.Errorf("%s: %v was %v", name, after, before)
+		}
+	}
+	// What was accepted can be taken back, too.
+	_, undo, err := g.Limit(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](20000), Period: ptr[uint64](50000), Cpus: "0"}})
+	if err != nil || sameSettings(before, g.settings()) {
+		t.Fatal("nothing was set", err)
+	}
+	if err := undo(); err != nil || !sameSettings(before, g.settings()) {
+		t.Errorf("%v: %v was %v", err, g.settings(), before)
+	}
+}
+
+func throttle(major, minor int64, rate uint64) specs.LinuxThrottleDevice {
+	d := specs.LinuxThrottleDevice{Rate: rate}
+	d.Major, d.Minor = major, minor
+	return d
+}
+
+// sameSettings: maps have no order.
+func sameSettings(a, b []setting) bool {
+	order := func(x, y setting) int { return strings.Compare(x.dir+x.file, y.dir+y.file) }
+	slices.SortFunc(a, order)
+	slices.SortFunc(b, order)
+	return len(a) > 0 && slices.Equal(a, b)
 }
 
 func TestSystemdNeedsAProcess(t *testing.T) {

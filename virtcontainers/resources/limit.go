@@ -3,11 +3,13 @@ package resources
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/manager"
 	"github.com/opencontainers/runtime-spec/specs-go"
+	"golang.org/x/sys/unix"
 )
 
 // Limit sets those limits of r (nil: none) that the host enforces for a
@@ -18,11 +20,23 @@ import (
 // VM is not below them.
 //
 // Nothing else of r is the host's: memory would kill QEMU, and pids, huge pages
-// and devices are the guest's. warnings name what the host cannot limit.
-func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, err error) {
+// and devices are the guest's. warnings name what the host does not have or does
+// not let us set. A value that the kernel refuses is an error, as with runc: the
+// old ones hold then. undo, never nil, brings them back later.
+func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, undo func() error, err error) {
+	undo = func() error { return nil }
 	if r == nil || len(g.Paths) == 0 {
-		return nil, nil
+		return nil, undo, nil
 	}
+	before := g.settings()
+	undo = func() error { return restore(before) }
+	if warnings, err = g.set(r); err != nil {
+		return warnings, undo, errors.Join(err, undo())
+	}
+	return warnings, undo, nil
+}
+
+func (g *Group) set(r *specs.LinuxResources) (warnings []string, err error) {
 	for _, part := range []struct {
 		controller string
 		resources  *cgroups.Resources
@@ -51,11 +65,21 @@ func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, err error) {
 		if part.controller == "cpuset" && !cgroups.IsCgroup2UnifiedMode() {
 			set = g.setCpuset(m)
 		}
-		if err := set(part.resources); err != nil {
+		switch err := set(part.resources); {
+		case err == nil:
+		case !lacking(err):
+			return warnings, fmt.Errorf("the host refuses the limits of %s: %w", part.controller, err)
+		default:
 			warnings = append(warnings, fmt.Sprintf("limits of %s are not set on the host: %v", part.controller, err))
 		}
 	}
 	return warnings, nil
+}
+
+// lacking tells of an error that the host is the reason of, not the value: it has
+// no such file, or a user without privileges may not write it.
+func lacking(err error) bool {
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS)
 }
 
 // setCpuset sets a v1 cpuset and those below it. A parent must always hold all

@@ -56,16 +56,17 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 }
 
 // limit sets what of a container's limits the host has to enforce, on the
-// cgroup that its VM is in. Memory is not among it: the VM has its size.
-func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) error {
+// cgroup that its VM is in. Memory is not among it: the VM has its size. undo,
+// never nil, brings back what held before.
+func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) (undo func() error, err error) {
 	if r == nil || st.Cgroups.Container == nil {
-		return nil
+		return func() error { return nil }, nil
 	}
-	warnings, err := st.Cgroups.Container.Limit(r)
+	warnings, undo, err := st.Cgroups.Container.Limit(r)
 	for _, w := range warnings {
 		h.log.Warn("cgroup: "+w, "id", c.ID)
 	}
-	return err
+	return undo, err
 }
 
 // remove deletes what place made; its processes have ended.

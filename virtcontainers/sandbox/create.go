@@ -234,7 +234,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	// Not earlier: a CPU quota would hold for the boot, too.
-	if err := h.limit(st, c, c.Spec.Resources); err != nil {
+	if _, err := h.limit(st, c, c.Spec.Resources); err != nil {
 		return nil, err
 	}
 	if err := cr.req.Publish(c.PID); err != nil {

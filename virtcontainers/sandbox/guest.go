@@ -81,9 +81,16 @@ func noteFlag(dir *state.Dir, id string, op container.Operation, flag func(*Cont
 }
 
 // Update changes a container's limits; what is absent is left as it is. The VM
-// grows if it has to: ErrNoResources, and nothing is changed, if it cannot. It
-// keeps its size when limits shrink, but for virtio-mem.
+// grows if it has to: ErrNoResources if it cannot. It keeps its size when limits
+// shrink, but for virtio-mem. After an error the old limits hold.
 func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) error {
+	if err := h.update(ctx, id, r); err != nil {
+		return fmt.Errorf("update container %s: %w", id, err)
+	}
+	return nil
+}
+
+func (h *Host) update(ctx context.Context, id string, r *specs.LinuxResources) error {
 	document, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -97,28 +104,39 @@ func (h *Host) Update(ctx context.Context, id string, r *specs.LinuxResources) e
 	}
 	agent, err := h.connect(ctx, st)
 	if err != nil {
-		return fmt.Errorf("update container %s: %w", id, err)
+		return err
 	}
 	defer agent.Close()
 	back, err := h.growBy(ctx, dir, id, r, agent)
 	if err != nil {
-		return fmt.Errorf("update container %s: %w", id, err)
+		return err
+	}
+	// The host first: what it refuses, the guest has not changed.
+	unlimit, err := h.limitNow(id, r)
+	if err != nil {
+		return errors.Join(err, back())
 	}
 	err = agent.call(ctx, func(ctx context.Context) error {
 		_, err := agent.UpdateContainer(ctx, &agentpb.UpdateContainerRequest{ContainerId: id, Resources: document})
 		return err
 	})
 	if err != nil {
-		return errors.Join(fmt.Errorf("update container %s: %w", id, err), back())
+		return errors.Join(err, unlimit(), back())
 	}
 	h.shrink(ctx, dir)
+	return nil
+}
+
+// limitNow sets the host's part of an update whose limits are noted.
+func (h *Host) limitNow(id string, r *specs.LinuxResources) (undo func() error, err error) {
+	// As they are now: another update may have been at work.
+	_, st, c, err := h.load(id)
+	if err != nil {
+		return nil, err
+	}
 	if c.Spec.Resources == nil {
 		h.warnOfLimits(id, r)
-		return nil
-	}
-	// As they are now: another update may have been at work.
-	if _, st, c, err = h.load(id); err != nil {
-		return err
+		return func() error { return nil }, nil
 	}
 	return h.limit(st, c, c.Limits.Complete(r))
 }
