@@ -211,6 +211,24 @@ both_stop() {
 	[ "$(kata exec "$C1" ps -o args | grep -cv -e '^COMMAND' -e '^ps ')" = 1 ]
 }
 
+@test "ps of a stopped container: nobody" {
+	each create --bundle "$TMP/bundle" "$C1"
+	[ "$(kata ps "$C1" | wc -l)" = 2 ]
+	each kill "$C1" KILL
+	wait_stopped "$C1"
+	await stopped_in_runc
+	local options
+	for options in "" "-o pid,args"; do
+		# shellcheck disable=SC2086
+		each ps "$C1" $options
+		[ "$(wc -l <"$TMP/runc.out") $(wc -l <"$TMP/kata.out")" = "1 1" ]
+	done
+	each ps -f json "$C1"
+	# runc's list is "null".
+	[ "$(jq length "$TMP/runc.out") $(cat "$TMP/kata.out")" = "0 []" ]
+	each delete "$C1"
+}
+
 @test "a created and a stopped container: what they forbid" {
 	command_is "$TMP/bundle" sleep 1000
 	each create --bundle "$TMP/bundle" "$C1"
@@ -236,7 +254,7 @@ both_stop() {
 }
 
 # held FILE: what the host's cgroup of our container has in it.
-held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | xargs; }
+held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | paste -sd " "; }
 
 @test "limits that the host's kernel refuses: an error, and the old ones hold" {
 	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"

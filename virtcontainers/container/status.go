@@ -48,7 +48,7 @@ var allowed = map[Operation][]Status{
 	Delete: {Stopped},
 	Update: {Created, Running, Paused},
 	Stats:  {Created, Running, Paused},
-	List:   {Created, Running, Paused},
+	List:   {Created, Running, Paused, Stopped},
 	Resize: {Created, Running, Paused},
 }
 

@@ -17,7 +17,7 @@ func TestEachStateForbidsWhatItMust(t *testing.T) {
 		Delete: "stopped",
 		Update: "created running paused",
 		Stats:  "created running paused",
-		List:   "created running paused",
+		List:   "created running paused stopped",
 	} {
 		var may []string
 		for _, s := range all {
