@@ -229,6 +229,44 @@ both_stop() {
 	each delete "$C1"
 }
 
+@test "a container that is created: exec, pause, resume, kill" {
+	command_is "$TMP/bundle" sleep 1000
+	each create --bundle "$TMP/bundle" "$C1"
+	each exec "$C1" touch /seen
+	same "" resume "$C1"
+	each pause "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "paused paused" ]
+	same "" pause "$C1"
+	same "paused" start "$C1"
+	same "paused container" exec "$C1" true
+	same "not stopped: paused" delete "$C1"
+	each resume "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "created created" ]
+	each start "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "running running" ]
+	each exec "$C1" true
+	each delete --force "$C1"
+	neither
+	local signal
+	for signal in TERM KILL; do
+		each create --bundle "$TMP/bundle" "$C1"
+		each kill "$C1" "$signal"
+		wait_stopped "$C1"
+		await stopped_in_runc
+		same "stopped" start "$C1"
+		each delete "$C1"
+	done
+	each create --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	each kill "$C1" TERM
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "paused paused" ]
+	each resume "$C1"
+	wait_stopped "$C1"
+	await stopped_in_runc
+	each delete "$C1"
+	neither
+}
+
 @test "a created and a stopped container: what they forbid" {
 	command_is "$TMP/bundle" sleep 1000
 	each create --bundle "$TMP/bundle" "$C1"

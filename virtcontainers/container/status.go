@@ -43,7 +43,7 @@ var allowed = map[Operation][]Status{
 	Start:  {Created},
 	Exec:   {Created, Running, Paused},
 	Kill:   {Created, Running, Paused},
-	Pause:  {Running},
+	Pause:  {Created, Running},
 	Resume: {Paused},
 	Delete: {Stopped},
 	Update: {Created, Running, Paused},

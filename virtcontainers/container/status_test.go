@@ -12,7 +12,7 @@ func TestEachStateForbidsWhatItMust(t *testing.T) {
 		Start:  "created",
 		Exec:   "created running paused",
 		Kill:   "created running paused",
-		Pause:  "running",
+		Pause:  "created running",
 		Resume: "paused",
 		Delete: "stopped",
 		Update: "created running paused",
