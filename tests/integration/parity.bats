@@ -267,6 +267,19 @@ both_stop() {
 	neither
 }
 
+@test "a paused container: kill and delete" {
+	command_is "$TMP/bundle" sleep 1000
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	both_stop
+	each delete "$C1"
+	neither
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	each delete --force "$C1"
+	neither
+}
+
 @test "a created and a stopped container: what they forbid" {
 	command_is "$TMP/bundle" sleep 1000
 	each create --bundle "$TMP/bundle" "$C1"
