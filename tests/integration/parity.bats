@@ -111,6 +111,28 @@ both_stop() {
 	neither
 }
 
+@test "the environment of hooks, with and without one in the document" {
+	local stage words='"$1 $OURS $THEIRS $OWN"'
+	printf '#!/bin/sh\necho %s >>"%s/$1"\n' "$words" "$TMP" >"$TMP/bundle/hook"
+	printf '#!/bin/sh\necho %s >/inside\n' "$words" >"$TMP/bundle/rootfs/bin/hook"
+	chmod +x "$TMP/bundle/hook" "$TMP/bundle/rootfs/bin/hook"
+	edit "$TMP/bundle" '.process.env += ["THEIRS=process"]'
+	for stage in prestart createRuntime createContainer poststop; do
+		edit "$TMP/bundle" ".hooks.$stage = [{path: \"$TMP/bundle/hook\", args: [\"hook\", \"$stage\"]},
+			{path: \"$TMP/bundle/hook\", args: [\"hook\", \"$stage\"], env: [\"OWN=own\"]}]"
+	done
+	edit "$TMP/bundle" '.hooks.startContainer = [{path: "/bin/hook", args: ["hook", "startContainer"]}]'
+	export OURS=runtime
+	rc run --bundle "$TMP/bundle" "$C1" </dev/null
+	mkdir "$TMP/runc.hooks"
+	mv "$TMP"/{prestart,createRuntime,createContainer,poststop} "$TMP/bundle/rootfs/inside" "$TMP/runc.hooks"
+	grep -q "^prestart runtime  $" "$TMP/runc.hooks/prestart"
+	kata run --bundle "$TMP/bundle" "$C1" </dev/null
+	for stage in prestart createRuntime createContainer poststop; do diff "$TMP/runc.hooks/$stage" "$TMP/$stage"; done
+	diff "$TMP/runc.hooks/inside" "$TMP/bundle/rootfs/inside"
+	neither
+}
+
 @test "poststop hooks run after a create that failed, once other hooks have run" {
 	local file verb
 	for file in true no-such-program; do
