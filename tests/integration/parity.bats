@@ -69,7 +69,15 @@ both_stop() {
 	edit "$TMP/bundle" '.process.terminal = true'
 	same "nobody" create --console-socket "$TMP/nobody" --bundle "$TMP/bundle" "$C1"
 	same "console" create --bundle "$TMP/bundle" "$C1"
-	edit "$TMP/bundle" '.process.terminal = false | .process.cwd = "/tmp/../etc/passwd"'
+	edit "$TMP/bundle" '.process.terminal = false | .linux.namespaces |= map(select(.type != "uts"))'
+	same "unable to set hostname without a private UTS namespace" create --bundle "$TMP/bundle" "$C1"
+	# runc 1.1 does not know the field.
+	edit "$TMP/bundle" 'del(.hostname) | .domainname = "example.org"'
+	run -1 kata create --bundle "$TMP/bundle" "$C1" </dev/null
+	[[ $output == *"unable to set domainname without a private UTS namespace"* ]]
+	neither
+	edit "$TMP/bundle" 'del(.domainname) | .linux.namespaces += [{type: "uts"}]
+		| .process.cwd = "/tmp/../etc/passwd"'
 	same "not a directory" create --bundle "$TMP/bundle" "$C1"
 	edit "$TMP/bundle" '.process.cwd = "tmp"'
 	same "absolute" create --bundle "$TMP/bundle" "$C1"
