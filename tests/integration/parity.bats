@@ -232,6 +232,13 @@ both_stop() {
 	same "no such file or directory" exec --process "$TMP/nothing" "$C1"
 	same "100abc" update --cpu-share 100abc "$C1"
 	same "" update --resources "$TMP/nothing" "$C1"
+	local flag
+	for flag in kernel-memory kernel-memory-tcp; do
+		same "$flag.*100abc" update "--$flag" 100abc "$C1"
+		each update "--$flag" 100m "$C1"
+		grep -q "Kernel memory settings are ignored" "$TMP/runc.out"
+		grep -q "Kernel memory settings are ignored" "$TMP/kata.out"
+	done
 	each pause "$C1"
 	same "" pause "$C1"
 	same "paused container" exec "$C1" true
