@@ -53,6 +53,9 @@ var updateCommand = cli.Command{
 		if err != nil {
 			return err
 		}
+		if m := resources.Memory; m != nil && (isSet(*kernelMemory(m)) || isSet(m.KernelTCP)) {
+			envOf(c).Log.Warn("Kernel memory settings are ignored: the guest has cgroup v2, which counts kernel memory in the limit of memory")
+		}
 		ctx, stop := interruptible()
 		defer stop()
 		return host.Update(ctx, c.Args().First(), resources)
@@ -83,8 +86,16 @@ func resourcesOf(c *cli.Context) (*specs.LinuxResources, error) {
 		unsigned(c, "cpu-rt-period", &r.CPU.RealtimePeriod), signed(c, "cpu-rt-runtime", &r.CPU.RealtimeRuntime),
 		signed(c, "cpu-idle", &r.CPU.Idle), memorySize(c, "memory", &r.Memory.Limit),
 		memorySize(c, "memory-reservation", &r.Memory.Reservation), memorySize(c, "memory-swap", &r.Memory.Swap),
+		memorySize(c, "kernel-memory", kernelMemory(r.Memory)), memorySize(c, "kernel-memory-tcp", &r.Memory.KernelTCP),
 	)
 }
+
+func kernelMemory(m *specs.LinuxMemory) **int64 {
+	//lint:ignore SA1019 runc has it, too
+	return &m.Kernel
+}
+
+func isSet(n *int64) bool { return n != nil && *n != 0 }
 
 func readResources(path string) (*specs.LinuxResources, error) {
 	var in io.Reader = os.Stdin

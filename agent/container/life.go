@@ -69,34 +69,31 @@ func (c *Container) SignalAll(ctx context.Context, sig unix.Signal) error {
 	return nil
 }
 
-// Pause freezes a running container. One that is paused already is no error: a
-// caller that was cut off before it noted the answer asks again.
+// Pause freezes a container that runs or is created. One that is paused already is
+// no error: a caller that was cut off before it noted the answer asks again.
 func (c *Container) Pause() error {
-	return c.freeze("pause", cgroups.Frozen, Running)
+	return c.freeze("pause", cgroups.Frozen)
 }
 
-// Resume thaws a paused container. One that runs already is no error, as for Pause.
+// Resume thaws a paused container. One that is not paused is no error, as for Pause.
 func (c *Container) Resume() error {
-	return c.freeze("resume", cgroups.Thawed, Paused)
+	return c.freeze("resume", cgroups.Thawed)
 }
 
-// after is the state of a container that was frozen or thawed.
-var after = map[cgroups.FreezerState]State{cgroups.Frozen: Paused, cgroups.Thawed: Running}
-
-func (c *Container) freeze(verb string, to cgroups.FreezerState, from State) error {
+func (c *Container) freeze(verb string, to cgroups.FreezerState) error {
 	c.change.Lock()
 	defer c.change.Unlock()
 	c.starts.Lock()
 	defer c.starts.Unlock()
 	switch state := c.State(); {
-	case state == after[to]:
-		return nil
-	case state != from:
+	case state == Stopped:
 		return c.stateError(verb, state)
+	case (state == Paused) == (to == cgroups.Frozen):
+		return nil
 	}
 	if err := c.cgroup.Freeze(to); err != nil {
 		if to == cgroups.Frozen {
-			// What is frozen already, or will be, must not stay so: it counts as running.
+			// What is frozen already, or will be, must not stay so: it does not count as paused.
 			err = errors.Join(err, c.cgroup.Freeze(cgroups.Thawed))
 		}
 		return fmt.Errorf("%s container %s: %w", verb, c.ID, err)

@@ -2,6 +2,7 @@ package container
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -63,18 +64,20 @@ func TestWhatIsSoAlreadyIsNoError(t *testing.T) {
 	defer end()
 	g := &group{}
 	c := &Container{ID: "c", log: slog.New(slog.DiscardHandler), cgroup: g, init: p}
-	if err := c.Pause(); !errors.Is(err, ErrState) {
-		t.Errorf("pause of what is created: %v", err)
+	began := func() error { c.started = true; return nil }
+	refused := func() error {
+		if err := c.Start(); !errors.Is(err, ErrState) {
+			return fmt.Errorf("not refused: %w", err)
+		}
+		return nil
 	}
-	if err := c.Resume(); !errors.Is(err, ErrState) {
-		t.Errorf("resume of what is created: %v", err)
-	}
-	c.started = true
 	for _, step := range []struct {
 		verb string
 		do   func() error
 		then State
 	}{
+		{"pause", c.Pause, Paused}, {"start", refused, Paused}, {"resume", c.Resume, Created}, {"resume", c.Resume, Created},
+		{"its start", began, Running},
 		{"start", c.Start, Running}, {"resume", c.Resume, Running},
 		{"pause", c.Pause, Paused}, {"pause", c.Pause, Paused},
 		{"resume", c.Resume, Running}, {"resume", c.Resume, Running},
@@ -87,7 +90,8 @@ func TestWhatIsSoAlreadyIsNoError(t *testing.T) {
 	if err := c.Pause(); !errors.Is(err, errSlow) || c.State() != Running {
 		t.Errorf("pause of what cannot be frozen: %v, it is %s", err, c.State())
 	}
-	if want := []cgroups.FreezerState{cgroups.Frozen, cgroups.Thawed, cgroups.Frozen, cgroups.Thawed}; !slices.Equal(g.frozen, want) {
+	if want := []cgroups.FreezerState{
+		cgroups.Frozen, cgroups.Thawed, cgroups.Frozen, cgroups.Thawed, cgroups.Frozen, cgroups.Thawed}; !slices.Equal(g.frozen, want) {
 		t.Errorf("the group became %v", g.frozen)
 	}
 	end()

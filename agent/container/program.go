@@ -29,7 +29,7 @@ const launchTime = 5 * time.Second
 // an execve to a third process, short of tracing it, so this looks again. A
 // container that was created only is signalled as it is, like runc's.
 func (c *Container) awaitProgram(ctx context.Context, execID string, p *process.Process, sig unix.Signal) {
-	if sig == 0 || sig == unix.SIGKILL || execID == "" && c.State() == Created {
+	if sig == 0 || sig == unix.SIGKILL || execID == "" && !c.wasStarted() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, launchTime)
@@ -43,6 +43,13 @@ func (c *Container) awaitProgram(ctx context.Context, execID string, p *process.
 			return
 		}
 	}
+}
+
+// wasStarted tells whether Start has been called, also of a paused container.
+func (c *Container) wasStarted() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.started
 }
 
 // inInit tells whether a process still runs libcontainer's code. A process

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -16,6 +18,12 @@ const markVariable = "KATA_SANDBOX"
 // Mark answers the environment variable ("NAME=VALUE") of processes that
 // belong to the folder dir, by which Marked finds them.
 func Mark(dir string) string { return markVariable + "=" + dir }
+
+// Unmarked answers an environment without such a variable: for a process that is
+// a caller's own, and may outlive the sandbox.
+func Unmarked(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(e string) bool { return strings.HasPrefix(e, markVariable+"=") })
+}
 
 // replaceWait bounds what Marked waits in all for processes that are replacing
 // their program. That takes a millisecond, unless the program's file system

@@ -225,7 +225,7 @@ host() { cat "/sys/fs/cgroup/$1/kata/$C1/$2"; }
 	kata update -r - "$C1" <<<'{"pids": {"limit": 77}}'
 	[ "$(guest pids.max) $(guest memory.max)" = "77 104857600" ]
 	local flag
-	for flag in cpu-period cpu-quota cpu-share memory memory-reservation memory-swap pids-limit blkio-weight cpu-rt-period cpu-rt-runtime cpu-burst cpu-idle; do
+	for flag in cpu-period cpu-quota cpu-share memory memory-reservation memory-swap pids-limit blkio-weight cpu-rt-period cpu-rt-runtime cpu-burst cpu-idle kernel-memory kernel-memory-tcp; do
 		run -1 kata update "--$flag" 100abc "$C1"
 		[[ $output == *"$flag"*"100abc"* || $output == *"100abc"*"$flag"* ]] || { echo "$flag: $output"; false; }
 	done

@@ -69,7 +69,15 @@ both_stop() {
 	edit "$TMP/bundle" '.process.terminal = true'
 	same "nobody" create --console-socket "$TMP/nobody" --bundle "$TMP/bundle" "$C1"
 	same "console" create --bundle "$TMP/bundle" "$C1"
-	edit "$TMP/bundle" '.process.terminal = false | .process.cwd = "/tmp/../etc/passwd"'
+	edit "$TMP/bundle" '.process.terminal = false | .linux.namespaces |= map(select(.type != "uts"))'
+	same "unable to set hostname without a private UTS namespace" create --bundle "$TMP/bundle" "$C1"
+	# runc 1.1 does not know the field.
+	edit "$TMP/bundle" 'del(.hostname) | .domainname = "example.org"'
+	run -1 kata create --bundle "$TMP/bundle" "$C1" </dev/null
+	[[ $output == *"unable to set domainname without a private UTS namespace"* ]]
+	neither
+	edit "$TMP/bundle" 'del(.domainname) | .linux.namespaces += [{type: "uts"}]
+		| .process.cwd = "/tmp/../etc/passwd"'
 	same "not a directory" create --bundle "$TMP/bundle" "$C1"
 	edit "$TMP/bundle" '.process.cwd = "tmp"'
 	same "absolute" create --bundle "$TMP/bundle" "$C1"
@@ -108,6 +116,28 @@ both_stop() {
 		[ "$stage" != createContainer ] || dir+=/rootfs
 		diff "$TMP/$stage" <(printf '%s\n%s\n' "$dir" "$dir")
 	done
+	neither
+}
+
+@test "the environment of hooks, with and without one in the document" {
+	local stage words='"$1 $OURS $THEIRS $OWN"'
+	printf '#!/bin/sh\necho %s >>"%s/$1"\n' "$words" "$TMP" >"$TMP/bundle/hook"
+	printf '#!/bin/sh\necho %s >/inside\n' "$words" >"$TMP/bundle/rootfs/bin/hook"
+	chmod +x "$TMP/bundle/hook" "$TMP/bundle/rootfs/bin/hook"
+	edit "$TMP/bundle" '.process.env += ["THEIRS=process"]'
+	for stage in prestart createRuntime createContainer poststop; do
+		edit "$TMP/bundle" ".hooks.$stage = [{path: \"$TMP/bundle/hook\", args: [\"hook\", \"$stage\"]},
+			{path: \"$TMP/bundle/hook\", args: [\"hook\", \"$stage\"], env: [\"OWN=own\"]}]"
+	done
+	edit "$TMP/bundle" '.hooks.startContainer = [{path: "/bin/hook", args: ["hook", "startContainer"]}]'
+	export OURS=runtime
+	rc run --bundle "$TMP/bundle" "$C1" </dev/null
+	mkdir "$TMP/runc.hooks"
+	mv "$TMP"/{prestart,createRuntime,createContainer,poststop} "$TMP/bundle/rootfs/inside" "$TMP/runc.hooks"
+	grep -q "^prestart runtime  $" "$TMP/runc.hooks/prestart"
+	kata run --bundle "$TMP/bundle" "$C1" </dev/null
+	for stage in prestart createRuntime createContainer poststop; do diff "$TMP/runc.hooks/$stage" "$TMP/$stage"; done
+	diff "$TMP/runc.hooks/inside" "$TMP/bundle/rootfs/inside"
 	neither
 }
 
@@ -202,6 +232,13 @@ both_stop() {
 	same "no such file or directory" exec --process "$TMP/nothing" "$C1"
 	same "100abc" update --cpu-share 100abc "$C1"
 	same "" update --resources "$TMP/nothing" "$C1"
+	local flag
+	for flag in kernel-memory kernel-memory-tcp; do
+		same "$flag.*100abc" update "--$flag" 100abc "$C1"
+		each update "--$flag" 100m "$C1"
+		grep -q "Kernel memory settings are ignored" "$TMP/runc.out"
+		grep -q "Kernel memory settings are ignored" "$TMP/kata.out"
+	done
 	each pause "$C1"
 	same "" pause "$C1"
 	same "paused container" exec "$C1" true
@@ -209,6 +246,75 @@ both_stop() {
 	each resume "$C1"
 	[ "$(kata ps -f json "$C1" | jq length)" = 1 ]
 	[ "$(kata exec "$C1" ps -o args | grep -cv -e '^COMMAND' -e '^ps ')" = 1 ]
+}
+
+@test "ps of a stopped container: nobody" {
+	each create --bundle "$TMP/bundle" "$C1"
+	[ "$(kata ps "$C1" | wc -l)" = 2 ]
+	each kill "$C1" KILL
+	wait_stopped "$C1"
+	await stopped_in_runc
+	local options
+	for options in "" "-o pid,args"; do
+		# shellcheck disable=SC2086
+		each ps "$C1" $options
+		[ "$(wc -l <"$TMP/runc.out") $(wc -l <"$TMP/kata.out")" = "1 1" ]
+	done
+	each ps -f json "$C1"
+	# runc's list is "null".
+	[ "$(jq length "$TMP/runc.out") $(cat "$TMP/kata.out")" = "0 []" ]
+	each delete "$C1"
+}
+
+@test "a container that is created: exec, pause, resume, kill" {
+	command_is "$TMP/bundle" sleep 1000
+	each create --bundle "$TMP/bundle" "$C1"
+	each exec "$C1" touch /seen
+	same "" resume "$C1"
+	each pause "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "paused paused" ]
+	same "" pause "$C1"
+	same "paused" start "$C1"
+	same "paused container" exec "$C1" true
+	same "not stopped: paused" delete "$C1"
+	each resume "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "created created" ]
+	each start "$C1"
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "running running" ]
+	each exec "$C1" true
+	each delete --force "$C1"
+	neither
+	local signal
+	for signal in TERM KILL; do
+		each create --bundle "$TMP/bundle" "$C1"
+		each kill "$C1" "$signal"
+		wait_stopped "$C1"
+		await stopped_in_runc
+		same "stopped" start "$C1"
+		each delete "$C1"
+	done
+	each create --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	each kill "$C1" TERM
+	[ "$(rc state "$C1" | jq -r .status) $(status "$C1")" = "paused paused" ]
+	each resume "$C1"
+	wait_stopped "$C1"
+	await stopped_in_runc
+	each delete "$C1"
+	neither
+}
+
+@test "a paused container: kill and delete" {
+	command_is "$TMP/bundle" sleep 1000
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	both_stop
+	each delete "$C1"
+	neither
+	each run --detach --bundle "$TMP/bundle" "$C1"
+	each pause "$C1"
+	each delete --force "$C1"
+	neither
 }
 
 @test "a created and a stopped container: what they forbid" {
@@ -236,7 +342,7 @@ both_stop() {
 }
 
 # held FILE: what the host's cgroup of our container has in it.
-held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | xargs; }
+held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | paste -sd " "; }
 
 @test "limits that the host's kernel refuses: an error, and the old ones hold" {
 	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"

@@ -19,8 +19,9 @@ import (
 // Hooks"). The first that fails ends the stage, but after the start
 // and the stop the others run all the same, and the error is of all. dir is their
 // working directory, from which a relative path leads to a program; start begins a
-// hook's process, in the namespace that the stage asks for.
-func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *specs.State, dir string, start func(*exec.Cmd) error) error {
+// hook's process, in the namespace that the stage asks for. env is what a hook gets
+// to whose environment the document says nothing.
+func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *specs.State, dir string, env []string, start func(*exec.Cmd) error) error {
 	if len(hooks) == 0 {
 		return nil
 	}
@@ -30,6 +31,9 @@ func RunHooks(ctx context.Context, stage string, hooks []specs.Hook, state *spec
 	}
 	var failed error
 	for i, hook := range hooks {
+		if hook.Env == nil {
+			hook.Env = env
+		}
 		err := runHook(ctx, hook, input, dir, start)
 		if err == nil {
 			continue
@@ -70,7 +74,7 @@ func runHook(ctx context.Context, hook specs.Hook, input []byte, dir string, sta
 	if len(hook.Args) > 0 {
 		cmd.Args = hook.Args
 	}
-	// An empty environment, not this process's: the spec's list is all.
+	// An empty list is an empty environment, not this process's.
 	cmd.Env = append([]string{}, hook.Env...)
 	cmd.Stdin = bytes.NewReader(input)
 	cmd.Stdout, cmd.Stderr = &output, &output

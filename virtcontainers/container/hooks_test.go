@@ -19,7 +19,7 @@ import (
 
 func run(t *testing.T, hooks ...specs.Hook) error {
 	t.Helper()
-	return RunHooks(t.Context(), "prestart", hooks, &specs.State{ID: "c1", Pid: 42}, "", (*exec.Cmd).Start)
+	return RunHooks(t.Context(), "prestart", hooks, &specs.State{ID: "c1", Pid: 42}, "", []string{"GIVEN=to hooks without one"}, (*exec.Cmd).Start)
 }
 
 func shell(script string, env ...string) specs.Hook {
@@ -40,8 +40,23 @@ func TestHookGetsTheStateAndItsOwnEnvironment(t *testing.T) {
 	if err := json.NewDecoder(strings.NewReader(string(data))).Decode(&state); err != nil || state.ID != "c1" || state.Pid != 42 {
 		t.Errorf("state %+v, %v", state, err)
 	}
-	if text := string(data); !strings.Contains(text, "FOO=bar") || strings.Contains(text, "LEAK") {
+	if text := string(data); !strings.Contains(text, "FOO=bar") || strings.Contains(text, "LEAK") || strings.Contains(text, "GIVEN") {
 		t.Errorf("environment: %s", text)
+	}
+}
+
+func TestHookWithoutAnEnvironmentGetsWhatIsGiven(t *testing.T) {
+	t.Setenv("LEAK", "of the runtime's environment")
+	for want, env := range map[string][]string{"to hooks without one": nil, "": {}} {
+		out := filepath.Join(t.TempDir(), "out")
+		hook := shell("echo $GIVEN$LEAK >" + out)
+		hook.Env = env
+		if err := run(t, hook); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(out); err != nil || strings.TrimSpace(string(got)) != want {
+			t.Errorf("%v: %q, %v, want %q", env, got, err, want)
+		}
 	}
 }
 
@@ -50,7 +65,7 @@ func TestHookBeginsInItsFolder(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "hook"), []byte("#!/bin/sh\necho >ran\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := RunHooks(t.Context(), "createRuntime", []specs.Hook{{Path: "hook"}}, &specs.State{}, dir, (*exec.Cmd).Start); err != nil {
+	if err := RunHooks(t.Context(), "createRuntime", []specs.Hook{{Path: "hook"}}, &specs.State{}, dir, nil, (*exec.Cmd).Start); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "ran")); err != nil {
@@ -120,7 +135,7 @@ func TestHookThatIsMissing(t *testing.T) {
 func TestHooksEndWithTheirContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := RunHooks(ctx, "poststop", []specs.Hook{shell("sleep 1000")}, &specs.State{}, "", (*exec.Cmd).Start)
+	err := RunHooks(ctx, "poststop", []specs.Hook{shell("sleep 1000")}, &specs.State{}, "", nil, (*exec.Cmd).Start)
 	if err == nil {
 		t.Error("no error")
 	}
@@ -130,7 +145,7 @@ func TestHooksAfterOneThatFails(t *testing.T) {
 	for stage, want := range map[string]bool{"prestart": false, "createRuntime": false, "poststart": true, "poststop": true} {
 		out := filepath.Join(t.TempDir(), "out")
 		hooks := []specs.Hook{{Path: "/bin/false"}, shell("exit 7"), shell("echo >" + out)}
-		err := RunHooks(t.Context(), stage, hooks, &specs.State{}, "", (*exec.Cmd).Start)
+		err := RunHooks(t.Context(), stage, hooks, &specs.State{}, "", nil, (*exec.Cmd).Start)
 		_, ran := os.Stat(out)
 		if err == nil || (ran == nil) != want || strings.Contains(err.Error(), "status 7") != want || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: %v, and the last: %v", stage, err, ran)

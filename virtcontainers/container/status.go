@@ -43,12 +43,12 @@ var allowed = map[Operation][]Status{
 	Start:  {Created},
 	Exec:   {Created, Running, Paused},
 	Kill:   {Created, Running, Paused},
-	Pause:  {Running},
+	Pause:  {Created, Running},
 	Resume: {Paused},
 	Delete: {Stopped},
 	Update: {Created, Running, Paused},
 	Stats:  {Created, Running, Paused},
-	List:   {Created, Running, Paused},
+	List:   {Created, Running, Paused, Stopped},
 	Resize: {Created, Running, Paused},
 }
 

@@ -12,12 +12,12 @@ func TestEachStateForbidsWhatItMust(t *testing.T) {
 		Start:  "created",
 		Exec:   "created running paused",
 		Kill:   "created running paused",
-		Pause:  "running",
+		Pause:  "created running",
 		Resume: "paused",
 		Delete: "stopped",
 		Update: "created running paused",
 		Stats:  "created running paused",
-		List:   "created running paused",
+		List:   "created running paused stopped",
 	} {
 		var may []string
 		for _, s := range all {

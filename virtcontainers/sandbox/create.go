@@ -72,6 +72,9 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 			return h.join(ctx, req, owner)
 		}
 	}
+	if err := checkNames(req.Bundle.Spec); err != nil && role == oci.Single {
+		return nil, err
+	}
 	dir, err := h.store.Create(req.ID, req.ID)
 	if err != nil {
 		return nil, err

@@ -169,10 +169,18 @@ func plausible(s *agentpb.StatsReply) error {
 	return nil
 }
 
-// Processes lists a container's processes with their pids in the guest.
+// Processes lists a container's processes with their pids in the guest. One that
+// is stopped has none, and maybe no guest any more.
 func (h *Host) Processes(ctx context.Context, id string) ([]*agentpb.ProcessInfo, error) {
+	_, _, c, err := h.load(id)
+	if err != nil {
+		return nil, err
+	}
+	if c.status() == container.Stopped {
+		return nil, nil
+	}
 	var reply *agentpb.ListProcessesReply
-	_, err := h.inGuest(ctx, id, container.List, func(ctx context.Context, a *agent) (err error) {
+	_, err = h.inGuest(ctx, id, container.List, func(ctx context.Context, a *agent) (err error) {
 		reply, err = a.ListProcesses(ctx, &agentpb.ContainerRequest{ContainerId: id})
 		return err
 	})

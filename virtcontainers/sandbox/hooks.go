@@ -6,6 +6,7 @@ import (
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
+	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 )
 
@@ -63,7 +64,17 @@ func (h *Host) runHooks(ctx context.Context, st *State, stage string, hooks []sp
 	if _, err := os.Stat(dir); err != nil && status == specs.StateStopped {
 		dir = "" // it may have gone before its container
 	}
-	return container.RunHooks(ctx, stage, hooks, c.ociState(status), dir, st.start)
+	return container.RunHooks(ctx, stage, hooks, c.ociState(status), dir, c.hookEnv(stage), st.start)
+}
+
+// hookEnv is the environment of hooks to which the document gives none: ours, and
+// the process's for hooks that are the container's. The runtime-spec leaves it
+// open; it is so with runc.
+func (c *Container) hookEnv(stage string) []string {
+	if stage == createContainer && c.Spec.Process != nil {
+		return c.Spec.Process.Env
+	}
+	return proc.Unmarked(os.Environ())
 }
 
 const createContainer = "createContainer"

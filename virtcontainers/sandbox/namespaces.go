@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
@@ -40,6 +41,21 @@ func checkNamespaces(spec *specs.Spec) error {
 		f.Close()
 		if err != nil || kind != want {
 			return fmt.Errorf("linux.namespaces: %s is not a namespace of the kind %s", ns.Path, ns.Type)
+		}
+	}
+	return nil
+}
+
+// checkNames refuses names that would be those of the host's uts namespace, as
+// runc does. Not for pods, nor who joins a sandbox: engines may leave the pod's
+// name in their documents.
+func checkNames(spec *specs.Spec) error {
+	if slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UTSNamespace }) {
+		return nil
+	}
+	for _, field := range [][2]string{{"hostname", spec.Hostname}, {"domainname", spec.Domainname}} {
+		if field[1] != "" {
+			return fmt.Errorf("unable to set %s without a private UTS namespace: leave %q out of config.json, or add uts to linux.namespaces", field[0], field[1])
 		}
 	}
 	return nil

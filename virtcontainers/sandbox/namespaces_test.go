@@ -33,3 +33,20 @@ func TestCheckNamespaces(t *testing.T) {
 		}
 	}
 }
+
+func TestCheckNames(t *testing.T) {
+	own := []specs.LinuxNamespace{{Type: specs.UTSNamespace}}
+	for _, test := range []struct {
+		spec specs.Spec
+		want string // "" for no error
+	}{
+		{specs.Spec{Linux: &specs.Linux{}}, ""},
+		{specs.Spec{Hostname: "box", Domainname: "example.org", Linux: &specs.Linux{Namespaces: own}}, ""},
+		{specs.Spec{Hostname: "box", Linux: &specs.Linux{}}, "unable to set hostname"},
+		{specs.Spec{Domainname: "example.org", Linux: &specs.Linux{}}, "unable to set domainname"},
+	} {
+		if err := checkNames(&test.spec); test.want == "" && err != nil || test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+			t.Errorf("%+v: %v", test.spec, err)
+		}
+	}
+}
