@@ -13,11 +13,11 @@ var completionCommand = cli.Command{
 	Name:      "completion",
 	Usage:     "print the completion script of a shell",
 	ArgsUsage: "bash|zsh|fish",
-	Description: `Print a script that completes verbs, flags and the ids of containers. Put it
-   where the shell looks for such scripts, for instance
-   /usr/share/bash-completion/completions/kata-runtime,
-   /usr/share/zsh/vendor-completions/_kata-runtime or
-   /usr/share/fish/vendor_completions.d/kata-runtime.fish.`,
+	Description: `Print a script that completes verbs, flags and the ids of containers. It is
+   for where the shell looks for such scripts, where make install has put it:
+   share/bash-completion/completions/kata-runtime,
+   share/zsh/site-functions/_kata-runtime and
+   share/fish/vendor_completions.d/kata-runtime.fish below its prefix.`,
 	Action: func(ctx *cli.Context) error {
 		if err := wantArgs(ctx, 1); err != nil {
 			return err
@@ -40,6 +40,15 @@ type option struct {
 	usage string
 	// value: the flag takes one, as its next word.
 	value bool
+	// choices are what the value is one of; none: the name of a file is offered.
+	choices []string
+}
+
+// choices are the values of those flags that have few, by their first names.
+var choices = map[string][]string{
+	"--format":     {"table", "json"},
+	"--log-format": {"text", "json"},
+	"--rootless":   {"true", "false", "auto"},
 }
 
 func options(flags []cli.Flag) []option {
@@ -62,6 +71,9 @@ func options(flags []cli.Flag) []option {
 			o.value, o.usage = false, f.Usage
 		case cli.DocGenerationFlag:
 			o.usage = f.GetUsage()
+		}
+		if o.value {
+			o.choices = choices[o.names[0]]
 		}
 		o.usage = strings.ReplaceAll(o.usage, "`", "")
 		o.usage, _, _ = strings.Cut(o.usage, "\n")
@@ -115,62 +127,89 @@ func fixedWords(c cli.Command) []string {
 	return words
 }
 
+// valued are the names of the flags that take a value.
+func valued(all []option) []string {
+	var names []string
+	for _, o := range all {
+		if o.value {
+			names = append(names, o.names...)
+		}
+	}
+	return names
+}
+
+// bashFlags answers the names of all flags, and a command of bash that sets
+// choices if the word before is one that has some.
+func bashFlags(all []option) (names []string, choose string) {
+	for _, o := range all {
+		names = append(names, o.names...)
+		if o.choices != nil {
+			choose += fmt.Sprintf(" %s) choices=%q ;;", strings.Join(o.names, "|"), strings.Join(o.choices, " "))
+		}
+	}
+	if choose != "" {
+		choose = "; case $prev in" + choose + " esac"
+	}
+	return names, choose
+}
+
 func bashCompletion(w io.Writer, app *cli.App) {
-	var verbs, global, globalValue []string
+	var verbs []string
 	for _, c := range visible(app) {
 		verbs = append(verbs, c.Name)
 	}
-	for _, o := range options(app.VisibleFlags()) {
-		global = append(global, o.names...)
-		if o.value {
-			globalValue = append(globalValue, o.names...)
-		}
-	}
+	all := options(app.VisibleFlags())
+	global, choose := bashFlags(all)
+	// bash takes "--root=/x" for three words, if the user has not changed that.
 	fmt.Fprintf(w, `# Completion of %[1]s for bash.
 _kata_runtime() {
-	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i root=
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= i flag root=
+	if [[ $cur == = ]]; then
+		cur=
+	elif [[ $prev == = ]]; then
+		prev=${COMP_WORDS[COMP_CWORD-2]}
+	fi
 	for ((i = 1; i < COMP_CWORD; i++)); do
 		case ${COMP_WORDS[i]} in
-		--root) root=${COMP_WORDS[i+1]}; ((i++)) ;;
-		%[2]s) ((i++)) ;;
+		%[2]s)
+			flag=${COMP_WORDS[i]}
+			((++i))
+			[[ ${COMP_WORDS[i]} != = ]] || ((++i))
+			[[ $flag != --root ]] || root=${COMP_WORDS[i]}
+			;;
+		--root=*) root=${COMP_WORDS[i]#*=} ;;
 		-*) ;;
 		*) verb=${COMP_WORDS[i]}; break ;;
 		esac
 	done
 	COMPREPLY=()
-	if [[ -z $verb ]]; then
-		case $prev in
-		%[2]s) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-		esac
-		COMPREPLY=($(compgen -W "%[3]s %[4]s" -- "$cur"))
-		return
-	fi
-	local words= valued= id=
+	local words= flags= valued= choices= id=
 	case $verb in
-`, app.Name, strings.Join(globalValue, "|"), strings.Join(verbs, " "), strings.Join(global, " "))
+	"") words="%[3]s" flags="%[4]s" valued=" %[5]s "%[6]s ;;
+`, app.Name, strings.Join(valued(all), "|"), strings.Join(verbs, " "), strings.Join(global, " "), strings.Join(valued(all), " "), choose)
 	for _, c := range visible(app) {
-		var words, valued []string
-		for _, o := range options(flagsOf(c)) {
-			words = append(words, o.names...)
-			if o.value {
-				valued = append(valued, o.names...)
-			}
-		}
-		words = append(words, fixedWords(c)...)
-		id := ""
+		all := options(flagsOf(c))
+		flags, choose := bashFlags(all)
 		if takesID(c) {
-			id = " id=1"
+			choose = " id=1" + choose
 		}
-		fmt.Fprintf(w, "\t%s) words=%q valued=%q%s ;;\n", c.Name, strings.Join(words, " "), " "+strings.Join(valued, " ")+" ", id)
+		fmt.Fprintf(w, "\t%s) words=%q flags=%q valued=%q%s ;;\n", c.Name, strings.Join(fixedWords(c), " "), strings.Join(flags, " "), " "+strings.Join(valued(all), " ")+" ", choose)
 	}
 	fmt.Fprintf(w, `	esac
+	if [[ -n $choices ]]; then
+		COMPREPLY=($(compgen -W "$choices" -- "$cur"))
+		return
+	fi
 	if [[ $prev == -* && $valued == *" $prev "* ]]; then
 		COMPREPLY=($(compgen -f -- "$cur"))
 		return
 	fi
-	if [[ -n $id && $cur != -* ]]; then
+	if [[ $cur == -* ]]; then
+		words=$flags
+	elif [[ -n $id ]]; then
 		words+=" $(%[1]s ${root:+--root "$root"} list --quiet 2>/dev/null)"
 	fi
+	[[ -n ${words// } ]] || words=$flags
 	COMPREPLY=($(compgen -W "$words" -- "$cur"))
 }
 complete -F _kata_runtime %[1]s

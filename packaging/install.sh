@@ -53,6 +53,15 @@ done
 for page in "$build"/man/*.[1-8]; do
 	[ ! -e "$page" ] || put 644 "$page" "$man/man${page##*.}"
 done
+while read -r shell folder name; do
+	mkdir "$lists/$shell"
+	"$build/kata-runtime" completion "$shell" >"$lists/$shell/$name"
+	put 644 "$lists/$shell/$name" "${share%/*}/$folder"
+done <<END
+bash bash-completion/completions kata-runtime
+zsh zsh/site-functions _kata-runtime
+fish fish/vendor_completions.d kata-runtime.fish
+END
 
 "$(dirname "$0")/configure.sh" configuration.toml.in "$build/installed/configuration.toml" "$build/guest" "$libexec" "$share"
 put 644 "$build/installed/configuration.toml" "$default"

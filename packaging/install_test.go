@@ -69,6 +69,14 @@ func TestInstallAndUninstall(t *testing.T) {
 		t.Fatalf("code %d, printed %q", code, stderr)
 	}
 	found := files(t, dest)
+	for path, want := range map[string]string{
+		"bash-completion/completions/kata-runtime": "script for bash\n", "zsh/site-functions/_kata-runtime": "script for zsh\n",
+		"fish/vendor_completions.d/kata-runtime.fish": "script for fish\n",
+	} {
+		if got, err := os.ReadFile(dest + "/usr/local/share/" + path); err != nil || string(got) != want {
+			t.Errorf("%s is %q: %v", path, got, err)
+		}
+	}
 	list, err := os.ReadFile(dest + "/usr/local/share/kata-containers/files")
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +96,18 @@ func TestInstallAndUninstall(t *testing.T) {
 	}
 	if left := files(t, dest); !slices.Equal(left, []string{"/usr/local/share/kata-containers/own"}) {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// Nothing is put in place if one of the files cannot be had.
+func TestInstallIsAllOrNothing(t *testing.T) {
+	stub := strings.Replace(runtimeStub, `completion)`, `completion) [ "$2" != fish ] || exit 1;`, 1)
+	dest := t.TempDir()
+	if out, _, code := install(t, stubs(t, nil), dest, tree(t, stub), "/usr/local"); code == 0 || out != "" {
+		t.Errorf("code %d, printed %q", code, out)
+	}
+	if found := files(t, dest); len(found) != 0 {
+		t.Errorf("left %v", found)
 	}
 }
 

@@ -1,7 +1,7 @@
-#!/bin/sh
+#!/bin/bash
 # Installs the Debian packages that are missing, and nothing else.
 # Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, debian13, containerd, crio, cri, kernel)
-set -eu
+set -euo pipefail
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -47,8 +47,34 @@ done
 [ -n "$missing" ] || exit 0
 [ "$(id -u)" = 0 ] || fail "missing:$missing. Run this as root, or install them yourself."
 say "installing:$missing"
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# A line for every 20 packages of what apt-get says on standard input, all of
+# which is kept for the case of a failure.
+progress() {
+	local line new all='?' got=0 unpacked=0 ready=0
+	while IFS= read -r line; do
+		printf '%s\n' "$line" >>"$log"
+		case $line in
+		*" upgraded, "*" newly installed, "*)
+			new=${line#*" upgraded, "}
+			all=$((${line%%" "*} + ${new%%" "*}))
+			;;
+		"Need to get "*) line=${line#"Need to get "}; say "${line%" of archives."} to download, $all packages" ;;
+		Get:*) ((++got % 20)) || say "downloaded $got of $all" ;;
+		"Unpacking "*) ((++unpacked % 20)) || say "unpacked $unpacked of $all" ;;
+		"Setting up "*) ((++ready % 20)) || say "set up $ready of $all" ;;
+		esac
+	done
+}
+
 # A fresh machine has no lists. One broken foreign source must not stop us, so
 # the failure that counts is the install's.
+say "reading the lists of packages"
 apt-get -q update >/dev/null || say "apt-get update reported a failure; trying with the lists that are there"
 # shellcheck disable=SC2086  # a list of words
-DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing >/dev/null
+if ! LC_ALL=C DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends $missing 2>&1 </dev/null | progress; then
+	tail -n 20 "$log" >&2
+	fail "apt-get install failed, see above: mend that and call this again, or install the packages yourself:$missing"
+fi
