@@ -43,6 +43,12 @@ each() {
 	kata "$@" </dev/null >"$TMP/kata.out" 2>&1 || { cat "$TMP/kata.out"; return 1; }
 }
 
+# dead_sockets: a file that is no socket, and a socket's that nobody listens on.
+dead_sockets() {
+	touch "$TMP/plain"
+	perl -MSocket -e 'socket(S, PF_UNIX, SOCK_STREAM, 0) && bind(S, sockaddr_un($ARGV[0])) or die $!' "$TMP/dead"
+}
+
 stopped_in_runc() { [ "$(rc state "$C1" | jq -r .status)" = stopped ]; }
 
 both_stop() {
@@ -68,6 +74,9 @@ both_stop() {
 	same "argument" create --bundle "$TMP/bundle"
 	edit "$TMP/bundle" '.process.terminal = true'
 	same "nobody" create --console-socket "$TMP/nobody" --bundle "$TMP/bundle" "$C1"
+	dead_sockets
+	same "plain.*connection refused" create --console-socket "$TMP/plain" --bundle "$TMP/bundle" "$C1"
+	same "dead.*connection refused" create --console-socket "$TMP/dead" --bundle "$TMP/bundle" "$C1"
 	same "console" create --bundle "$TMP/bundle" "$C1"
 	edit "$TMP/bundle" '.process.terminal = false | .linux.namespaces |= map(select(.type != "uts"))'
 	same "unable to set hostname without a private UTS namespace" create --bundle "$TMP/bundle" "$C1"
@@ -221,6 +230,9 @@ both_stop() {
 	same "" exec "$C1"
 	same "no such file or directory" exec --pid-file "$TMP/no/where" "$C1" true
 	same "nobody" exec --detach --tty --console-socket "$TMP/nobody" "$C1" true
+	dead_sockets
+	same "plain.*connection refused" exec --detach --tty --console-socket "$TMP/plain" "$C1" true
+	same "dead.*connection refused" exec --detach --tty --console-socket "$TMP/dead" "$C1" true
 	same "console" exec --detach --tty "$C1" true
 	same "console" exec --console-socket "$TMP/nobody" "$C1" true
 	local document
