@@ -44,6 +44,20 @@ fails() {
 	done
 }
 
+@test "ids: at most 128 characters" {
+	local longest
+	longest=$(printf '%-128s' "$C1" | tr ' ' x)
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$longest" </dev/null >"$TMP/out" 2>&1
+	run -0 kata exec "$longest" echo inside </dev/null
+	[ "$output" = inside ]
+	kata delete --force "$longest"
+	# NAME_MAX is 255, which is as far as runc goes.
+	for longest in "${longest}x" "$(printf '%-255s' "$C1" | tr ' ' x)"; do
+		fails "${#longest} characters, at most 128 are allowed" create --bundle "$TMP/bundle" "$longest"
+	done
+}
+
 @test "an id that is taken" {
 	command_is "$TMP/bundle" sleep 1000
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
