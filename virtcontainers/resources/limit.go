@@ -30,10 +30,21 @@ func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, undo func() e
 	}
 	before := g.settings()
 	undo = func() error { return restore(before) }
-	if warnings, err = g.set(r); err != nil {
-		return warnings, undo, errors.Join(err, undo())
+	files := *g
+	files.Systemd = false
+	if warnings, err = files.set(r); err != nil || !g.Systemd {
+		if err != nil {
+			err = errors.Join(err, undo())
+		}
+		return warnings, undo, err
 	}
-	return warnings, undo, nil
+	// Now that the kernel takes them: systemd would keep what it was told, and write
+	// it again whenever it reads its units.
+	undo = func() error { return errors.Join(g.tell(before), restore(before)) }
+	if warnings, err = g.set(r); err != nil {
+		err = errors.Join(err, undo())
+	}
+	return warnings, undo, err
 }
 
 func (g *Group) set(r *specs.LinuxResources) (warnings []string, err error) {

@@ -2,11 +2,14 @@ package resources
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/opencontainers/cgroups"
+	"github.com/opencontainers/cgroups/manager"
 )
 
 // limitFiles are those that Limit may write, by controller: of cgroup v1, and
@@ -46,6 +49,38 @@ func (g *Group) settings() []setting {
 		}
 	}
 	return found
+}
+
+// tell has systemd know again what the settings were; it cannot be made to forget
+// a cpuset.
+func (g *Group) tell(settings []setting) error {
+	r := &cgroups.Resources{SkipDevices: true}
+	for _, s := range settings {
+		text := strings.TrimSpace(s.text)
+		switch s.file {
+		case "cpu.weight":
+			r.CpuWeight, _ = strconv.ParseUint(text, 10, 64)
+		case "cpu.shares":
+			r.CpuShares, _ = strconv.ParseUint(text, 10, 64)
+		case "cpu.cfs_quota_us":
+			r.CpuQuota, _ = strconv.ParseInt(text, 10, 64)
+		case "cpu.cfs_period_us":
+			r.CpuPeriod, _ = strconv.ParseUint(text, 10, 64)
+		case "cpu.max":
+			if n, _ := fmt.Sscan(text, &r.CpuQuota, &r.CpuPeriod); n == 0 {
+				r.CpuQuota = -1 // "max"
+			}
+		}
+	}
+	config, err := g.config(r)
+	if err != nil {
+		return err
+	}
+	m, err := manager.NewWithPaths(config, g.Paths)
+	if err != nil {
+		return err
+	}
+	return m.Set(r)
 }
 
 // restore writes back what has changed since. Files depend on each other, such as

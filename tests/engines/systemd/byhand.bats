@@ -72,6 +72,12 @@ cmdline_of_qemu() {
 	limits_after_reload() { [ "$(value cpu.max)" = "150000 100000" ] && [ "$(value cpuset.cpus)" = 0-1 ]; }
 	limits_after_reload
 	placed "$C1" "$shim"
+	# Nor does it keep what the kernel has refused.
+	run -1 kata --systemd-cgroup update --cpu-quota 120000 --cpuset-cpus 100 "$C1"
+	has "the host refuses the limits of cpuset"
+	systemctl daemon-reload
+	limits_after_reload
+	[ "$(systemctl show -P CPUQuotaPerSecUSec "$unit")" = 1.500000s ]
 
 	# The same group for a second one, below another root: the first goes on.
 	run -1 kata --root "$TMP/other" --systemd-cgroup create --bundle "$TMP/bundle" "$C1" </dev/null

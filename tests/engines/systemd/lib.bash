@@ -29,7 +29,7 @@ placed() {
 	local p vm
 	[ "$(group_of "$2")" = "$GROUP" ] || { echo "shim in $(group_of "$2"), want $GROUP"; return 1; }
 	vm=$(vm_of "$1")
-	grep -q qemu <(for p in $vm; do cat "/proc/$p/comm"; done) || { echo "no QEMU of $1"; return 1; }
+	[[ $(for p in $vm; do cat "/proc/$p/comm"; done) == *qemu* ]] || { echo "no QEMU of $1"; return 1; }
 	for p in $vm; do
 		[ "$(group_of "$p")" = "$GROUP/kata" ] || { echo "$(cat "/proc/$p/comm") in $(group_of "$p"), want $GROUP/kata"; return 1; }
 	done
