@@ -367,7 +367,7 @@ fails() {
 # With containerd it stands for the container, and nerdctl cp goes through this root.
 @test "the proxy has none of the host's files, and nobody can put any there" {
 	command_is "$TMP/bundle" sleep 1000
-	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; return 1; }
 	local root
 	root=/proc/$(jq .sandbox.proxy.pid "$ROOT/sandboxes/$C1/state.json")/root
 	left() { [ -z "$(ls -A "$root")" ]; }
