@@ -400,4 +400,7 @@ held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | paste -sd " 
 	runc=$(codes rc)
 	[ "$runc" = "0 1" ] || [ "$runc" = "1 1" ]
 	[ "$(kata list -q)" = "$C1" ]
+	# Nor does the one that failed take its cgroups away.
+	rc delete --force "$C1" 2>/dev/null || true
+	find /sys/fs/cgroup -depth -type d -name "$C1" ! -path "*/kata/*" -exec rmdir {} +
 }
