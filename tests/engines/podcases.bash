@@ -140,19 +140,20 @@ several() {
 target() {
 	pod target
 	local own='{"linux": {"security_context": {"namespace_options": {"pid": 1}}}}' first
-	container app "$own" "echo up; exec sleep 4321"
+	container app "$own" ": app; $STAY"
 	first=$CONTAINER
 	await logged "$first" up
-	container debug "$(jq -n --arg id "$first" '{linux: {security_context: {namespace_options: {pid: 3, target_id: $id}}}}')" "echo up; exec sleep 1234"
+	container debug "$(jq -n --arg id "$first" '{linux: {security_context: {namespace_options: {pid: 3, target_id: $id}}}}')" ": debug; $STAY"
 	await logged "$CONTAINER" up
 	run -0 cri exec "$CONTAINER" sh -c 'tr "\0" " " </proc/1/cmdline; ps'
-	[[ $output == "sleep 4321"* ]]
-	has "sleep 1234"
-	container other "$own" "echo up; exec sleep 5678"
+	[[ $output == "sh -c : app;"* ]]
+	has ": debug;"
+	container other "$own" ": other; $STAY"
 	await logged "$CONTAINER" up
 	run -0 cri exec "$CONTAINER" ps
-	hasnt "sleep 4321"
-	hasnt "sleep 1234"
+	has ": other;"
+	hasnt ": app;"
+	hasnt ": debug;"
 }
 
 bad() {

@@ -94,13 +94,17 @@ func (c *Container) is(path string, namespace inode) bool {
 	if path == own {
 		return true
 	}
-	if !c.Shim.Alive() {
+	// A path that an engine has pinned.
+	have, err := inodeOf(own)
+	if err != nil || have != namespace {
 		return false
 	}
-	// A path that an engine has pinned. A shim without a namespace of its own has ours.
-	have, err := inodeOf(own)
-	ours, err2 := inodeOf("/proc/self/ns/pid")
-	return err == nil && err2 == nil && have == namespace && have != ours
+	if c.Shim.PID == 0 {
+		return c.Service.Alive()
+	}
+	// A shim without a namespace of its own has ours.
+	ours, err := inodeOf("/proc/self/ns/pid")
+	return err == nil && have != ours && c.Shim.Alive()
 }
 
 // canJoinPIDs refuses what an older agent would silently drop.

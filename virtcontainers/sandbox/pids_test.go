@@ -61,6 +61,7 @@ func TestPIDsOf(t *testing.T) {
 		"served: the pod's":                {map[string]*Container{"s": infra(served("")), "a": served(ofSandbox)}, path(served("")), ofSandbox, ""},
 		"served: the pod's first":          {map[string]*Container{"s": infra(served(""))}, path(served("")), ofSandbox, ""},
 		"served: the only member's":        {map[string]*Container{"s": infra(served("")), "a": served(""), "b": served("container:a")}, path(served("")), "container:a", ""},
+		"served, pinned":                   {map[string]*Container{"s": infra(served("")), "a": served("")}, "/proc/self/ns/pid", "container:a", ""},
 		"served: the only one that runs":   {map[string]*Container{"s": infra(served("")), "a": served(""), "b": ended}, path(served("")), "container:a", ""},
 		"served: who knows whose":          {map[string]*Container{"s": infra(served("")), "a": served(""), "b": served("")}, path(served("")), "", "any of the containers a, b"},
 		"of one that has ended":            {map[string]*Container{"s": pause, "a": gone}, path(gone), "", "container a, whose it was, has ended"},
