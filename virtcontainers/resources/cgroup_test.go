@@ -252,7 +252,7 @@ func TestLimit(t *testing.T) {
 		Memory: &specs.LinuxMemory{Limit: ptr[int64](16 << 20)},
 		Pids:   &specs.LinuxPids{Limit: ptr[int64](7)},
 	}
-	if warnings, _, err := g.Limit(r); err != nil || len(warnings) > 0 {
+	if warnings, err := g.Limit(r); err != nil || len(warnings) > 0 {
 		t.Fatal(warnings, err)
 	}
 	for _, test := range []struct{ controller, sub, file, want string }{
@@ -269,7 +269,7 @@ func TestLimit(t *testing.T) {
 		}
 	}
 	r = &specs.LinuxResources{CPU: &specs.LinuxCPU{Cpus: strings.TrimSpace(all)}}
-	if warnings, _, err := g.Limit(r); err != nil || len(warnings) > 0 {
+	if warnings, err := g.Limit(r); err != nil || len(warnings) > 0 {
 		t.Errorf("growing the cpuset again: %v, %v", warnings, err)
 	}
 }
@@ -282,7 +282,7 @@ func TestLimitWarnsByName(t *testing.T) {
 	}
 	without := *g
 	without.Paths = map[string]string{"cpu": g.Paths["cpu"]}
-	warnings, _, err := without.Limit(&specs.LinuxResources{
+	warnings, err := without.Limit(&specs.LinuxResources{
 		CPU:     &specs.LinuxCPU{Cpus: "0"},
 		BlockIO: &specs.LinuxBlockIO{Weight: ptr[uint16](100)},
 	})
@@ -309,7 +309,7 @@ func TestLimitRefusesAndRestores(t *testing.T) {
 		"a disk that is not there": {CPU: &specs.LinuxCPU{Cpus: "0"}, BlockIO: &specs.LinuxBlockIO{
 			ThrottleReadBpsDevice: []specs.LinuxThrottleDevice{throttle(4095, 99, 1000)}}},
 	} {
-		if warnings, _, err := g.Limit(r); err == nil || len(warnings) > 0 {
+		if warnings, _, err := g.Relimit(r); err == nil || len(warnings) > 0 {
 			t.Errorf("%s: %v, %v", name, warnings, err)
 		}
 		if after := g.settings(); !sameSettings(before, after) {
@@ -317,7 +317,7 @@ func TestLimitRefusesAndRestores(t *testing.T) {
 		}
 	}
 	// What was accepted can be taken back, too.
-	_, undo, err := g.Limit(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](20000), Period: ptr[uint64](50000), Cpus: "0"}})
+	_, undo, err := g.Relimit(&specs.LinuxResources{CPU: &specs.LinuxCPU{Shares: ptr[uint64](512), Quota: ptr[int64](20000), Period: ptr[uint64](50000), Cpus: "0"}})
 	if err != nil || sameSettings(before, g.settings()) {
 		t.Fatal("nothing was set", err)
 	}

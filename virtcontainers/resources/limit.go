@@ -21,9 +21,18 @@ import (
 //
 // Nothing else of r is the host's: memory would kill QEMU, and pids, huge pages
 // and devices are the guest's. warnings name what the host does not have or does
-// not let us set. A value that the kernel refuses is an error, as with runc: the
-// old ones hold then. undo, never nil, brings them back later.
-func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, undo func() error, err error) {
+// not let us set. A value that the kernel refuses is an error, as with runc, after
+// which others may be set: for a group that is new, and removed then.
+func (g *Group) Limit(r *specs.LinuxResources) (warnings []string, err error) {
+	if r == nil || len(g.Paths) == 0 {
+		return nil, nil
+	}
+	return g.set(r)
+}
+
+// Relimit is Limit for a group that has limits: after an error the old ones hold.
+// undo, never nil, brings them back later.
+func (g *Group) Relimit(r *specs.LinuxResources) (warnings []string, undo func() error, err error) {
 	undo = func() error { return nil }
 	if r == nil || len(g.Paths) == 0 {
 		return nil, undo, nil

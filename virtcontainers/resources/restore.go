@@ -12,7 +12,7 @@ import (
 	"github.com/opencontainers/cgroups/manager"
 )
 
-// limitFiles are those that Limit may write, by controller: of cgroup v1, and
+// limitFiles are those that Relimit may write, by controller: of cgroup v1, and
 // under "" of v2.
 var limitFiles = map[string][]string{
 	"cpu":    {"cpu.shares", "cpu.cfs_period_us", "cpu.cfs_quota_us", "cpu.cfs_burst_us"},
@@ -29,7 +29,7 @@ var cpusetFiles = []string{"cpuset.cpus", "cpuset.mems"}
 // setting is a file of a cgroup, and what it held.
 type setting struct{ dir, file, text string }
 
-// settings reads what Limit may change. What cannot be read is not there.
+// settings reads what Relimit may change. What cannot be read is not there.
 func (g *Group) settings() []setting {
 	var found []setting
 	add := func(dir string, files []string) {

@@ -55,18 +55,31 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 	return err
 }
 
-// limit sets what of a container's limits the host has to enforce, on the
-// cgroup that its VM is in. Memory is not among it: the VM has its size. undo,
-// never nil, brings back what held before.
-func (h *Host) limit(st *State, c *Container, r *specs.LinuxResources) (undo func() error, err error) {
-	if r == nil || st.Cgroups.Container == nil {
+// limit sets what of a new container's limits the host has to enforce, on the
+// cgroup that its VM is in. Memory is not among it: the VM has its size.
+func (h *Host) limit(st *State, c *Container) error {
+	if st.Cgroups.Container == nil {
+		return nil
+	}
+	warnings, err := st.Cgroups.Container.Limit(c.Spec.Resources)
+	h.warnOfCgroup(c, warnings)
+	return err
+}
+
+// relimit is limit for an update. undo, never nil, brings back what held before.
+func (h *Host) relimit(st *State, c *Container, r *specs.LinuxResources) (undo func() error, err error) {
+	if st.Cgroups.Container == nil {
 		return func() error { return nil }, nil
 	}
-	warnings, undo, err := st.Cgroups.Container.Limit(r)
+	warnings, undo, err := st.Cgroups.Container.Relimit(r)
+	h.warnOfCgroup(c, warnings)
+	return undo, err
+}
+
+func (h *Host) warnOfCgroup(c *Container, warnings []string) {
 	for _, w := range warnings {
 		h.log.Warn("cgroup: "+w, "id", c.ID)
 	}
-	return undo, err
 }
 
 // remove deletes what place made; its processes have ended.

@@ -72,8 +72,10 @@ func (h *Host) Create(ctx context.Context, req *CreateRequest) (*container.Shim,
 			return h.join(ctx, req, owner)
 		}
 	}
-	if err := checkNames(req.Bundle.Spec); err != nil && role == oci.Single {
-		return nil, err
+	if role == oci.Single {
+		if err := checkNames(req.Bundle.Spec); err != nil {
+			return nil, err
+		}
 	}
 	dir, err := h.store.Create(req.ID, req.ID)
 	if err != nil {
@@ -237,7 +239,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	// Not earlier: a CPU quota would hold for the boot, too.
-	if _, err := h.limit(st, c, c.Spec.Resources); err != nil {
+	if err := h.limit(st, c); err != nil {
 		return nil, err
 	}
 	if err := cr.req.Publish(c.PID); err != nil {

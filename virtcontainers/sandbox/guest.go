@@ -138,7 +138,7 @@ func (h *Host) limitNow(id string, r *specs.LinuxResources) (undo func() error, 
 		h.warnOfLimits(id, r)
 		return func() error { return nil }, nil
 	}
-	return h.limit(st, c, c.Limits.Complete(r))
+	return h.relimit(st, c, c.Limits.Complete(r))
 }
 
 // Stats answers a container's resource use as the guest measures it.
