@@ -26,17 +26,41 @@ in_run() {
 	find /run -xdev -name "*$MARK*" ! -path "$ROOT*" 2>/dev/null | sort
 }
 
+# life: a container from create to delete, with an exec and one with a terminal.
+# Each cycle ends it in another way.
+life() {
+	local kata="'$KATA_RUNTIME' --root '$ROOT'"
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	kata start "$C1"
+	run -3 kata exec "$C1" sh -c 'exit 3' </dev/null
+	run -0 script -qec "$kata exec --tty $C1 tty" /dev/null </dev/null
+	[[ $output == /dev/pts/* ]]
+	if (($1 % 4)); then
+		kata kill "$C1" TERM
+		wait_stopped "$C1"
+		kata delete "$C1"
+	else
+		kata delete --force "$C1"
+	fi
+}
+
 @test "50 containers one after the other" {
-	command_is "$TMP/bundle" sh -c 'exit 5'
 	local i before
+	edit "$TMP/bundle" '.process.args = ["sh", "-c", "trap \"exit 5\" TERM; sleep 1000 & wait"]'
+	cp -r "$TMP/bundle" "$TMP/short"
+	command_is "$TMP/short" sh -c 'exit 5'
 	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
 	before=$(in_run)
 	kata delete --force "$C1"
 	[ "$(in_run)" != "$before" ]
 	before=$(in_run)
 	for i in $(seq 50); do
-		run -5 kata run --bundle "$TMP/bundle" "$C1"
-		[ "$(leftovers)" = "$BEFORE" ] || { echo "after $i runs:"; diff <(echo "$BEFORE") <(leftovers); return 1; }
+		if ((i % 2)); then
+			run -5 kata run --bundle "$TMP/short" "$C1"
+		else
+			life "$i"
+		fi
+		[ "$(leftovers)" = "$BEFORE" ] || { echo "after $i containers:"; diff <(echo "$BEFORE") <(leftovers); return 1; }
 	done
 	diff <(echo "$before") <(in_run)
 }

@@ -139,9 +139,23 @@ fails() {
 @test "QEMU that dies at once" {
 	printf '#!/bin/sh\necho no luck today >&2\nexit 1\n' >"$TMP/qemu"
 	chmod +x "$TMP/qemu"
-	# That of QEMU alone: others have a key of this name, too.
-	sed "/^\[hypervisor.qemu\]/,/^path = /s|^path = .*|path = \"$TMP/qemu\"|" "$KATA_CONF_FILE" >"$TMP/config.toml"
-	KATA_CONF_FILE=$TMP/config.toml fails "no luck today" create --bundle "$TMP/bundle" "$C1"
+	program hypervisor.qemu "$TMP/qemu"
+	fails "no luck today" create --bundle "$TMP/bundle" "$C1"
+}
+
+@test "programs that are missing, and such that may not be executed" {
+	local conf=$KATA_CONF_FILE table
+	touch "$TMP/data"
+	for table in hypervisor.qemu proxy.kata shim.kata; do
+		program "$table" /no/such/program
+		fails "/no/such/program" create --bundle "$TMP/bundle" "$C1"
+		KATA_CONF_FILE=$conf program "$table" "$TMP/data"
+		fails "$TMP/data" create --bundle "$TMP/bundle" "$C1"
+		export KATA_CONF_FILE=$conf
+	done
+	configured shared_fs '"virtio-fs"'
+	configured virtio_fs_daemon '"/no/such/program"'
+	fails "/no/such/program" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a DAX window, which this QEMU has not" {

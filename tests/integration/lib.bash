@@ -108,6 +108,17 @@ configured() {
 	export KATA_CONF_FILE=$TMP/config.toml
 }
 
+# program TABLE FILE: goes on with another program, which is the table's "path".
+program() {
+	sed "/^\[$1\]/,/^path = /s|^path = .*|path = \"$2\"|" "$KATA_CONF_FILE" >"$TMP/config.new"
+	grep -qF "path = \"$2\"" "$TMP/config.new"
+	mv "$TMP/config.new" "$TMP/config.toml"
+	export KATA_CONF_FILE=$TMP/config.toml
+}
+
+# initrd: the path of the one that is configured.
+initrd() { sed -n 's/^initrd = "\(.*\)"/\1/p' "$KATA_CONF_FILE"; }
+
 # status ID: the state's status.
 status() { kata state "$1" | jq -r .status; }
 

@@ -3,9 +3,9 @@
 
 NS=kata-it-$$
 
-# box [create]: the container "box" runs, or is only created, in the network
-# namespace $NS, whose eth0 leads to peer0 in $NS-out.
-box() {
+# networked: the test's bundle is of the network namespace $NS, whose eth0 leads
+# to peer0 in $NS-out.
+networked() {
 	ip netns add "$NS"
 	ip netns add "$NS-out"
 	ip -n "$NS-out" link set lo up
@@ -13,6 +13,11 @@ box() {
 	edit "$TMP/bundle" ".linux.namespaces |= map(if .type == \"network\" then .path = \"/run/netns/$NS\" else . end)
 		| .process.capabilities.bounding += [\"CAP_NET_RAW\"] | .process.capabilities.effective += [\"CAP_NET_RAW\"]
 		| .process.capabilities.permitted += [\"CAP_NET_RAW\"]"
+}
+
+# box [create]: the container "box" runs, or is only created, in $NS.
+box() {
+	networked
 	ln -sf busybox "$TMP/bundle/rootfs/bin/ping"
 	ln -sf busybox "$TMP/bundle/rootfs/bin/wget"
 	command_is "$TMP/bundle" sleep 1000

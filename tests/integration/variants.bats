@@ -51,6 +51,12 @@ works() {
 	works
 }
 
+@test "an initrd that is compressed with zstd" {
+	zstd -q -19 -o "$TMP/initrd.zst" "$(initrd)"
+	configured initrd "\"$TMP/initrd.zst\""
+	works
+}
+
 # adder FILE N: a program that adds N to a register on each of 251 pages, and
 # exits with the sum.
 adder() {

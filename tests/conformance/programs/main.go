@@ -16,6 +16,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/kata-go/kata-runtime/tests/conformance/known"
@@ -41,7 +42,7 @@ func (c count) worseThan(base count) bool {
 }
 
 func main() {
-	list := flag.String("known", "", "`file` with a line \"PROGRAM: reason\" for each known difference")
+	list := flag.String("known", "", "`file` with a line \"PROGRAM PASSED: reason\" for each known difference")
 	flag.Parse()
 	ok, err := run(*list, flag.Args(), os.Stdout)
 	if err != nil {
@@ -56,7 +57,7 @@ func run(list string, args []string, out io.Writer) (bool, error) {
 	if len(args) < 2 {
 		return false, fmt.Errorf("usage: programs -known FILE BASELINE... FOLDER")
 	}
-	reasons, err := known.Read(list)
+	differences, err := readKnown(list)
 	if err != nil {
 		return false, err
 	}
@@ -69,7 +70,39 @@ func run(list string, args []string, out io.Writer) (bool, error) {
 		peers = append(peers, peer{filepath.Base(dir), counts})
 	}
 	last := len(peers) - 1
-	return compare(peers[:last], peers[last], reasons, out), nil
+	return compare(peers[:last], peers[last], differences, out), nil
+}
+
+// difference is a program in which kata is known to be worse.
+type difference struct {
+	why string
+	// passed is how many of its results pass all the same. One less is worse.
+	passed int
+	// unsure: it depends on the machine's speed, and so does passed.
+	unsure bool
+}
+
+// readKnown reads a list whose lines are "PROGRAM PASSED: reason", or
+// "PROGRAM?: reason" of what is not always worse.
+func readKnown(path string) (map[string]difference, error) {
+	reasons, err := known.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	list := map[string]difference{}
+	for key, why := range reasons {
+		if name, unsure := strings.CutSuffix(key, "?"); unsure {
+			list[name] = difference{why: why, unsure: true}
+			continue
+		}
+		name, passed, _ := strings.Cut(key, " ")
+		n, err := strconv.Atoi(passed)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %q is neither \"PROGRAM PASSED\" nor \"PROGRAM?\"", path, key)
+		}
+		list[name] = difference{why: why, passed: n}
+	}
+	return list, nil
 }
 
 // peer is a runtime and what each program found with it.
@@ -112,7 +145,7 @@ func readCounts(dir string) (map[string]count, error) {
 }
 
 // compare prints the table and answers whether all is as known.
-func compare(bases []peer, it peer, reasons map[string]string, out io.Writer) bool {
+func compare(bases []peer, it peer, differences map[string]difference, out io.Writer) bool {
 	ok, seen := true, map[string]bool{}
 	columns := append(slices.Clone(bases), it)
 	var titles, counted []string
@@ -139,17 +172,16 @@ func compare(bases []peer, it peer, reasons map[string]string, out io.Writer) bo
 			worse = worse || o.worseThan(b)
 			better = better && !b.ok()
 		}
-		reason, sure := reasons[name], true
-		if reason == "" {
-			reason, sure = reasons[name+"?"], false
-		}
+		d, known := differences[name]
 		note := ""
 		switch {
-		case worse && reason != "":
-			note = reason
+		case worse && known && o.Passed < d.passed:
+			note, ok = fmt.Sprintf("WORSE than known, of which %d pass: %s", d.passed, d.why), false
+		case worse && known:
+			note = d.why
 		case worse:
 			note, ok = "WORSE", false
-		case reason != "" && sure:
+		case known && !d.unsure:
 			note, ok = "not worse any more: remove it from the list", false
 		case better:
 			note = "better"

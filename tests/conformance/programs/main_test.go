@@ -21,22 +21,23 @@ func TestCompare(t *testing.T) {
 		{"worse", good, bad, false, false, "WORSE"},
 		{"tests less", good, count{Passed: 2}, false, false, "WORSE"},
 		{"known", good, bad, true, true, "| why |"},
+		{"known, and worse than that", good, count{Passed: 1, Failed: 2}, true, false, "WORSE than known"},
 		{"known, but fixed", good, good, true, false, "remove it"},
 		{"unsure", good, bad, false, true, "| why |"},
 		{"better", bad, good, false, true, "better"},
 		{"fails in more ways, passes more", count{Failed: 1}, bad, false, true, "|  |"},
 		{"did not run", good, count{}, false, false, "WORSE"},
 	} {
-		reasons := map[string]string{}
+		differences := map[string]difference{}
 		if test.known {
-			reasons["p"] = "why"
+			differences["p"] = difference{why: "why", passed: 2}
 		}
 		if test.name == "unsure" {
-			reasons["p?"] = "why"
+			differences["p"] = difference{why: "why", unsure: true}
 		}
 		var out strings.Builder
 		base, it := peer{"runc", map[string]count{"p": test.base}}, peer{"kata", map[string]count{"p": test.other}}
-		if ok := compare([]peer{base}, it, reasons, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
+		if ok := compare([]peer{base}, it, differences, &out); ok != test.ok || !strings.Contains(out.String(), test.note) {
 			t.Errorf("%s: %v\n%s", test.name, ok, out.String())
 		}
 	}
@@ -72,6 +73,13 @@ func TestRead(t *testing.T) {
 		t.Error("an empty folder was taken for results")
 	}
 	write("a.json", `{"Passed":2,"Failed":1,"Skipped":["x"]}`)
+	known, err := readKnown(write("known", "a 2: one\nb?: two\n"))
+	if err != nil || known["a"] != (difference{why: "one", passed: 2}) || known["b"] != (difference{why: "two", unsure: true}) {
+		t.Errorf("%v, %v", known, err)
+	}
+	if _, err := readKnown(write("known", "a: one\n")); err == nil {
+		t.Error("a known difference without a count was taken")
+	}
 	counts, err := readCounts(dir)
 	if err != nil || counts["a"].String() != "2 / 1 / 1" {
 		t.Errorf("%v, %v", counts, err)
