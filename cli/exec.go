@@ -88,16 +88,22 @@ func execProcess(c *cli.Context) (int, error) {
 		return -1, err
 	}
 	defer keepTerminal(process, foreground)()
+	// runc goes into the bundle for the container's process document, and stays
+	// where it is if it is given another one.
+	base := info.Bundle
+	if c.String("process") != "" {
+		base = ""
+	}
 	ctx, heard := hearSignals()
 	defer heard.stop()
 	shim, err := host.Exec(ctx, &sandbox.ExecRequest{
 		ID: id, Process: process, IgnorePaused: c.Bool("ignore-paused"),
-		Console: c.String("console-socket"),
+		Console: fromBundle(base, c.String("console-socket")),
 		Stdio: container.Stdio{
 			Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,
 			NewSession: !foreground, NewGroup: foreground && !tty.Is(os.Stdin),
 		},
-		Publish: publisher(c.String("pid-file"), c.String("pidfd-socket")),
+		Publish: publisher(c.String("pid-file"), fromBundle(base, c.String("pidfd-socket"))),
 	})
 	if err != nil || !foreground {
 		return 0, err
@@ -175,7 +181,12 @@ func addCapabilities(p *specs.Process, caps []string) {
 		p.Capabilities = &specs.LinuxCapabilities{}
 	}
 	for _, name := range caps {
-		for _, set := range []*[]string{&p.Capabilities.Bounding, &p.Capabilities.Effective, &p.Capabilities.Permitted} {
+		sets := []*[]string{&p.Capabilities.Bounding, &p.Capabilities.Effective, &p.Capabilities.Permitted}
+		if p.Capabilities.Inheritable != nil {
+			// As runc. None can be ambient that is not inheritable, too.
+			sets = append(sets, &p.Capabilities.Ambient)
+		}
+		for _, set := range sets {
 			if !slices.Contains(*set, name) {
 				*set = append(*set, name)
 			}

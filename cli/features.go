@@ -62,6 +62,7 @@ func supported() features.Features {
 			IntelRdt:        &features.IntelRdt{Enabled: &no, Schemata: &no, Monitoring: &no},
 			MountExtensions: &features.MountExtensions{IDMap: &features.IDMap{Enabled: &no}},
 			NetDevices:      &features.NetDevices{Enabled: &no},
+			MemoryPolicy:    &features.MemoryPolicy{}, // no mode
 		},
 		Annotations: map[string]string{
 			"org.kata-go.kata-runtime.version": version,

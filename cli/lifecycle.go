@@ -66,9 +66,9 @@ func createRequest(c *cli.Context, foreground bool) (*sandbox.Host, *sandbox.Cre
 	}
 	req := &sandbox.CreateRequest{
 		ID: c.Args().First(), Bundle: bundle,
-		Console: fromBundle(bundle, c.String("console-socket")),
+		Console: fromBundle(bundle.Path, c.String("console-socket")),
 		Stdio:   container.Stdio{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr, NewSession: !foreground},
-		Publish: publisher(c.String("pid-file"), fromBundle(bundle, c.String("pidfd-socket"))),
+		Publish: publisher(c.String("pid-file"), fromBundle(bundle.Path, c.String("pidfd-socket"))),
 	}
 	if foreground && !tty.Is(os.Stdin) {
 		req.Stdio.NewGroup = true
@@ -78,11 +78,12 @@ func createRequest(c *cli.Context, foreground bool) (*sandbox.Host, *sandbox.Cre
 }
 
 // fromBundle answers where a socket is: runc goes into the bundle before it looks.
-func fromBundle(bundle *oci.Bundle, socket string) string {
-	if socket == "" || filepath.IsAbs(socket) {
+// Without a bundle it is where it is said.
+func fromBundle(bundle, socket string) string {
+	if bundle == "" || socket == "" || filepath.IsAbs(socket) {
 		return socket
 	}
-	return filepath.Join(bundle.Path, socket)
+	return filepath.Join(bundle, socket)
 }
 
 // activatedSockets answers how many sockets systemd gave to this process

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moby/sys/userns"
@@ -145,6 +146,11 @@ func setup(c *cli.Context) error {
 	format := c.String("log-format")
 	if _, err := log.New(out, format, false); err != nil {
 		return fmt.Errorf("--log-format: %w", err)
+	}
+	if rootless := c.String("rootless"); rootless != "" && !strings.EqualFold(rootless, "auto") {
+		if _, err := strconv.ParseBool(rootless); err != nil {
+			return fmt.Errorf("--rootless: %q is neither true nor false nor auto", rootless)
+		}
 	}
 	env.logger = func(debug bool) *slog.Logger {
 		logger, err := log.New(out, format, debug)

@@ -59,6 +59,7 @@ func TestLoadNamesTheMistake(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ linux, want string }{
 		"intelRdt":       {`{"intelRdt":{"closID":"x"}}`, "linux.intelRdt"},
+		"memory policy":  {`{"memoryPolicy":{"mode":"MPOL_BIND","nodes":"0"}}`, "linux.memoryPolicy"},
 		"rdma":           {`{"resources":{"rdma":{"mlx5_1":{"hcaHandles":3}}}}`, "linux.resources.rdma"},
 		"netDevices":     {`{"netDevices":{"eth9":{}}}`, "linux.netDevices"},
 		"notify":         {`{"seccomp":{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}}`, "SCMP_ACT_NOTIFY"},

@@ -16,6 +16,9 @@ func refuse(spec *specs.Spec) error {
 	if linux.IntelRdt != nil {
 		return cannot("linux.intelRdt", "classes of cache and memory bandwidth belong to the host's processor")
 	}
+	if linux.MemoryPolicy != nil {
+		return cannot("linux.memoryPolicy", "its nodes are the host's, and the guest has one of its own: use linux.resources.cpu.mems, which holds for the VM's memory")
+	}
 	if len(linux.NetDevices) != 0 {
 		return cannot("linux.netDevices", "a network device of the host cannot be moved into a VM: let the engine put an interface into the network namespace")
 	}

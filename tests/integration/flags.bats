@@ -42,6 +42,17 @@ refused() {
 	kill "$(cat "$TMP/pid")"
 	wait "$exec"
 	[ "$(cat "$TMP/exec.pid")" = "$(cat "$TMP/pid")" ]
+	# From the bundle here, too; but with a document of its own from where one is.
+	listen bundle/exec2
+	exec=$!
+	kata exec -d --pidfd-socket exec2.sock --pid-file "$TMP/pid" "$C1" true </dev/null >"$TMP/out" 2>&1
+	wait "$exec"
+	[ "$(cat "$TMP/bundle/exec2.pid")" = "$(cat "$TMP/pid")" ]
+	listen exec3
+	exec=$!
+	echo '{"args": ["/bin/true"], "cwd": "/"}' >"$TMP/process.json"
+	(cd "$TMP" && kata exec -d --pidfd-socket exec3.sock --process process.json "$C1" </dev/null >"$TMP/out" 2>&1)
+	wait "$exec"
 	# Nobody listens: no container, and no process.
 	run -255 kata exec -d --pidfd-socket "$TMP/nobody" "$C1" sleep 999 </dev/null
 	[[ $output == *"pidfd socket: "*"$TMP/nobody"* ]]
@@ -109,6 +120,13 @@ refused() {
 	[ "${lines[2]}" = "CapBnd: $cap" ]
 	[ "${lines[3]}" = "NoNewPrivs: 1" ]
 	[ "$(status_of)" = "$before" ] # that exec alone
+	# Ambient only if the container's process has an inheritable set.
+	ambient() { kata exec --user 1000 --cap CAP_SYS_TIME "$1" sed -n 's/^CapAmb:[[:space:]]*//p' /proc/self/status </dev/null; }
+	[ "$(ambient "$C1")" = 0000000000000000 ]
+	edit "$TMP/bundle" '.process.capabilities.inheritable = ["CAP_SYS_TIME"]'
+	kata run -d --bundle "$TMP/bundle" "$C2" </dev/null >"$TMP/out" 2>&1
+	[ "$(ambient "$C2")" = 0000000002000000 ]
+	kata delete --force "$C2"
 	run -255 kata exec --additional-gids -3 "$C1" true
 	run -255 kata exec --cgroup sub "$C1" true
 	[[ $output == *"--cgroup: a container in a VM has no sub-cgroups on the host"* ]]

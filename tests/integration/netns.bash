@@ -15,9 +15,14 @@ networked() {
 		| .process.capabilities.permitted += [\"CAP_NET_RAW\"]"
 }
 
-# box [create]: the container "box" runs, or is only created, in $NS.
+# box [create]: the container "box" runs, or is only created, in such a namespace.
 box() {
 	networked
+	boxed "$@"
+}
+
+# boxed [create]: the same in the namespace that is there.
+boxed() {
 	ln -sf busybox "$TMP/bundle/rootfs/bin/ping"
 	ln -sf busybox "$TMP/bundle/rootfs/bin/wget"
 	command_is "$TMP/bundle" sleep 1000

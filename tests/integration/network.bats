@@ -194,3 +194,33 @@ setup() {
 	await kata exec "$BOX" sh -c 'ip -6 addr show dev eth0 | grep "inet6 fe80:"'
 	reaches 10.77.0.1
 }
+
+@test "a point-to-point address leads to its other end, and to a gateway behind that" {
+	networked
+	ip -n "$NS" addr flush dev eth0
+	ip -n "$NS" addr add 10.88.0.2 peer 10.88.9.1/32 dev eth0
+	ip -n "$NS" route add default via 10.88.9.1
+	ip -n "$NS-out" addr add 10.88.9.1 peer 10.88.0.2/32 dev peer0
+	ip -n "$NS-out" addr add 10.99.0.1/32 dev lo
+	boxed
+	reaches 10.88.9.1
+	reaches 10.99.0.1
+}
+
+@test "what of the routing the guest does not get is warned of" {
+	networked
+	ip -n "$NS" rule add from 10.77.0.2 table 100
+	ip -n "$NS" route add 10.91.0.0/16 via 10.77.0.1 table 100
+	ip -n "$NS" route add 10.92.0.0/16 nexthop via 10.77.0.1 nexthop via 10.77.0.3
+	ip -n "$NS" route add 10.93.0.0/16 via 10.77.0.1
+	ip -n "$NS" route add blackhole 10.94.0.0/16
+	boxed
+	run -0 net list-routes "$BOX"
+	[ "$(jq -c 'map(.dest)' <<<"$output")" = '["10.93.0.0/16"]' ]
+	local what
+	for what in 'from 10.77.0.2' 10.91.0.0/16 10.92.0.0/16 10.94.0.0/16; do
+		grep "does not get this.*$what" "$TMP/$BOX.out" || { cat "$TMP/$BOX.out"; return 1; }
+	done
+	! grep "does not get.*10.93" "$TMP/$BOX.out"
+	[ "$(grep -c "does not get" "$TMP/$BOX.out")" = 4 ]
+}

@@ -113,6 +113,7 @@ flags() {
 		restore
 		--debug --log /dev/null --log-format json --systemd-cgroup --rootless auto list
 		--log-format nosuch list
+		--rootless nosuch create x
 		--criu /nonexistent list
 		help
 		--version

@@ -82,14 +82,23 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 	if err != nil {
 		return i, fmt.Errorf("addresses: %w", err)
 	}
+	// The kernel's own way to the other end of a point-to-point address, which
+	// the guest's address will not have: gateways may lie behind it.
+	var peers []Route
 	for _, addr := range addresses {
-		if !automatic(addr) {
-			i.Addresses = append(i.Addresses, addr.IPNet.String())
+		if automatic(addr) {
+			continue
+		}
+		i.Addresses = append(i.Addresses, addr.IPNet.String())
+		if p := addr.Peer; p != nil && !p.IP.Equal(addr.IP) {
+			peers = append(peers, Route{Destination: masked(p).String(), Source: addr.IP.String(), Family: familyOf(p.IP), Scope: unix.RT_SCOPE_LINK})
 		}
 	}
-	if i.Routes, err = scanRoutes(h, link); err != nil {
+	routes, err := scanRoutes(h, link)
+	if err != nil {
 		return i, err
 	}
+	i.Routes = append(peers, routes...)
 	neighbours, err := dump.Whole(func() ([]netlink.Neigh, error) { return h.NeighList(a.Index, netlink.FAMILY_ALL) })
 	if err != nil {
 		return i, fmt.Errorf("neighbours: %w", err)
@@ -101,6 +110,15 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 		i.Neighbours = append(i.Neighbours, Neighbour{Address: n.IP.String(), MAC: n.HardwareAddr.String(), Flags: uint32(n.Flags)})
 	}
 	return i, nil
+}
+
+func masked(n *net.IPNet) *net.IPNet { return &net.IPNet{IP: n.IP.Mask(n.Mask), Mask: n.Mask} }
+
+func familyOf(ip net.IP) string {
+	if ip.To4() != nil {
+		return "4"
+	}
+	return "6"
 }
 
 // automatic tells whether the guest's kernel will make the address by itself:

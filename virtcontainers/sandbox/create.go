@@ -227,7 +227,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err != nil {
 		return nil, err
 	}
-
+	h.warnOfRouting(st, endpoints)
 	phases.Done("mounts and network")
 	storages := c.storages()
 	if cr.role != oci.Infra {

@@ -370,6 +370,7 @@ func (h *Host) updateNetwork(ctx context.Context, dir *state.Dir, st *State, a *
 	if err != nil || len(fresh) == 0 {
 		return err
 	}
+	h.warnOfRouting(st, fresh)
 	interfaces, _, neighbours := network.Guest(fresh)
 	_, routes, _ := network.Guest(st.Network.Pairs) // they replace all that are there
 	err = a.call(ctx, func(ctx context.Context) error {
