@@ -50,7 +50,7 @@ make_bundle() {
 	cp /bin/busybox "$1/rootfs/bin/busybox"
 	local applet
 	for applet in sh true false cat echo sleep ls id ps kill stat dd md5sum sha256sum head tail wc uname env pwd tr \
-		grep seq mount touch rm mkdir ln hostname ip stty tty printf test readlink nproc free df date yes trap pgrep chmod chown awk sed; do
+		grep seq mount touch rm mkdir ln hostname ip stty tty printf test readlink nproc free df date yes trap pgrep chmod chown awk sed killall; do
 		ln -sf busybox "$1/rootfs/bin/$applet"
 	done
 	echo 'root:x:0:0:root:/root:/bin/sh' >"$1/rootfs/etc/passwd"

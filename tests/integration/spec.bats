@@ -22,11 +22,13 @@ prints() {
 			"pids": {"limit": 99}}
 		| .process.oomScoreAdj = 77 | .process.ioPriority = {"class": "IOPRIO_CLASS_IDLE", "priority": 0}
 		| .linux.sysctl = {"kernel.msgmax": "9000", "net.ipv4.ip_forward": "1"}'
-	run -0 --separate-stderr prints 'uname -mn; cat /proc/sys/kernel/domainname; awk "{print int(\$1 / 2000000)}" /proc/uptime; cd /sys/fs/cgroup; for f in memory.high cpu.weight hugetlb.2MB.max memory.max cpu.max cpu.max.burst pids.max; do echo "$f $(cat $f)"; done; cat /proc/self/oom_score_adj /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward'
+	run -0 --separate-stderr prints 'uname -mn; cat /proc/sys/kernel/domainname; awk "{print int(\$1 / 2000000)}" /proc/uptime; tr -s " " </proc/self/timens_offsets; cd /sys/fs/cgroup; for f in memory.high cpu.weight hugetlb.2MB.max memory.max cpu.max cpu.max.burst pids.max; do echo "$f $(cat $f)"; done; cat /proc/self/oom_score_adj /proc/sys/kernel/msgmax /proc/sys/net/ipv4/ip_forward'
 	diff - <(echo "$output") <<-'END'
 		box i686
 		example.org
 		1
+		monotonic 1000000 0
+		boottime 2000000 0
 		memory.high 64000000
 		cpu.weight 77
 		hugetlb.2MB.max 4194304
@@ -38,6 +40,26 @@ prints() {
 		9000
 		1
 	END
+}
+
+@test "cpu.idle, a tmpfs with what was below it, a limit of processes that is reached" {
+	edit "$TMP/bundle" '.linux.resources = {"cpu": {"idle": 1}, "pids": {"limit": 9}}
+		| .mounts += [{"destination": "/etc", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}]'
+	run -0 prints 'cat /sys/fs/cgroup/cpu.idle; grep -c root /etc/passwd; touch /etc/new; (for n in $(seq 20); do sleep 100 & done) 2>&1 | grep -m 1 -o "fork"; killall sleep; true'
+	[ "${lines[0]} ${lines[1]} ${lines[2]}" = "1 1 fork" ]
+	[ ! -e "$TMP/bundle/rootfs/etc/new" ]
+}
+
+@test "memory.checkBeforeUpdate: a limit below what is used is refused" {
+	command_is "$TMP/bundle" sh -c 'head -c 50000000 /dev/zero >/dev/shm/full; echo >/ready; sleep 1000'
+	edit "$TMP/bundle" '.linux.resources.memory.limit = 100003840'
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	await test -e "$TMP/bundle/rootfs/ready"
+	echo '{"memory": {"limit": 20971520, "checkBeforeUpdate": true}}' >"$TMP/resources"
+	run -1 kata update --resources "$TMP/resources" "$C1"
+	[[ $output == *"memory"* ]]
+	[ "$(kata exec "$C1" cat /sys/fs/cgroup/memory.max </dev/null)" = 100003840 ]
+	[ "$(status "$C1")" = running ]
 }
 
 @test "a user namespace" {
