@@ -275,6 +275,12 @@ func testLimits(g *guest) {
 	_, err = g.UpdateContainer(g.ctx, &agentpb.UpdateContainerRequest{ContainerId: "l",
 		Resources: []byte(`{"memory":{"limit":33554432},"cpu":{"period":50000}}`)})
 	g.must(err)
+	// A quota below the kernel's 1 ms is refused, when the memory's limit is set already.
+	_, err = g.UpdateContainer(g.ctx, &agentpb.UpdateContainerRequest{ContainerId: "l",
+		Resources: []byte(`{"memory":{"limit":67108864},"pids":{"limit":60},"cpu":{"quota":500}}`)})
+	if err == nil {
+		g.t.Error("an update that the kernel refuses succeeded")
+	}
 	g.must(g.exec("l", "x", process("cat", "/sys/fs/cgroup/cpu.max", "/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/pids.max", "/proc/self/oom_score_adj")))
 	if out := g.output("l", "x", agentpb.Stream_STDOUT); out != "20000 50000\n33554432\n50\n0\n" {
 		g.t.Errorf("limits %q, %s", out, g.output("l", "x", agentpb.Stream_STDERR))

@@ -228,6 +228,22 @@ host() { cat "/sys/fs/cgroup/$1/kata/$C1/$2"; }
 	[ "$(guest cpu.max) $(guest pids.max)" = "50000 100000 55" ]
 }
 
+@test "update: what the guest's kernel refuses changes nothing" {
+	edit "$TMP/bundle" 'del(.linux.resources)'
+	sleeper
+	kata update --memory 100m --pids-limit 50 "$C1"
+	run -1 kata update --memory 200m --pids-limit 60 --cpu-idle 5 "$C1"
+	[ "$(guest memory.max) $(guest pids.max)" = "104857600 50" ]
+	# The host's part, too, of one that had no limits before.
+	[ -d /sys/fs/cgroup/cpuset ] || return 0
+	local cpu
+	for cpu in 0 $(($(nproc) - 1)); do
+		run -0 kata update --cpuset-cpus "$cpu" "$C1"
+		[[ $output != *"shares its VM"* ]]
+		[ "$(host cpuset cpuset.cpus) $(host cpuset kata/cpuset.cpus)" = "$cpu $cpu" ]
+	done
+}
+
 @test "update --blkio-weight" {
 	weights || skip "the host has no cgroup v1 weights of block I/O"
 	sleeper

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/opencontainers/cgroups"
 	"github.com/opencontainers/cgroups/manager"
@@ -83,7 +82,7 @@ func (g *Group) set(r *specs.LinuxResources) (warnings []string, err error) {
 		}
 		set := m.Set
 		if part.controller == "cpuset" && !cgroups.IsCgroup2UnifiedMode() {
-			set = g.setCpuset(m)
+			set = g.setCpuset
 		}
 		switch err := set(part.resources); {
 		case err == nil:
@@ -97,39 +96,14 @@ func (g *Group) set(r *specs.LinuxResources) (warnings []string, err error) {
 }
 
 // lacking tells of an error that the host is the reason of, not the value: it has
-// no such file, or a user without privileges may not write it.
+// no such file, or a user without privileges may not open it. A value that may
+// not be written, such as a CPU that the group above has not, is no such case.
 func lacking(err error) bool {
-	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS)
-}
-
-// setCpuset sets a v1 cpuset and those below it. A parent must always hold all
-// that its children have (cpusets(7)): so what shrinks is set from below, what
-// grows from above.
-func (g *Group) setCpuset(m cgroups.Manager) func(*cgroups.Resources) error {
-	return func(r *cgroups.Resources) error {
-		below, err := filepath.Glob(filepath.Join(g.Paths["cpuset"], "*", "cpuset.cpus"))
-		if err != nil {
-			return err
-		}
-		files := map[string]string{"cpuset.cpus": r.CpusetCpus, "cpuset.mems": r.CpusetMems}
-		each := func() (err error) {
-			for _, path := range below {
-				for file, text := range files {
-					if text != "" {
-						err = errors.Join(err, cgroups.WriteFile(filepath.Dir(path), file, text))
-					}
-				}
-			}
-			return err
-		}
-		if each() == nil {
-			return m.Set(r)
-		}
-		if err := m.Set(r); err != nil {
-			return err
-		}
-		return each()
+	var path *os.PathError
+	if errors.As(err, &path) && path.Op == "write" {
+		return false
 	}
+	return errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS)
 }
 
 func cpuLimits(cpu *specs.LinuxCPU) *cgroups.Resources {

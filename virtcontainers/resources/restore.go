@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -24,8 +23,6 @@ var limitFiles = map[string][]string{
 	"": {"cpu.weight", "cpu.idle", "cpu.max", "cpu.max.burst", "cpuset.cpus", "cpuset.mems", "io.weight", "io.bfq.weight", "io.max"},
 }
 
-var cpusetFiles = []string{"cpuset.cpus", "cpuset.mems"}
-
 // setting is a file of a cgroup, and what it held.
 type setting struct{ dir, file, text string }
 
@@ -42,9 +39,8 @@ func (g *Group) settings() []setting {
 	for controller, dir := range g.Paths {
 		add(dir, limitFiles[controller])
 		if controller == "cpuset" {
-			below, _ := filepath.Glob(filepath.Join(dir, "*", "cpuset.cpus")) // the pattern is a good one
-			for _, path := range below {
-				add(filepath.Dir(path), cpusetFiles)
+			for _, below := range cpusetsBelow(dir) {
+				add(below, cpusetFiles)
 			}
 		}
 	}
@@ -87,6 +83,7 @@ func (g *Group) tell(settings []setting) error {
 // a quota and its period, or a cpuset and those below it: so it goes over them
 // again while one is refused.
 func restore(settings []setting) error {
+	widenAll(settings)
 	var err error
 	for range len(cpusetFiles) + 1 {
 		err = nil

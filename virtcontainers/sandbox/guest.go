@@ -134,7 +134,7 @@ func (h *Host) limitNow(id string, r *specs.LinuxResources) (undo func() error, 
 	if err != nil {
 		return nil, err
 	}
-	if c.Spec.Resources == nil {
+	if c.Infra || c.ID != st.ID {
 		h.warnOfLimits(id, r)
 		return func() error { return nil }, nil
 	}
