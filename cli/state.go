@@ -22,7 +22,8 @@ type containerState struct {
 	Rootfs      string            `json:"rootfs"`
 	Created     time.Time         `json:"created"`
 	Annotations map[string]string `json:"annotations,omitempty"`
-	Owner       string            `json:"owner"`
+	// Owner is the user's name in list, and always empty in state.
+	Owner string `json:"owner"`
 }
 
 func stateOf(info *sandbox.Info) containerState {
@@ -54,7 +55,9 @@ var stateCommand = cli.Command{
 		if err != nil {
 			return err
 		}
-		out, err := json.MarshalIndent(stateOf(info), "", "  ")
+		state := stateOf(info)
+		state.Owner = ""
+		out, err := json.MarshalIndent(state, "", "  ")
 		if err != nil {
 			return err
 		}
