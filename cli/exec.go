@@ -151,7 +151,10 @@ func processOf(c *cli.Context, info *sandbox.Info) (*specs.Process, error) {
 		}
 		p.User.AdditionalGids = append(p.User.AdditionalGids, uint32(gid))
 	}
-	return p, setUser(p, c.String("user"))
+	if err := setUser(p, c.String("user")); err != nil {
+		return nil, err
+	}
+	return p, oci.CheckProcess(p)
 }
 
 func setUser(p *specs.Process, user string) error {

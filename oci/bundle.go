@@ -87,7 +87,7 @@ func ParseProcess(data []byte) (*specs.Process, error) {
 	if err := decode(data, process); err != nil {
 		return nil, err
 	}
-	return process, checkProcess(process)
+	return process, CheckProcess(process)
 }
 
 // decode tells where in the document the mistake is.
@@ -138,10 +138,11 @@ func checkSpec(spec *specs.Spec) error {
 	if err := refuse(spec); err != nil {
 		return err
 	}
-	return checkProcess(spec.Process)
+	return CheckProcess(spec.Process)
 }
 
-func checkProcess(p *specs.Process) error {
+// CheckProcess names what no process document may have, with the words of runc.
+func CheckProcess(p *specs.Process) error {
 	switch {
 	case len(p.Args) == 0 || p.Args[0] == "":
 		return errors.New("process.args must not be empty")

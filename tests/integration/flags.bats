@@ -121,11 +121,11 @@ refused() {
 	[ "${lines[3]}" = "NoNewPrivs: 1" ]
 	[ "$(status_of)" = "$before" ] # that exec alone
 	# Ambient only if the container's process has an inheritable set.
-	ambient() { kata exec --user 1000 --cap CAP_SYS_TIME "$1" sed -n 's/^CapAmb:[[:space:]]*//p' /proc/self/status </dev/null; }
+	ambient() { kata exec --user 1000 --cap CAP_KILL "$1" sed -n 's/^CapAmb:[[:space:]]*//p' /proc/self/status </dev/null; }
 	[ "$(ambient "$C1")" = 0000000000000000 ]
-	edit "$TMP/bundle" '.process.capabilities.inheritable = ["CAP_SYS_TIME"]'
+	edit "$TMP/bundle" '.process.capabilities.inheritable = ["CAP_KILL"]'
 	kata run -d --bundle "$TMP/bundle" "$C2" </dev/null >"$TMP/out" 2>&1
-	[ "$(ambient "$C2")" = 0000000002000000 ]
+	[ "$(ambient "$C2")" = 0000000000000020 ] # 5
 	kata delete --force "$C2"
 	run -255 kata exec --additional-gids -3 "$C1" true
 	run -255 kata exec --cgroup sub "$C1" true

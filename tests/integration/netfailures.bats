@@ -10,7 +10,7 @@ load netns
 network_of() {
 	local device
 	ip -n "$1" -d -o link
-	ip -n "$1" -o addr | sed 's/valid_lft.*//'
+	ip -n "$1" -o addr | sed 's/valid_lft.*//; s/ nodad//'
 	ip -n "$1" route show table all
 	ip -n "$1" -6 route show table all
 	ip -n "$1" neigh show nud permanent
@@ -30,6 +30,11 @@ kept() {
 
 prepared() {
 	networked
+	# As engines give it; and a gateway that they have made known.
+	ip -n "$NS" addr del 10.77.0.2/24 dev eth0
+	ip -n "$NS" addr add 10.77.0.2/24 brd + dev eth0
+	ip -n "$NS" route add default via 10.77.0.1
+	ip -n "$NS" neigh replace 10.77.0.1 lladdr 02:00:00:00:00:01 nud permanent dev eth0
 	await settled "$NS"
 	SEEN=$(network_of "$NS")
 	BEFORE=$(leftovers)
@@ -43,13 +48,15 @@ fails() { # WANT: the creation fails with it, and all is as it was
 
 # each_failure: before the VM is there, while it boots, and when it runs.
 each_failure() {
-	local conf=$KATA_CONF_FILE
+	local conf=$TMP/conf.toml
+	cp "$KATA_CONF_FILE" "$conf"
 	command_is "$TMP/bundle" no-such-command
 	fails "executable file not found"
 	command_is "$TMP/bundle" sleep 1000
 	program hypervisor.qemu /bin/false
 	fails "QEMU"
-	KATA_CONF_FILE=$conf program shim.kata /no/such/shim
+	export KATA_CONF_FILE=$conf
+	program shim.kata /no/such/shim
 	fails "/no/such/shim"
 	export KATA_CONF_FILE=$conf
 	configured boot_timeout 8
@@ -69,6 +76,7 @@ each_failure() {
 @test "macvtap: creations that fail" {
 	configured internetworking_model '"macvtap"'
 	prepared
+	[[ $SEEN == *"inet6 fe80:"* ]]
 	each_failure
 }
 

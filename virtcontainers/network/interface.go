@@ -19,7 +19,10 @@ type Interface struct {
 	NoARP bool `json:"noarp,omitempty"`
 	// Addresses in CIDR notation, those left out that the guest's kernel makes by
 	// itself from the MAC.
-	Addresses  []string    `json:"addresses,omitempty"`
+	Addresses []string `json:"addresses,omitempty"`
+	// Automatic are those that were left out: macvtap takes them off, and gives
+	// them back in the end.
+	Automatic  []string    `json:"automatic,omitempty"`
 	Routes     []Route     `json:"routes,omitempty"`
 	Neighbours []Neighbour `json:"neighbours,omitempty"`
 	// Refused says why the VM cannot take the interface over; empty if it can.

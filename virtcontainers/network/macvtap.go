@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 
 	"github.com/vishvananda/netlink"
@@ -176,8 +177,8 @@ func vacate(h *netlink.Handle, link netlink.Link) error {
 	return nil
 }
 
-// restoreLink gives a link back what vacate took, and the routes that went with
-// the addresses. A link that is gone is no error.
+// restoreLink gives a link back what vacate took, and the routes and neighbours
+// that went with it. A link that is gone is no error.
 func restoreLink(h *netlink.Handle, i Interface) error {
 	link, err := h.LinkByName(i.Name)
 	if gone(err) {
@@ -196,7 +197,7 @@ func restoreLink(h *netlink.Handle, i Interface) error {
 			return fmt.Errorf("give %s its MAC back: %w", i.Name, err)
 		}
 	}
-	for _, text := range i.Addresses {
+	for _, text := range slices.Concat(i.Addresses, i.Automatic) {
 		addr, err := netlink.ParseAddr(text)
 		if err != nil {
 			return fmt.Errorf("address of %s: %w", i.Name, err)
@@ -216,6 +217,15 @@ func restoreLink(h *netlink.Handle, i Interface) error {
 		}
 		if err != nil {
 			return fmt.Errorf("give %s its route to %q back: %w", i.Name, r.Destination, err)
+		}
+	}
+	for _, n := range i.Neighbours {
+		mac, err := net.ParseMAC(n.MAC)
+		if err == nil {
+			err = h.NeighSet(&netlink.Neigh{LinkIndex: link.Attrs().Index, IP: net.ParseIP(n.Address), HardwareAddr: mac, State: unix.NUD_PERMANENT, Flags: int(n.Flags)})
+		}
+		if err != nil {
+			return fmt.Errorf("give %s its neighbour %s back: %w", i.Name, n.Address, err)
 		}
 	}
 	return nil

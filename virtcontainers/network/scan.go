@@ -87,6 +87,7 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 	var peers []Route
 	for _, addr := range addresses {
 		if automatic(addr) {
+			i.Automatic = append(i.Automatic, addr.IPNet.String())
 			continue
 		}
 		i.Addresses = append(i.Addresses, addr.IPNet.String())
