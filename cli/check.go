@@ -116,7 +116,7 @@ func checks() []check {
 		{"shared folder", checkShare, true},
 		{"agent channel", checkChannel, true},
 		{"tun", checkTun, false},
-		{"tc", checkTC, false},
+		{"tc", checkTC, true},
 		{"cgroups", checkCgroups, false},
 		{"overlay", checkOverlay, false},
 		{"state folder", checkState, false},

@@ -62,7 +62,7 @@ func bootVM(ctx context.Context, in *checkInput, limit time.Duration) checkResul
 	host := hostKernel()
 	if b.GuestKernel == host {
 		// The same release may well be installed in both: say so, do not fail.
-		return warn("", "the guest answered after %s (%s, %s), with the same kernel release as the host: %s",
+		return warn("compare \"uname -v\" in a container with the host's, which tells when a kernel was built", "the guest answered after %s (%s, %s), with the same kernel release as the host: %s",
 			seconds(b.Elapsed), b.Machine, b.Accelerator, host)
 	}
 	return ok("guest kernel %s, host kernel %s, %s on %s, first answer after %s",

@@ -26,7 +26,7 @@ func checkConfig(_ context.Context, in *checkInput) checkResult {
 	for _, f := range in.origins.Files {
 		info, err := os.Stat(f)
 		if err != nil {
-			return warn("", "%v", err)
+			return warn("see who may read and change it", "%v", err)
 		}
 		// Whoever can change it names the programs that root runs.
 		stat, isUnix := info.Sys().(*syscall.Stat_t)
@@ -56,7 +56,7 @@ func checkQEMU(ctx context.Context, in *checkInput) checkResult {
 	}
 	major, err := strconv.Atoi(regexp.MustCompile(`\d+`).FindString(line))
 	if err != nil {
-		return warn("", "%s tells no version: %q", path, line)
+		return warn(remedy, "%s tells no version: %q", path, line)
 	}
 	if major < minQEMU {
 		return fail(fmt.Sprintf("install QEMU %d or later", minQEMU), "%s: %s is too old", path, line)
@@ -125,7 +125,7 @@ func checkGuestRoot(_ context.Context, in *checkInput) checkResult {
 func checkMachine(ctx context.Context, in *checkInput) checkResult {
 	for _, c := range []func(context.Context, *checkInput) checkResult{checkQEMU, checkAccelerator, checkKernel, checkGuestRoot} {
 		if c(ctx, in).Result == checkFail {
-			return warn("", "not looked at until QEMU, kernel and guest image are there")
+			return warn("see the failures above", "not looked at until QEMU, kernel and guest image are there")
 		}
 	}
 	if err := hypervisor.Validate(&in.config.Hypervisor.QEMU.VM); err != nil {

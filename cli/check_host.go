@@ -14,6 +14,9 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/virtcontainers/network"
+	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 )
 
 func checkRoot(context.Context, *checkInput) checkResult {
@@ -35,7 +38,10 @@ func checkTun(context.Context, *checkInput) checkResult {
 // checkTC does what a sandbox's network does: a tap and another link in a
 // network namespace, an ingress qdisc, a filter that redirects. Nothing of it
 // is seen outside of the namespace, which ends with its thread.
-func checkTC(context.Context, *checkInput) checkResult {
+func checkTC(_ context.Context, in *checkInput) checkResult {
+	if model := in.config.Runtime.Model; model != network.ModelTCFilter {
+		return ok("not needed for internetworking_model = %q", model)
+	}
 	done := make(chan error)
 	go func() {
 		// Never unlocked: the thread is in another namespace and must not be
@@ -109,7 +115,7 @@ func checkCgroups(context.Context, *checkInput) checkResult {
 func checkOverlay(context.Context, *checkInput) checkResult {
 	data, err := os.ReadFile("/proc/filesystems")
 	if err != nil {
-		return warn("", "%v", err)
+		return warn("mount /proc: other checks need it, too", "%v", err)
 	}
 	for line := range strings.Lines(string(data)) {
 		if f := strings.Fields(line); len(f) > 0 && f[len(f)-1] == "overlay" {
@@ -154,9 +160,12 @@ func checkState(_ context.Context, in *checkInput) checkResult {
 func checkMemory(_ context.Context, in *checkInput) checkResult {
 	available, err := memInfo("MemAvailable")
 	if err != nil {
-		return warn("", "%v", err)
+		return warn("mount /proc: other checks need it, too", "%v", err)
 	}
 	want := uint64(in.config.Hypervisor.QEMU.DefaultMemory) << 20
+	if want == 0 {
+		want = resources.DefaultMemoryMiB << 20
+	}
 	if available < want {
 		return fail("free memory, or lower default_memory in [hypervisor.qemu]", "%s available, less than one sandbox's %s", size(available), size(want))
 	}

@@ -58,7 +58,7 @@ func checkAll(t *testing.T, config string) (map[string]checkResult, error) {
 	for _, r := range list {
 		results[r.Name] = r
 		failed = failed || r.Result == checkFail
-		if r.Cause == "" || r.Result == checkFail && r.Remedy == "" {
+		if r.Cause == "" || r.Result != checkOK && r.Remedy == "" {
 			t.Errorf("%s: no cause or remedy: %+v", r.Name, r)
 		}
 	}
@@ -76,20 +76,21 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		result outcome
 		cause  string
 	}{
-		"kernel missing":  {spoil: func(t *testing.T, in *installation) { os.Remove(in.kernel) }, check: "kernel", result: checkFail, cause: "no such file"},
-		"initrd empty":    {spoil: func(t *testing.T, in *installation) { put(t, in.initrd, "", 0o644) }, check: "guest image", result: checkFail, cause: "is empty"},
-		"initrd a folder": {spoil: func(t *testing.T, in *installation) { os.Remove(in.initrd); os.Mkdir(in.initrd, 0o755) }, check: "guest image", result: checkFail, cause: "is a directory"},
-		"shim no program": {spoil: func(t *testing.T, in *installation) { os.Chmod(in.shim, 0o644) }, check: "kata-shim", result: checkFail, cause: "is not executable"},
-		"proxy gone":      {more: "use_vsock = false", spoil: func(t *testing.T, in *installation) { os.Remove(in.proxy) }, check: "kata-proxy", result: checkFail, cause: "no such file"},
-		"file of others":  {spoil: func(t *testing.T, in *installation) { os.Chmod(in.config, 0o666) }, check: "configuration", result: checkWarn, cause: "by others than root"},
-		"key for nothing": {more: "enable_swap = true", check: "configuration", result: checkWarn, cause: "1 key(s) without effect"},
-		"no such QEMU":    {more: `path = "/none/qemu"`, check: "qemu", result: checkFail, cause: "/none/qemu"},
-		"no virtiofsd":    {more: "shared_fs = 'virtio-fs'\nvirtio_fs_daemon = '/none/virtiofsd'", check: "shared folder", result: checkFail, cause: "/none/virtiofsd"},
-		"9p":              {more: "shared_fs = 'virtio-9p'", check: "shared folder", result: checkOK, cause: "9p"},
-		"tcg":             {more: "accelerator = 'tcg'", check: "accelerator", result: checkWarn, cause: "several times slower"},
-		"no vsock":        {more: "use_vsock = false", check: "agent channel", result: checkOK, cause: "serial port"},
-		"too much memory": {more: "default_memory = 16777216", check: "memory", result: checkFail, cause: "less than one sandbox"},
-		"all there":       {check: "kernel", result: checkOK, cause: "vmlinuz"},
+		"kernel missing":     {spoil: func(t *testing.T, in *installation) { os.Remove(in.kernel) }, check: "kernel", result: checkFail, cause: "no such file"},
+		"initrd empty":       {spoil: func(t *testing.T, in *installation) { put(t, in.initrd, "", 0o644) }, check: "guest image", result: checkFail, cause: "is empty"},
+		"initrd a folder":    {spoil: func(t *testing.T, in *installation) { os.Remove(in.initrd); os.Mkdir(in.initrd, 0o755) }, check: "guest image", result: checkFail, cause: "is a directory"},
+		"shim no program":    {spoil: func(t *testing.T, in *installation) { os.Chmod(in.shim, 0o644) }, check: "kata-shim", result: checkFail, cause: "is not executable"},
+		"proxy gone":         {more: "use_vsock = false", spoil: func(t *testing.T, in *installation) { os.Remove(in.proxy) }, check: "kata-proxy", result: checkFail, cause: "no such file"},
+		"file of others":     {spoil: func(t *testing.T, in *installation) { os.Chmod(in.config, 0o666) }, check: "configuration", result: checkWarn, cause: "by others than root"},
+		"key for nothing":    {more: "enable_swap = true", check: "configuration", result: checkWarn, cause: "1 key(s) without effect"},
+		"no such QEMU":       {more: `path = "/none/qemu"`, check: "qemu", result: checkFail, cause: "/none/qemu"},
+		"no virtiofsd":       {more: "shared_fs = 'virtio-fs'\nvirtio_fs_daemon = '/none/virtiofsd'", check: "shared folder", result: checkFail, cause: "/none/virtiofsd"},
+		"9p":                 {more: "shared_fs = 'virtio-9p'", check: "shared folder", result: checkOK, cause: "9p"},
+		"tcg":                {more: "accelerator = 'tcg'", check: "accelerator", result: checkWarn, cause: "several times slower"},
+		"no vsock":           {more: "use_vsock = false", check: "agent channel", result: checkOK, cause: "serial port"},
+		"memory as it comes": {more: "default_memory = 0", check: "memory", result: checkOK, cause: "256.0 MiB per sandbox"},
+		"too much memory":    {more: "default_memory = 16777216", check: "memory", result: checkFail, cause: "less than one sandbox"},
+		"all there":          {check: "kernel", result: checkOK, cause: "vmlinuz"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			in := install(t, test.more)
@@ -119,6 +120,20 @@ func TestCheckWithABrokenConfiguration(t *testing.T) {
 	}
 	if _, there := results["kernel"]; there {
 		t.Error("a file of a configuration that could not be read was looked at")
+	}
+}
+
+// What is not used need not work.
+func TestCheckWithoutANetwork(t *testing.T) {
+	in := install(t, "")
+	text, err := os.ReadFile(in.config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	put(t, in.config, string(text)+"\n[runtime]\ninternetworking_model = 'none'\n", 0o644)
+	results, _ := checkAll(t, in.config)
+	if r := results["tc"]; r.Result != checkOK || !strings.Contains(r.Cause, "not needed") {
+		t.Errorf("%+v", r)
 	}
 }
 

@@ -69,6 +69,7 @@ before=$(date +%s%N)
 output=$("$runtime" run --bundle "$work" "$id" </dev/null) || fail "the container failed; \"$runtime kata-check\" says what this machine lacks"
 took=$((($(date +%s%N) - before) / 1000000))
 guest=$(tail -n 1 <<<"$output")
+[[ $output == $'Hello from a container\n'[0-9]* ]] || fail "the container should have greeted and named its kernel, but printed \"$output\""
 accelerator=$("$runtime" kata-env --json | jq -r '.Hypervisor.Accelerator')
 
 cat <<END

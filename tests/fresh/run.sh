@@ -36,7 +36,10 @@ cat >"$root/srv/user.sh" <<-'EOF'
 	git config --global --add safe.directory '*'
 	git clone -q /srv/checkout /srv/kata-runtime
 	cd /srv/kata-runtime
-	make quickstart
+	make quickstart >/srv/first 2>&1 || { cat /srv/first; exit 1; }
+	cat /srv/first
+	grep -q '^The container printed:   Hello from a container$' /srv/first
+	kata-runtime kata-env --json | jq -e '.Kernel.Manifest.packages[0].version and .Initrd.Manifest.agent_sha256'
 	echo "--- again"
 	# Not the binaries in build/: go build gives those that are up to date a new time.
 	files() { find /usr/local build/*/ -path /usr/local/go -prune -o -type f -printf '%p %i %T@\n' | sort; }

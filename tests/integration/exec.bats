@@ -4,6 +4,10 @@
 
 load lib
 
+setup_file() {
+	(cd "$BATS_TEST_DIRNAME/../.." && "${GO:-go}" build -buildvcs=false -o "$BATS_FILE_TMPDIR/console" ./tests/integration/console)
+}
+
 start_sleeper() {
 	command_is "$TMP/bundle" sleep 1000
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
@@ -169,4 +173,20 @@ start_sleeper() {
 	[ "$output" = "still here" ]
 	exec 5<&-
 	wait "$flood" || true
+}
+
+@test "create and start with a terminal, by a console socket; run with one" {
+	edit "$TMP/bundle" '.process.terminal = true | .process.consoleSize = {height: 31, width: 71}'
+	command_is "$TMP/bundle" sh -c 'read x; tty; stty size; echo "got $x"; exit 6'
+	run -6 script -qec "echo typed | '$KATA_RUNTIME' --root '$ROOT' run --bundle '$TMP/bundle' $C1" /dev/null
+	[[ $output == *"/dev/"*"got typed"* ]]
+	timeout "$DEADLINE" "$BATS_FILE_TMPDIR/console" "$TMP/console" >"$TMP/out" 3>&- <<<typed &
+	local console=$!
+	await test -S "$TMP/console"
+	kata create --console-socket "$TMP/console" --bundle "$TMP/bundle" "$C1" </dev/null
+	kata start "$C1"
+	wait "$console"
+	wait_stopped "$C1"
+	[[ "$(cat "$TMP/out")" == *"/dev/"*"31 71"*"got typed"* ]]
+	kata delete "$C1"
 }

@@ -148,3 +148,13 @@ memory_below() { [ "$(guest_memory)" -lt "$1" ]; }
 	wait_stopped "$C1"
 	[[ $(cat "$TMP/out") == *"10.234.6.2/24"* ]]
 }
+
+@test "without a network: the guest has a loopback only, also without a namespace of its own" {
+	configured internetworking_model '"none"'
+	command_is "$TMP/bundle" sh -c 'ls /sys/class/net; cat /proc/net/route | wc -l'
+	run -0 kata run --bundle "$TMP/bundle" "$C1"
+	[ "$output" = $'lo\n1' ]
+	configured disable_new_netns true
+	run -0 kata run --bundle "$TMP/bundle" "$C1"
+	[ "$output" = $'lo\n1' ]
+}

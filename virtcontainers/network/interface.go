@@ -1,6 +1,9 @@
 package network
 
-import "errors"
+import (
+	"errors"
+	"reflect"
+)
 
 // ErrUnsupported is the answer for an interface that no VM can take over.
 var ErrUnsupported = errors.New("interface cannot be given to a VM")
@@ -27,6 +30,13 @@ type Interface struct {
 	Neighbours []Neighbour `json:"neighbours,omitempty"`
 	// Refused says why the VM cannot take the interface over; empty if it can.
 	Refused string `json:"refused,omitempty"`
+}
+
+// Same tells whether two interfaces are for a guest the same: the kernel's own
+// addresses come when they come.
+func Same(a, b Interface) bool {
+	a.Automatic, b.Automatic = nil, nil
+	return reflect.DeepEqual(a, b)
 }
 
 // Route is a route of the main table that the kernel did not make by itself.

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os/exec"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -68,7 +67,7 @@ func TestScanAndGuest(t *testing.T) {
 		},
 		Neighbours: []Neighbour{{Address: "10.9.0.9", MAC: "02:00:00:00:00:09"}},
 	}
-	if !reflect.DeepEqual(i, want) {
+	if !Same(i, want) {
 		t.Errorf("got\n%+v, want\n%+v", i, want)
 	}
 	_, routes, neighbours := Guest([]Pair{{Interface: i, NIC: NIC{Name: "kata0", MAC: "02:11:11:11:11:11"}}})

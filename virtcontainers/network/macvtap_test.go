@@ -40,7 +40,7 @@ func TestMacvtapUndo(t *testing.T) {
 	if _, err := CreateMacvtap(c.sandbox, before, "kata0", Queues{}); !errors.Is(err, unix.EEXIST) {
 		t.Errorf("the name is taken, yet: %v", err)
 	}
-	if after := scanOne(t, c.sandbox); !reflect.DeepEqual(before, after) {
+	if after := scanOne(t, c.sandbox); !Same(before, after) {
 		t.Errorf("before\n%+v, after\n%+v", before, after)
 	}
 }
@@ -66,7 +66,7 @@ func TestMacvtapThatWasOnlyPlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if after := scanOne(t, c.sandbox); !reflect.DeepEqual(before, after) {
+	if after := scanOne(t, c.sandbox); !Same(before, after) {
 		t.Errorf("before\n%+v, after\n%+v", before, after)
 	}
 	script(t, c.sandbox, "ip link show kata0")

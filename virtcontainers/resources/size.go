@@ -11,6 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// DefaultMemoryMiB is a VM's memory if nobody says: enough for a guest and a small
+// container, and more can be plugged.
+const DefaultMemoryMiB = 256
+
 // Defaults are the sizes for a VM whose containers have no limits, and the
 // bounds. They are kept in the state: a sandbox keeps those that it began with.
 type Defaults struct {
@@ -19,7 +23,7 @@ type Defaults struct {
 	// MaxVCPUs is never exceeded; 0 means the host's CPUs.
 	MaxVCPUs uint32 `json:"max_vcpus"`
 	// MemoryMiB for containers without a memory limit; if none has one, this is
-	// all of the VM. 0 means 2048.
+	// all of the VM. 0 means DefaultMemoryMiB.
 	MemoryMiB uint64 `json:"memory_mib"`
 	// MaxMemoryMiB is never exceeded; 0 means the host's memory.
 	MaxMemoryMiB uint64 `json:"max_memory_mib"`
@@ -29,7 +33,7 @@ type Defaults struct {
 func (d Defaults) Filled() (Defaults, error) {
 	d.VCPUs = max(d.VCPUs, 1)
 	if d.MemoryMiB == 0 {
-		d.MemoryMiB = 2048
+		d.MemoryMiB = DefaultMemoryMiB
 	}
 	if d.MaxVCPUs != 0 && d.MaxMemoryMiB != 0 {
 		return d, nil

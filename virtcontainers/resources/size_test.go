@@ -87,7 +87,7 @@ func TestVMSizeRefuses(t *testing.T) {
 
 func TestVMSizeOfZeroDefaults(t *testing.T) {
 	s, err := VMSize(Defaults{})
-	if err != nil || s.VCPUs != 1 || s.MemoryMiB < guestLeast {
+	if err != nil || s.VCPUs != 1 || s.MemoryMiB != DefaultMemoryMiB {
 		t.Errorf("%+v, %v", s, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
@@ -54,7 +53,7 @@ func (n *Network) compare(found []network.Interface) (gone, changed []network.Pa
 		switch {
 		case at < 0:
 			gone = append(gone, p)
-		case !p.Explicit && p.NIC.Model != network.ModelMacvtap && !reflect.DeepEqual(found[at], p.Interface):
+		case !p.Explicit && p.NIC.Model != network.ModelMacvtap && !network.Same(found[at], p.Interface):
 			p.Interface = found[at]
 			changed = append(changed, p)
 		}
