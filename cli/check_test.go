@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/kata-go/kata-runtime/config"
 )
 
 // installation is a folder with files as an installation has them, and a
@@ -187,7 +189,7 @@ func TestCheckTCLeavesNothing(t *testing.T) {
 		return all
 	}
 	before := names()
-	if r := checkTC(t.Context(), nil); r.Result != checkOK {
+	if r := checkTC(t.Context(), &checkInput{config: config.Default()}); r.Result != checkOK {
 		t.Errorf("got %+v", r)
 	}
 	if after := names(); !slices.Equal(before, after) {

@@ -221,6 +221,6 @@ setup() {
 	for what in 'from 10.77.0.2' 10.91.0.0/16 10.92.0.0/16 10.94.0.0/16; do
 		grep "does not get this.*$what" "$TMP/$BOX.out" || { cat "$TMP/$BOX.out"; return 1; }
 	done
-	! grep "does not get.*10.93" "$TMP/$BOX.out"
+	run ! grep "does not get.*10.93" "$TMP/$BOX.out"
 	[ "$(grep -c "does not get" "$TMP/$BOX.out")" = 4 ]
 }

@@ -132,10 +132,11 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 		a, there := s.Of(bare.Peer, bare.Measure)
 		b, there2 := s.Of(piped.Peer, piped.Measure)
 		got, there3 := s.Of(stream.Peer, stream.Measure)
-		if share := report.None; there && there2 && there3 {
+		share := report.None
+		if there && there2 && there3 {
 			share, allowed = fmt.Sprintf("%.2f", got.Median*(1/a.Median+1/b.Median)), true
-			shares = append(shares, share)
 		}
+		shares = append(shares, share)
 	}
 	if allowed {
 		t.Add(shares...)
