@@ -538,7 +538,7 @@ type Storage struct {
 	// How the source is found: "virtiofs", "9p", "blk" and "pmem" (a disk of the
 	// VM), "ephemeral" (tmpfs), "hugetlbfs", "local" (a folder in the guest),
 	// "folder" (one in another storage), "submount" (a mount of the host's in the
-	// share, which is there already). Others are Unimplemented.
+	// share, which is there already). Others, and an empty one, are Unimplemented.
 	Driver string `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
 	// Driver-specific: tag of 1 to 36 bytes (virtiofs, 9p); "serial=NAME" with at
 	// most 20 bytes, the PCI slots from the root bus on as "02/00", or "/dev/NAME"
@@ -655,6 +655,7 @@ type CreateContainerRequest struct {
 	// The container's config.json (OCI runtime-spec JSON), also of an infra
 	// container. Paths in it that the guest resolves (root.path, mounts[].source)
 	// are guest paths: the host has rewritten them. Host hooks are removed from it.
+	// Empty is InvalidArgument.
 	OciSpec []byte `protobuf:"bytes,2,opt,name=oci_spec,json=ociSpec,proto3" json:"oci_spec,omitempty"`
 	// Mounted before this container is created, unmounted with it (but see
 	// for_sandbox); empty for none.
@@ -826,7 +827,7 @@ func (m *HugePages) GetAmount() uint64 {
 // Device is a disk of the VM that a container gets as a device: the agent puts
 // the guest's numbers for the host's into the container's document.
 type Device struct {
-	// "blk"; others are Unimplemented.
+	// "blk"; others, and an empty one, are Unimplemented.
 	Driver string `protobuf:"bytes,1,opt,name=driver,proto3" json:"driver,omitempty"`
 	// As Storage.source for "blk"; waited for.
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
@@ -1306,7 +1307,7 @@ type WaitProcessReply struct {
 	// Exit code 0 to 255, or 128 + the number of the signal that ended it; 255,
 	// too, if nobody saw its end.
 	ExitCode int32 `protobuf:"varint,1,opt,name=exit_code,json=exitCode,proto3" json:"exit_code,omitempty"`
-	// When it ended: nanoseconds since 1970 UTC by the guest's clock.
+	// When it ended: nanoseconds since 1970 UTC by the guest's clock; 0 is not known.
 	ExitedAtNs int64 `protobuf:"varint,2,opt,name=exited_at_ns,json=exitedAtNs,proto3" json:"exited_at_ns,omitempty"`
 	// The kernel's OOM killer struck in the container before; it need not have
 	// been this process.
@@ -1417,7 +1418,7 @@ func (m *ListProcessesReply) GetProcesses() []*ProcessInfo {
 type ProcessInfo struct {
 	// In the guest's root pid namespace.
 	Pid int32 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
-	// The parent's pid in the same namespace.
+	// The parent's pid in the same namespace; 0 is outside of it.
 	Ppid int32 `protobuf:"varint,2,opt,name=ppid,proto3" json:"ppid,omitempty"`
 	// Effective user id in the guest; 0 is root.
 	Uid uint32 `protobuf:"varint,3,opt,name=uid,proto3" json:"uid,omitempty"`
@@ -2074,9 +2075,9 @@ type CPUStats struct {
 	SystemNs uint64 `protobuf:"varint,3,opt,name=system_ns,json=systemNs,proto3" json:"system_ns,omitempty"`
 	// Enforcement periods of the quota that have passed; 0 without a quota.
 	Periods uint64 `protobuf:"varint,4,opt,name=periods,proto3" json:"periods,omitempty"`
-	// Periods in which the container was throttled.
+	// Periods in which the container was throttled; 0 without a quota.
 	ThrottledPeriods uint64 `protobuf:"varint,5,opt,name=throttled_periods,json=throttledPeriods,proto3" json:"throttled_periods,omitempty"`
-	// Time for which it was throttled, in nanoseconds.
+	// Time for which it was throttled, in nanoseconds; 0 without a quota.
 	ThrottledNs uint64 `protobuf:"varint,6,opt,name=throttled_ns,json=throttledNs,proto3" json:"throttled_ns,omitempty"`
 }
 
@@ -2628,7 +2629,7 @@ func (m *HugepageStats) GetFailCount() uint64 {
 type AddStoragesRequest struct {
 	// Mounted in this order; AlreadyExists if a mount point is taken. If one
 	// fails, those before it are unmounted. They stay until RemoveStorage or the
-	// sandbox's end.
+	// sandbox's end. Empty mounts none.
 	Storages []*Storage `protobuf:"bytes,1,rep,name=storages,proto3" json:"storages,omitempty"`
 }
 
@@ -3284,7 +3285,8 @@ func (m *Neighbour) GetFlags() uint32 {
 
 // UpdateInterfacesRequest is how interfaces are to be.
 type UpdateInterfacesRequest struct {
-	// All are checked before the first is changed; those not named stay as they are.
+	// All are checked before the first is changed; those not named stay as they
+	// are, with an empty list all.
 	Interfaces []*Interface `protobuf:"bytes,1,rep,name=interfaces,proto3" json:"interfaces,omitempty"`
 }
 
@@ -3516,7 +3518,7 @@ func (m *ListRoutesReply) GetRoutes() []*Route {
 
 // AddNeighboursRequest is what to add to the guest's neighbour tables.
 type AddNeighboursRequest struct {
-	// Added in this order, until one fails; one that is there is changed.
+	// Added in this order, until one fails; one that is there is changed. Empty adds none.
 	Neighbours []*Neighbour `protobuf:"bytes,1,rep,name=neighbours,proto3" json:"neighbours,omitempty"`
 }
 
