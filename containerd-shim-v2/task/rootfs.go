@@ -9,6 +9,8 @@ import (
 
 	"github.com/containerd/containerd/api/types"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/overlay"
 )
 
 // rootfsName is the folder in a bundle that containerd has made for the mounts.
@@ -37,11 +39,14 @@ func mountRootfs(bundle string, mounts []*types.Mount) error {
 
 func mount(m *types.Mount, target string) error {
 	flags, data := split(m.Options)
-	if len(data) >= unix.Getpagesize() {
-		return fmt.Errorf("options of %d bytes are more than mount(2) takes: the image has too many layers", len(data))
-	}
 	if m.Target != "" {
 		return fmt.Errorf("target %s: only the root itself is mounted", m.Target)
+	}
+	if m.Type == "overlay" {
+		return overlay.Mount(target, flags, data)
+	}
+	if len(data) >= unix.Getpagesize() {
+		return fmt.Errorf("options of %d bytes are more than mount(2) takes", len(data))
 	}
 	// A bind's other flags need a second call (mount(2), "Creating a bind mount").
 	rest := flags &^ (unix.MS_BIND | unix.MS_REC)

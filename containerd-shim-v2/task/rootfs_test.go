@@ -48,9 +48,9 @@ func TestRootfsThatCannotBeMounted(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, m := range map[string]*types.Mount{
-		"/no/where":       {Type: "bind", Source: "/no/where", Options: []string{"bind"}},
-		"too many layers": {Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + strings.Repeat("/a:", 2000)}},
-		"only the root":   {Type: "bind", Source: "/", Target: "/etc", Options: []string{"bind"}},
+		"/no/where":        {Type: "bind", Source: "/no/where", Options: []string{"bind"}},
+		"fewer or shorter": {Type: "overlay", Source: "overlay", Options: []string{"lowerdir=" + strings.Repeat("/a:", 2000)}},
+		"only the root":    {Type: "bind", Source: "/", Target: "/etc", Options: []string{"bind"}},
 	} {
 		if err := mountRootfs(bundle, []*types.Mount{m}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("mount = %v, want %q in it", err, want)

@@ -8,12 +8,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	overlayfs "github.com/kata-go/kata-runtime/internal/overlay"
 	"github.com/kata-go/kata-runtime/internal/thread"
 )
 
 // AddOverlay makes an overlay of folders of the host and mounts it as the n-th
 // mount (n is the caller's to choose) of the container whose place it is. data is
-// what mount(2) gets ("lowerdir=...,upperdir=...,workdir=..."), less than a page.
+// what internal/overlay takes ("lowerdir=...,upperdir=...,workdir=...").
 // It answers the path in the guest. After an error nothing is left.
 func (f *Folder) AddOverlay(place string, n int, data string, o MountOptions) (guestPath string, err error) {
 	if err := checkPlace(place); err != nil {
@@ -52,9 +53,9 @@ func (f *Folder) settle(tree *os.File, at string) error {
 // which lower folders have: so it is mounted by mount(2), in a mount namespace that
 // ends with the thread, and nobody else ever sees it there.
 func overlay(cover, data string, o MountOptions) (tree *os.File, err error) {
-	if limit := os.Getpagesize(); len(data) >= limit {
-		// The kernel would take the beginning, and so other folders.
-		return nil, fmt.Errorf("make an overlay: its options have %d bytes, mount(2) takes less than %d: use fewer or shorter lower folders", len(data), limit)
+	from, data, err := overlayfs.Options(data)
+	if err != nil {
+		return nil, err
 	}
 	err = thread.Run(func() (bool, error) {
 		if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
@@ -62,6 +63,12 @@ func overlay(cover, data string, o MountOptions) (tree *os.File, err error) {
 		}
 		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_SLAVE, ""); err != nil {
 			return false, fmt.Errorf("make the mounts slaves: %w", err)
+		}
+		// The thread has a working folder of its own by now (unshare(2), CLONE_NEWNS).
+		if from != "" {
+			if err := unix.Chdir(from); err != nil {
+				return false, fmt.Errorf("lower folders in %s: %w", from, err)
+			}
 		}
 		if err := unix.Mount("overlay", cover, "overlay", 0, data); err != nil {
 			return false, fmt.Errorf("mount: %w", err)
