@@ -28,8 +28,9 @@ const goodbyeTimeout = 5 * time.Second
 
 // serve is the service: until containerd shuts it down.
 func serve(o *options) error {
-	// containerd's end ends none of its containers.
-	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+	// containerd's end ends none of its containers. They are taken and not looked at,
+	// rather than ignored, which hooks and loggers would inherit.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP, syscall.SIGPIPE)
 	logger, err := openLog(o)
 	if err != nil {
 		return err

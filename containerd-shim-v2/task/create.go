@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -180,8 +181,10 @@ func (s *Service) watchOOM(t *task) {
 
 // ended is told of the end of a container's init process.
 func (s *Service) ended(t *task) {
-	if err := t.host.Ended(t.id); err != nil {
-		s.Log.Debug("the container is gone", "id", t.id, "error", err)
+	if err := t.host.Ended(t.id); errors.Is(err, sandbox.ErrNotExist) {
+		s.Log.Debug("the container is gone", "id", t.id)
+	} else if err != nil {
+		s.Log.Warn("the container's end could not be written down: its deletion tries again", "id", t.id, "error", err)
 	}
 	s.exited(t, t.init)
 }

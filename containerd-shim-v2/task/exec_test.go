@@ -9,6 +9,7 @@ import (
 	"time"
 
 	taskapi "github.com/containerd/containerd/api/runtime/task/v2"
+	tasktypes "github.com/containerd/containerd/api/types/task"
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
@@ -192,4 +193,38 @@ func TestInputThatEndsBeforeTheStart(t *testing.T) {
 	}
 	defer in.Close()
 	ends(t, in)
+}
+
+// A client that does not ask whether there is a terminal may give its size.
+func TestResizeWithoutATerminal(t *testing.T) {
+	g := newGuest()
+	s, _ := running(t, g)
+	if _, err := s.ResizePty(t.Context(), &taskapi.ResizePtyRequest{ID: "a", Width: 80, Height: 25}); err != nil {
+		t.Error(err)
+	}
+	if len(g.resize) > 0 {
+		t.Error("the guest was asked")
+	}
+}
+
+// An end is written down before it is told: its code is not known until then.
+func TestStateBetweenTheEndAndItsCode(t *testing.T) {
+	s, c := running(t, newGuest())
+	state := func() *taskapi.StateResponse {
+		reply, err := s.State(t.Context(), &taskapi.StateRequest{ID: "a"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply
+	}
+	if err := c.host.Ended("a"); err != nil {
+		t.Fatal(err)
+	}
+	if now := state(); now.Status != tasktypes.Status_RUNNING {
+		t.Errorf("%v with code %d", now.Status, now.ExitStatus)
+	}
+	c.init.never(5)
+	if now := state(); now.Status != tasktypes.Status_STOPPED || now.ExitStatus != 5 || now.ExitedAt == nil {
+		t.Errorf("%v", now)
+	}
 }

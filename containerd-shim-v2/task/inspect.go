@@ -41,6 +41,10 @@ func (s *Service) State(_ context.Context, r *taskapi.StateRequest) (*taskapi.St
 			return nil, answer(err)
 		}
 		reply.Status = statusOf(info.Status)
+		if info.Status == container.Stopped {
+			// Its code comes in a moment, and containerd keeps the one that it is told.
+			reply.Status = tasktypes.Status_RUNNING
+		}
 	}
 	return reply, nil
 }

@@ -154,16 +154,19 @@ func (s *Service) Delete(ctx context.Context, r *taskapi.DeleteRequest) (*taskap
 // a VM at the same time.
 func (t *task) remove(ctx context.Context) error {
 	info, err := t.host.Status(t.id)
-	if err == nil {
-		if t.init.over() {
-			t.init.flush() // what is still in the guest goes with it
+	if err == nil && t.init.over() {
+		t.init.flush() // what is still in the guest goes with it
+		if info.Status != container.Stopped {
+			err = t.host.Ended(t.id) // it could not be written down when it came
 		}
+	}
+	if err == nil {
 		err = t.host.Delete(ctx, t.id, info.Status == container.Created)
 	}
 	switch {
 	case errors.Is(err, sandbox.ErrNotExist):
 		return nil
-	case err != nil && info != nil && info.Status != container.Stopped:
+	case err != nil && info != nil && info.Status != container.Stopped && !t.init.over():
 		return status.Error(codes.FailedPrecondition, err.Error())
 	}
 	return err
@@ -209,18 +212,14 @@ func (s *Service) Resume(ctx context.Context, r *taskapi.ResumeRequest) (*emptyp
 	return &emptypb.Empty{}, nil
 }
 
-var errNoTerminal = errors.New("the process has no terminal")
-
-// ResizePty gives a process's terminal another size.
+// ResizePty gives a process's terminal another size. One without a terminal is no
+// error, as with runc's shim.
 func (s *Service) ResizePty(ctx context.Context, r *taskapi.ResizePtyRequest) (*emptypb.Empty, error) {
 	t, p, err := s.process(r.ID, r.ExecID)
 	if err != nil {
 		return nil, err
 	}
-	if !p.terminal {
-		return nil, answer(errNoTerminal)
-	}
-	if r.Width == 0 || r.Height == 0 {
+	if !p.terminal || r.Width == 0 || r.Height == 0 {
 		return &emptypb.Empty{}, nil // a client without a terminal has no size
 	}
 	if r.ExecID == "" {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,7 +77,7 @@ func openOutput(name string) (*os.File, error) {
 	if name == "" {
 		return os.OpenFile(os.DevNull, os.O_WRONLY, 0)
 	}
-	path, flags := name, os.O_RDWR|unix.O_NONBLOCK
+	path, flags, mode := name, os.O_RDWR|unix.O_NONBLOCK, os.FileMode(0)
 	if strings.Contains(name, "://") {
 		u, err := url.Parse(name)
 		if err != nil {
@@ -86,14 +87,18 @@ func openOutput(name string) (*os.File, error) {
 		case "fifo":
 			path = u.Path
 		case "file":
-			path, flags = u.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND
+			// As containerd's shim for runc makes them.
+			path, flags, mode = u.Path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644
+			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+				return nil, fmt.Errorf("standard output: %w", err)
+			}
 		default:
 			return nil, fmt.Errorf("standard output %s: this shim knows pipes, file:// and (as standard output) binary://, not %s://", name, u.Scheme)
 		}
 	}
 	// A pipe is opened for reading, too: so it does not break while containerd
 	// is being restarted, and what is written waits in it.
-	f, err := os.OpenFile(path, flags, 0o600)
+	f, err := os.OpenFile(path, flags, mode)
 	if err != nil {
 		return nil, fmt.Errorf("standard output: %w", err)
 	}

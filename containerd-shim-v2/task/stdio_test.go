@@ -88,7 +88,7 @@ func TestCloseIOBeforeTheInputIsOpened(t *testing.T) {
 }
 
 func TestOutputs(t *testing.T) {
-	log := filepath.Join(t.TempDir(), "log")
+	log := filepath.Join(t.TempDir(), "a", "new", "log")
 	s, err := openStdio(streams{stdout: fifo(t, "out"), stderr: "file://" + log}, "a", "ns")
 	if err != nil {
 		t.Fatal(err)
