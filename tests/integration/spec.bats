@@ -201,3 +201,34 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 	run -0 kata exec "$C1" grep Cpus_allowed_list /proc/1/status
 	[[ $output == *"0-1" ]]
 }
+
+# What an engine has for itself is inherited: 100 stands for its protection.
+@test "oomScoreAdj is the VM's on the host, too" {
+	command_is "$TMP/bundle" sleep 1000
+	score() { cat "/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$1/state.json")/oom_score_adj"; }
+	protected() { bash -c 'echo 100 >/proc/self/oom_score_adj; exec "$@"' - timeout "$DEADLINE" "$KATA_RUNTIME" --root "$ROOT" "$@"; }
+	edit "$TMP/bundle" '.process.oomScoreAdj = 500'
+	protected run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	[ "$(score "$C1") $(kata exec "$C1" cat /proc/1/oom_score_adj </dev/null)" = "500 500" ]
+	edit "$TMP/bundle" 'del(.process.oomScoreAdj)'
+	protected run -d --bundle "$TMP/bundle" "$C2" </dev/null >"$TMP/out" 2>&1
+	[ "$(score "$C2")" = 100 ]
+}
+
+@test "a pod's VM has the lowest oomScoreAdj of its members" {
+	load pod
+	score() { cat "/proc/$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$POD/state.json")/oom_score_adj"; }
+	edit "$TMP/bundle" '.process.oomScoreAdj = 998'
+	pod
+	[ "$(score)" = 0 ]
+	member "$ONE" sleep 1000
+	edit "$TMP/$ONE" '.process.oomScoreAdj = 1000'
+	created "$ONE"
+	[ "$(score)" = 1000 ]
+	member "$TWO" sleep 1000
+	edit "$TMP/$TWO" '.process.oomScoreAdj = 50'
+	created "$TWO"
+	[ "$(score)" = 50 ]
+	kata delete --force "$TWO"
+	[ "$(score)" = 1000 ]
+}

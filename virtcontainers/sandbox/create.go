@@ -211,6 +211,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
 		return nil, err
 	}
+	h.scoreVM(st)
 	if err := cr.save(); err != nil {
 		return nil, err
 	}

@@ -142,6 +142,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 		return err
 	}
 	h.shrink(ctx, dir)
+	h.scoreVM(st)
 	return dir.Release(c.ID)
 }
 

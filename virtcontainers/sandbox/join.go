@@ -132,6 +132,7 @@ func (h *Host) join(ctx context.Context, req *CreateRequest, sandboxID string) (
 	if err != nil {
 		return nil, fmt.Errorf("unable to start container process: %w", err)
 	}
+	h.scoreVM(st)
 	if err := req.Publish(c.PID); err != nil {
 		return nil, err
 	}
