@@ -2,9 +2,9 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
@@ -40,7 +40,7 @@ var eventsCommand = cli.Command{
 		}
 		ctx, stop := interruptible()
 		defer stop()
-		printer := &eventPrinter{id: c.Args().First(), out: json.NewEncoder(os.Stdout)}
+		printer := &eventPrinter{id: c.Args().First(), out: os.Stdout}
 		if c.Bool("stats") {
 			return printer.stats(ctx, host)
 		}
@@ -52,13 +52,13 @@ var eventsCommand = cli.Command{
 type eventPrinter struct {
 	id  string
 	mu  sync.Mutex
-	out *json.Encoder
+	out io.Writer
 }
 
 func (p *eventPrinter) print(kind string, data any) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.out.Encode(types.Event{Type: kind, ID: p.id, Data: data}); err != nil {
+	if err := encodeGuests(p.out, types.Event{Type: kind, ID: p.id, Data: data}); err != nil {
 		return fmt.Errorf("events: %w", err)
 	}
 	return nil

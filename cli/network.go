@@ -123,7 +123,7 @@ func networkVerb(name, usage string, input bool, do func(context.Context, *sandb
 		if err != nil {
 			return fmt.Errorf("kata-network %s: %w", name, err)
 		}
-		return json.NewEncoder(os.Stdout).Encode(answer)
+		return encodeGuests(os.Stdout, answer)
 	}}
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/urfave/cli"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/virtcontainers/sandbox"
 )
 
@@ -69,8 +70,8 @@ func printProcesses(host *sandbox.Host, id string) error {
 	fmt.Fprint(w, "UID\tPID\tPPID\tTTY\tTIME\tCMD\n")
 	for _, p := range processes {
 		used := time.Duration(p.CpuNs).Truncate(time.Second)
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%02d:%02d:%02d\t%s\n", p.Uid, p.Pid, p.Ppid, printable(p.Tty),
-			int(used.Hours()), int(used.Minutes())%60, int(used.Seconds())%60, printable(p.Command))
+		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%02d:%02d:%02d\t%s\n", p.Uid, p.Pid, p.Ppid, wire.Printable(p.Tty),
+			int(used.Hours()), int(used.Minutes())%60, int(used.Seconds())%60, wire.Printable(p.Command))
 	}
 	return w.Flush()
 }
@@ -102,15 +103,4 @@ func printHostProcesses(w io.Writer, pids []int, options []string) error {
 		}
 	}
 	return nil
-}
-
-// printable drops what could steer the terminal: the guest chose these bytes.
-func printable(s string) string {
-	out := []rune(s)
-	for i, r := range out {
-		if r < ' ' || r == 0x7f || (r >= 0x80 && r < 0xa0) {
-			out[i] = '?'
-		}
-	}
-	return string(out)
 }

@@ -34,8 +34,8 @@ func unread(t *testing.T, g *guest, r *relay.Relay) (*os.File, chan int) {
 	done := make(chan int, 1)
 	go func() {
 		code, err := r.Run(t.Context())
-		if err != nil {
-			t.Error(err)
+		if (err != nil) != (code == relay.Lost) {
+			t.Error(code, err)
 		}
 		w.Close()
 		done <- code
@@ -107,6 +107,18 @@ func TestKilledWhileUnread(t *testing.T) {
 	p := g.start(t, "e1", false, "cat", "/dev/zero")
 	r := &relay.Relay{}
 	_, done := unread(t, g, r)
+	isFull(t, r)
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if code := await(t, "Run", done); code != 137 {
+		t.Errorf("Run answers %d", code)
+	}
+}
+
+// isFull returns when a relay's standard output takes nothing more.
+func isFull(t *testing.T, r *relay.Relay) {
+	t.Helper()
 	// The pipe is full when nobody could write to it; how many bytes that is
 	// depends on how they came.
 	raw, err := r.Stdout.(*os.File).SyscallConn() // Fd would make it blocking
@@ -124,10 +136,17 @@ func TestKilledWhileUnread(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.cmd.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	if code := await(t, "Run", done); code != 137 {
+}
+
+// A VM that dies takes the stand-ins along whose output nobody reads.
+func TestTheVMDiesWhileUnread(t *testing.T) {
+	g := newGuest(t)
+	g.start(t, "e1", false, "cat", "/dev/zero")
+	r := &relay.Relay{}
+	_, done := unread(t, g, r)
+	isFull(t, r)
+	g.port.Close()
+	if code := await(t, "Run", done); code != relay.Lost {
 		t.Errorf("Run answers %d", code)
 	}
 }

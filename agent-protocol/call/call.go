@@ -30,6 +30,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 )
 
 // Magic begins each connection that carries calls.
@@ -170,14 +172,12 @@ func parseCall(f frame) (method string, request []byte, err error) {
 
 func failure(err error) []byte {
 	code, text := CodeOf(err), err.Error()
-	if len(text) > maxText {
-		text = text[:maxText]
-	}
+	text = text[:min(len(text), wire.MaxText)]
 	return append(binary.BigEndian.AppendUint32(nil, uint32(code)), text...)
 }
 
-// parseFailure makes an error of a failure's frame. The text is the other
-// side's: not to be trusted, but bounded.
+// parseFailure makes an error of a failure's frame. The text is the other side's,
+// which may be a hostile guest: as it is, it would go to logs and terminals.
 func parseFailure(f frame) error {
 	if len(f.data) < 4 {
 		return fmt.Errorf("%w: a failure of %d bytes", errFrame, len(f.data))
@@ -186,5 +186,5 @@ func parseFailure(f frame) error {
 	if code == OK {
 		code = Unknown
 	}
-	return &Error{Code: code, Text: string(text[:min(len(text), maxText)])}
+	return &Error{Code: code, Text: wire.Printable(string(text))}
 }

@@ -104,7 +104,7 @@ func TestCallsFollowEachOtherOnOneConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = client.Hello(t.Context(), &agentpb.HelloRequest{Client: "fail"})
-		if call.CodeOf(err) != call.NotFound || err.Error() != "no fail\nhere" {
+		if call.CodeOf(err) != call.NotFound || err.Error() != "no fail here" {
 			t.Errorf("%v", err)
 		}
 		if _, err = client.Hello(t.Context(), &agentpb.HelloRequest{Client: "plain"}); call.CodeOf(err) != call.Unknown {

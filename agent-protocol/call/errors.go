@@ -37,9 +37,6 @@ func (c Code) String() string {
 	return fmt.Sprintf("Code(%d)", uint32(c))
 }
 
-// maxText bounds the text of an error that crosses a connection, in bytes.
-const maxText = 32 << 10
-
 // Error is an error with a code: an agent's answer, or (Unavailable, Canceled,
 // DeadlineExceeded) why there is none.
 type Error struct {

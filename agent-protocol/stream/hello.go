@@ -87,7 +87,7 @@ func readWelcome(r io.Reader, hello *agentpb.StreamHello) (*agentpb.StreamWelcom
 		return nil, err
 	}
 	if welcome.Code != uint32(call.OK) {
-		return nil, &call.Error{Code: call.Code(welcome.Code), Text: oneLine(welcome.Error)}
+		return nil, &call.Error{Code: call.Code(welcome.Code), Text: wire.Printable(welcome.Error)}
 	}
 	if welcome.Window == 0 || welcome.Window > MaxWindow {
 		return nil, protocolError("window of %d bytes", welcome.Window)
@@ -101,16 +101,6 @@ func readWelcome(r io.Reader, hello *agentpb.StreamHello) (*agentpb.StreamWelcom
 		return nil, protocolError("offset %d, asked for %d", welcome.Offset, hello.Offset)
 	}
 	return welcome, nil
-}
-
-// oneLine makes text from the guest fit for a log line.
-func oneLine(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "?"))
 }
 
 func readMessage(r io.Reader) ([]byte, error) {

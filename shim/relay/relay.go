@@ -118,7 +118,9 @@ func (r *Relay) Run(ctx context.Context) (int, error) {
 	if r.Ended != nil {
 		r.Ended(code)
 	}
-	if !all && (r.Ended != nil || code != killed) {
+	// Nobody waits for ever for a reader of what the killed have said, nor of what a
+	// VM has that has died.
+	if over := code == killed || call.CodeOf(err) == call.Unavailable; !all && (r.Ended != nil || !over) {
 		s.drain(outputs, limits{guest: drainTimeout})
 	}
 	if r.Exec != "" && err == nil {

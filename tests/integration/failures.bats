@@ -252,6 +252,20 @@ fails() {
 	kata delete "$C1"
 }
 
+@test "the VM is killed while nobody reads the output: it ends all the same" {
+	command_is "$TMP/bundle" cat /dev/zero
+	mkfifo "$TMP/output"
+	exec 8<>"$TMP/output" # open, and never read
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/output" 2>"$TMP/out"
+	kill -9 "$(jq .sandbox.vm.process.pid "$ROOT/sandboxes/$C1/state.json")"
+	# It counts as stopped as soon as the VM's end is seen.
+	run kata kill "$C1" KILL
+	[ "$status" = 0 ] || [[ $output == *"container not running"* ]]
+	wait_stopped "$C1"
+	kata delete "$C1"
+	exec 8<&-
+}
+
 @test "virtiofsd is killed: the VM ends, and the container with it" {
 	command_is "$TMP/bundle" sleep 1000
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/call"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
@@ -52,9 +52,6 @@ func callFor(ctx context.Context, timeout time.Duration, do func(context.Context
 	return guestError(do(ctx))
 }
 
-// maxGuestText bounds what a guest can put into our errors and logs.
-const maxGuestText = 1024
-
 // guestErr is an agent's answer: its text is printable and bounded, since the
 // guest chose it; its code can be asked for.
 type guestErr struct {
@@ -76,22 +73,9 @@ func guestError(err error) error {
 	case call.DeadlineExceeded:
 		return errors.New("the guest does not answer in time")
 	case call.Unavailable:
-		return fmt.Errorf("the guest cannot be reached: %s", clean(answer.Text))
+		return fmt.Errorf("the guest cannot be reached: %s", wire.Printable(answer.Text))
 	}
-	return &guestErr{answer.Code, clean(answer.Text)}
-}
-
-func clean(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || (r >= 0x7f && r < 0xa0) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if len(s) > maxGuestText {
-		s = s[:maxGuestText]
-	}
-	return s
+	return &guestErr{answer.Code, wire.Printable(answer.Text)}
 }
 
 func guestCode(err error) call.Code {

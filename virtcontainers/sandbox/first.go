@@ -75,7 +75,7 @@ func (b *boot) lacks(agent *dial.Agent, c guestContainer) error {
 	} {
 		if need.asked && !agent.Has(need.feature) {
 			return fmt.Errorf("%s: the guest's agent %s has no feature %q: update the guest image, or %s",
-				need.what, clean(agent.Release), need.feature, need.other)
+				need.what, wire.Printable(agent.Release), need.feature, need.other)
 		}
 	}
 	return nil

@@ -18,7 +18,8 @@ var ErrNotRunning = errors.New("container not running")
 
 // Kill sends a signal to a container's init process, or to all its processes.
 // SIGKILL works even on a guest that does not answer: if the container is the
-// only one, its VM is ended.
+// only one, its VM is ended. One whose VM has ended does not run, and by SIGKILL
+// what stands for it on the host goes, too.
 func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) error {
 	_, st, c, err := h.load(id)
 	if err != nil {
@@ -35,6 +36,12 @@ func (h *Host) Kill(ctx context.Context, id string, sig unix.Signal, all bool) e
 		return err
 	}
 	err = h.signal(ctx, st, c, sig, all)
+	if errors.Is(err, errDying) {
+		if sig == unix.SIGKILL {
+			return h.endShims(ctx, c)
+		}
+		return ErrNotRunning
+	}
 	if err != nil && sig == unix.SIGKILL && len(st.Containers) == 1 {
 		h.log.Warn("the guest does not take the signal: ending its VM", "id", id, "error", err)
 		return st.VM.Process.Kill(ctx)

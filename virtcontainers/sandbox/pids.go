@@ -121,7 +121,7 @@ func (h *Host) canJoinPIDs(ctx context.Context, st *State, c *Container) error {
 	defer agent.Close()
 	if !agent.Has(wire.FeaturePIDOf) {
 		return fmt.Errorf("the pid namespace of container %s: the guest's agent %s has no feature %q: update the guest image",
-			c.PIDs.container(), clean(agent.Release), wire.FeaturePIDOf)
+			c.PIDs.container(), wire.Printable(agent.Release), wire.FeaturePIDOf)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/kata-go/kata-runtime/agent-protocol/agentpb"
 	"github.com/kata-go/kata-runtime/agent-protocol/dial"
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -53,7 +54,7 @@ func (h *Host) Probe(ctx context.Context) (*Probed, error) {
 		if err != nil {
 			return boot.failure(ctx, guestError(err))
 		}
-		p = &Probed{Kernel: clean(details.Kernel), Machine: st.VM.Machine, Accelerator: st.VM.Accelerator}
+		p = &Probed{Kernel: wire.Printable(details.Kernel), Machine: st.VM.Machine, Accelerator: st.VM.Accelerator}
 		return nil
 	})
 	return p, err

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/kata-go/kata-runtime/agent-protocol/wire"
 	"github.com/kata-go/kata-runtime/internal/log"
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -99,7 +100,7 @@ func consoleTail(path string) string {
 	var lines []string
 	panicked := -1
 	for line := range strings.Lines(string(data)) {
-		if line = strings.TrimSpace(clean(line)); line == "" {
+		if line = strings.TrimSpace(wire.Printable(line)); line == "" {
 			continue
 		}
 		if panicked < 0 && strings.Contains(line, "Kernel panic - not syncing") {

@@ -1,0 +1,26 @@
+package wire
+
+import "strings"
+
+// MaxText bounds what a guest can put into the host's errors and logs, in bytes.
+const MaxText = 1024
+
+// Printable answers what a guest wrote as a line that may go to a log or a
+// terminal: without control characters (those of C1, too, which some terminals
+// obey), valid, and of MaxText bytes at most.
+func Printable(text string) string {
+	// No more than that is looked at; a rune that it cuts is no valid one.
+	if len(text) > MaxText {
+		text = text[:MaxText]
+	}
+	text = strings.Map(func(r rune) rune {
+		if Steers(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+	return text[:min(len(text), MaxText)]
+}
+
+// Steers tells whether a terminal may do something at a rune rather than show it.
+func Steers(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
