@@ -68,7 +68,7 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		if ns.Type == specs.NetworkNamespace {
 			continue // the guest's own network is the container's
 		}
-		ns.Path = "" // a path names a namespace of the host
+		ns.Path = guestPath(ns)
 		linux.Namespaces = append(linux.Namespaces, ns)
 	}
 	linux.Devices = guestDevices(spec)
@@ -89,6 +89,20 @@ func GuestSpec(spec *specs.Spec, plan GuestPlan) ([]byte, error) {
 		}
 	}
 	return json.Marshal(&guest)
+}
+
+// guestPath is where the guest has a namespace that the spec names by a path of the
+// host's: an ipc or uts namespace that others made is that of the guest itself. Of
+// the other types it has none of the host's.
+func guestPath(ns specs.LinuxNamespace) string {
+	switch {
+	case ns.Path == "":
+	case ns.Type == specs.IPCNamespace:
+		return "/proc/1/ns/ipc"
+	case ns.Type == specs.UTSNamespace:
+		return "/proc/1/ns/uts"
+	}
+	return ""
 }
 
 func guestMount(i int, m specs.Mount, plan GuestPlan) (specs.Mount, error) {

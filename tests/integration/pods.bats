@@ -107,7 +107,7 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	[ "$(cat "$TMP/$BAD.out")" = better ]
 }
 
-@test "the members share one /dev/shm" {
+@test "the members share one /dev/shm, one ipc and one uts namespace" {
 	pod
 	mkdir "$TMP/shm"
 	local id
@@ -120,6 +120,10 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	kata exec "$ONE" sh -c 'echo hello >/dev/shm/note'
 	run -0 kata exec "$TWO" cat /dev/shm/note
 	[ "$output" = hello ]
+	local each
+	for each in ipc uts; do
+		[ "$(kata exec "$ONE" readlink "/proc/self/ns/$each")" = "$(kata exec "$TWO" readlink "/proc/self/ns/$each")" ]
+	done
 	# The guest's memory, not the host's folder.
 	[ -z "$(ls "$TMP/shm")" ]
 }
@@ -201,6 +205,27 @@ mounts_of_agent() { kata exec "$TWO" cat /proc/1/mountinfo; }
 	[ "$(kata exec "$TWO" hostname)" = other ]
 	kata exec "$ONE" touch /dev/shm/file
 	run ! kata exec "$TWO" test -e /dev/shm/file
+}
+
+@test "a container that joins another's network and ipc: one /dev/shm, one System V ipc" {
+	mkdir "$TMP/shm"
+	mount -t tmpfs -o size=20m shm "$TMP/shm"
+	local shm='.mounts |= map(if .destination == "/dev/shm" then {destination: "/dev/shm", type: "bind", source: "'"$TMP/shm"'", options: ["rbind"]} else . end)'
+	edit "$TMP/bundle" "$shm"
+	command_is "$TMP/bundle" sleep 1000
+	kata run -d --bundle "$TMP/bundle" "$BOX" </dev/null >"$TMP/out" 2>&1
+	run -0 kata exec "$BOX" df -k /dev/shm
+	umount "$TMP/shm"
+	[[ $output == *" 20480 "* ]]
+	make_bundle "$TMP/$TWO"
+	edit "$TMP/$TWO" "$shm"' | .linux.namespaces |= map(
+		if .type == "network" then .path = "'"$ROOT/sandboxes/$BOX/netns"'" elif .type == "ipc" then .path = "/proc/self/ns/ipc" else . end)'
+	command_is "$TMP/$TWO" sleep 1234
+	ran "$TWO"
+	kata exec "$BOX" sh -c 'echo hello >/dev/shm/note'
+	run -0 kata exec "$TWO" cat /dev/shm/note
+	[ "$output" = hello ]
+	[ "$(kata exec "$BOX" readlink /proc/self/ns/ipc)" = "$(kata exec "$TWO" readlink /proc/self/ns/ipc)" ]
 }
 
 @test "a pod without a hostname has the host's" {

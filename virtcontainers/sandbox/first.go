@@ -147,11 +147,10 @@ func (b *boot) request(st *State, c guestContainer) (*agentpb.CreateSandboxReque
 			ContainerId: c.id, OciSpec: c.document, Infra: c.infra, Devices: guestDevices(c.disks), Storages: c.storages, HugePages: c.hugePages,
 		},
 	}
-	if !c.infra {
-		return request, nil
-	}
 	// What an infra container asks for is the pod's: it has no process.
-	request.Sysctls = c.spec.Linux.Sysctl
+	if c.infra {
+		request.Sysctls = c.spec.Linux.Sysctl
+	}
 	for _, m := range c.spec.Mounts {
 		if oci.KindOf(m) != oci.Shm {
 			continue

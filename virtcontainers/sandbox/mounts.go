@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/opencontainers/runtime-spec/specs-go"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/agent-protocol/wire"
@@ -54,7 +55,7 @@ func (h *Host) shareContainer(dir *state.Dir, c *Container, bundle *oci.Bundle, 
 			o := share.MountOptions{ReadOnly: volumeOptions(m.Options).ReadOnly}
 			plan.Sources[i], err = folder.AddOverlay(c.Place, i, oci.OverlayData(m), o)
 		case oci.Shm:
-			if role == oci.Single || role == oci.Member && oci.OwnIPC(bundle.Spec) { // a pod's containers have the sandbox's
+			if ownShm(bundle.Spec, role) {
 				plan.ShmSize[i], err = shmSize(m.Source)
 			}
 		}
@@ -108,6 +109,19 @@ func volumeOptions(options []string) optionsOfVolume {
 		recursiveReadOnly: has("rro"),
 		alone:             has("bind") && !has("rbind"),
 	}
+}
+
+// ownShm tells whether a container has a /dev/shm of its own, which goes with its
+// ipc namespace: one that is first in its VM has the guest's, which others may join
+// ("--ipc container:X"), unless it has a user namespace (see the agent's namespaces).
+func ownShm(spec *specs.Spec, role oci.Role) bool {
+	switch role {
+	case oci.Single:
+		return slices.ContainsFunc(spec.Linux.Namespaces, func(ns specs.LinuxNamespace) bool { return ns.Type == specs.UserNamespace })
+	case oci.Member:
+		return oci.OwnIPC(spec)
+	}
+	return false
 }
 
 // shmSize is the size in bytes of the tmpfs that the engine made for
