@@ -144,7 +144,8 @@ func TestGuestSpec(t *testing.T) {
 	}
 	spec.Annotations = map[string]string{"a": "b"}
 	spec.Linux.CgroupsPath = "/host/cgroup"
-	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/x"}, {Type: specs.PIDNamespace, Path: "/proc/1/ns/pid"}}
+	spec.Linux.Namespaces = []specs.LinuxNamespace{{Type: specs.NetworkNamespace, Path: "/run/netns/x"}, {Type: specs.PIDNamespace, Path: "/proc/1/ns/pid"},
+		{Type: specs.IPCNamespace, Path: "/host/ipc"}, {Type: specs.UTSNamespace}}
 	spec.Hooks = &specs.Hooks{CreateRuntime: []specs.Hook{{Path: "/h"}}, StartContainer: []specs.Hook{{Path: "/in"}}}
 	document, err := GuestSpec(spec, GuestPlan{
 		Root: "/run/kata-containers/shared/c/rootfs", Sources: map[int]string{1: "/guest/data", 4: "/guest/over"}, ShmSize: map[int]uint64{2: 4096},
@@ -176,7 +177,9 @@ func TestGuestSpec(t *testing.T) {
 	if data := OverlayData(spec.Mounts[4]); data != "lowerdir=/host/l,upperdir=/host/u,workdir=/host/w,volatile" {
 		t.Errorf("overlay data %s", data)
 	}
-	if len(guest.Linux.Namespaces) != 1 || guest.Linux.Namespaces[0].Path != "" {
+	// Who joins others joins the guest's own.
+	want := []specs.LinuxNamespace{{Type: specs.PIDNamespace}, {Type: specs.IPCNamespace, Path: "/proc/1/ns/ipc"}, {Type: specs.UTSNamespace}}
+	if !reflect.DeepEqual(guest.Linux.Namespaces, want) {
 		t.Errorf("namespaces %+v", guest.Linux.Namespaces)
 	}
 	if len(guest.Hooks.CreateRuntime) != 0 || len(guest.Hooks.StartContainer) != 1 {
