@@ -32,6 +32,10 @@ var (
 	tiny = amount{8, 100}
 )
 
+// optionRounds: each of them takes minutes for all options together, whose
+// differences that count are of a factor.
+const optionRounds = 3
+
 // deadline of a container that does all of it.
 const deadline = 6 * time.Minute
 
@@ -166,9 +170,10 @@ func (p *Part) makeBundles(dir string) (err error) {
 // Jobs: see lab.Part.
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
-	add := func(name string, do func(context.Context) error) {
-		jobs = append(jobs, turn.Job{Name: name, Do: func(ctx context.Context, _ int) error { return do(ctx) }})
+	some := func(rounds int, name string, do func(context.Context) error) {
+		jobs = append(jobs, turn.Job{Name: name, Rounds: rounds, Do: func(ctx context.Context, _ int) error { return do(ctx) }})
 	}
+	add := func(name string, do func(context.Context) error) { some(0, name, do) }
 	if p.runc != nil {
 		add("files, runc", func(ctx context.Context) error { return p.container(ctx, p.runc, p.bundles.shared, 2) })
 	}
@@ -186,13 +191,13 @@ func (p *Part) Jobs() []turn.Job {
 			return p.bareDisk(ctx, bare(block), p.device, p.much, floor.DiskOptions{})
 		})
 		for _, o := range blockOptions {
-			add("files, bare guest, "+o.String(), func(ctx context.Context) error {
+			some(optionRounds, "files, bare guest, "+o.String(), func(ctx context.Context) error {
 				return p.tried(ctx, o.String(), p.bareDisk(ctx, o.String(), p.smallDevice, p.less, o.DiskOptions))
 			})
 		}
 	}
 	for _, o := range options {
-		add("files, bare guest, "+o.String(), func(ctx context.Context) error {
+		some(optionRounds, "files, bare guest, "+o.String(), func(ctx context.Context) error {
 			return p.tried(ctx, o.String(), p.bare(ctx, o.String(), p.small, p.less, o))
 		})
 	}

@@ -84,7 +84,7 @@ func (p *Part) optionTable(s *series.Set) report.Table {
 	t := report.Table{
 		Title: fmt.Sprintf("Options of shares and disks, in a bare guest: %d MiB, %d files", p.less.mib, p.less.files),
 		Head:  append([]string{"options"}, heads...),
-		Note:  "Medians (min–max). The first line of each is what the runtime uses by default.",
+		Note:  fmt.Sprintf("Medians of %d (min–max). The first line of each is what the runtime uses by default.", optionRounds),
 	}
 	var names []string
 	for _, o := range options {
