@@ -217,6 +217,7 @@ func TestStateBetweenTheEndAndItsCode(t *testing.T) {
 		}
 		return reply
 	}
+	c.init.begun()
 	if err := c.host.Ended("a"); err != nil {
 		t.Fatal(err)
 	}

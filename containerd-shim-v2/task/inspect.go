@@ -26,25 +26,24 @@ func (s *Service) State(_ context.Context, r *taskapi.StateRequest) (*taskapi.St
 		ID: t.id, ExecID: p.id, Bundle: t.bundle, Pid: uint32(p.getPID()),
 		Stdin: p.stdin, Stdout: p.stdout, Stderr: p.stderr, Terminal: p.terminal,
 	}
-	switch {
-	case p.over():
-		reply.Status = tasktypes.Status_STOPPED
-		reply.ExitStatus, reply.ExitedAt = uint32(p.code), timestamppb.New(p.at)
-	case r.ExecID != "":
-		reply.Status = tasktypes.Status_CREATED
-		if p.hasBegun() {
-			reply.Status = tasktypes.Status_RUNNING
-		}
-	default:
+	reply.Status = tasktypes.Status_CREATED
+	if p.hasBegun() {
+		reply.Status = tasktypes.Status_RUNNING
+	}
+	if r.ExecID == "" && !p.over() {
 		info, err := t.host.Status(t.id)
-		if err != nil {
+		if err != nil && !p.over() {
 			return nil, answer(err)
 		}
-		reply.Status = statusOf(info.Status)
-		if info.Status == container.Stopped {
-			// Its code comes in a moment, and containerd keeps the one that it is told.
-			reply.Status = tasktypes.Status_RUNNING
+		// An end is written down a moment before its code is told, and containerd
+		// keeps the code that it sees first.
+		if err == nil && info.Status != container.Stopped {
+			reply.Status = statusOf(info.Status)
 		}
+	}
+	if p.over() {
+		reply.Status = tasktypes.Status_STOPPED
+		reply.ExitStatus, reply.ExitedAt = uint32(p.code), timestamppb.New(p.at)
 	}
 	return reply, nil
 }
