@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestPrintJSON(t *testing.T) {
+func TestEncodeGuests(t *testing.T) {
 	want := map[string]string{"a\u009b31m": "b\u007f\u0085\n\u00e9\u4e16\U0001f600"}
 	var out strings.Builder
 	if err := encodeGuests(&out, want); err != nil {

@@ -70,8 +70,8 @@ func printProcesses(host *sandbox.Host, id string) error {
 	fmt.Fprint(w, "UID\tPID\tPPID\tTTY\tTIME\tCMD\n")
 	for _, p := range processes {
 		used := time.Duration(p.CpuNs).Truncate(time.Second)
-		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%02d:%02d:%02d\t%s\n", p.Uid, p.Pid, p.Ppid, wire.Printable(p.Tty),
-			int(used.Hours()), int(used.Minutes())%60, int(used.Seconds())%60, wire.Printable(p.Command))
+		fmt.Fprintf(w, "%d\t%d\t%d\t%s\t%02d:%02d:%02d\t%s\n", p.Uid, p.Pid, p.Ppid, wire.OneLine(p.Tty),
+			int(used.Hours()), int(used.Minutes())%60, int(used.Seconds())%60, wire.OneLine(p.Command))
 	}
 	return w.Flush()
 }

@@ -18,4 +18,7 @@ func TestPrintable(t *testing.T) {
 			t.Errorf("%q: %q", text, got)
 		}
 	}
+	if long := strings.Repeat("x", 5*MaxText); OneLine(long+"\n") != long+" " {
+		t.Error("a line is cut that nobody wants short")
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/internal/dump"
@@ -92,7 +93,7 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 		}
 		i.Addresses = append(i.Addresses, addr.IPNet.String())
 		if p := addr.Peer; p != nil && !p.IP.Equal(addr.IP) {
-			peers = append(peers, Route{Destination: masked(p).String(), Source: addr.IP.String(), Family: familyOf(p.IP), Scope: unix.RT_SCOPE_LINK})
+			peers = append(peers, inWords(netlink.Route{Family: nl.GetIPFamily(p.IP), Dst: p, Src: addr.IP, Scope: netlink.SCOPE_LINK}))
 		}
 	}
 	routes, err := scanRoutes(h, link)
@@ -111,15 +112,6 @@ func scanLink(h *netlink.Handle, link netlink.Link) (Interface, error) {
 		i.Neighbours = append(i.Neighbours, Neighbour{Address: n.IP.String(), MAC: n.HardwareAddr.String(), Flags: uint32(n.Flags)})
 	}
 	return i, nil
-}
-
-func masked(n *net.IPNet) *net.IPNet { return &net.IPNet{IP: n.IP.Mask(n.Mask), Mask: n.Mask} }
-
-func familyOf(ip net.IP) string {
-	if ip.To4() != nil {
-		return "4"
-	}
-	return "6"
 }
 
 // automatic tells whether the guest's kernel will make the address by itself:

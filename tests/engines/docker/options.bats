@@ -69,7 +69,7 @@ load lib
 	[ -e "$TMP/z" ]
 }
 
-@test "what Docker refuses before it calls the runtime: --gpus, a device that is not there" {
+@test "what Docker refuses before it calls the runtime: --gpus, a device or a container that is not there" {
 	run -125 vm --rm --gpus all busybox true
 	has "could not select device driver"
 	# Newer clients have 127 for whatever ends with "no such file or directory".
@@ -77,6 +77,7 @@ load lib
 	output=$(vm --rm --device /dev/does-not-exist busybox true 2>&1) || code=$?
 	[ "$code" = 125 ] || [ "$code" = 127 ]
 	has "/dev/does-not-exist"
+	run -125 vm --rm --pid container:none busybox true
 }
 
 @test "--pid container: of another VM, or outside of any: a namespace of its own" {
