@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,41 +12,44 @@ import (
 	"github.com/kata-go/kata-runtime/osbuilder/debian"
 	"github.com/kata-go/kata-runtime/osbuilder/kernel"
 	"github.com/kata-go/kata-runtime/osbuilder/manifest"
+	"github.com/kata-go/kata-runtime/osbuilder/source"
 )
 
 // buildVersion is part of the cache's key: raise it when the way a kernel is
 // built changes.
 const buildVersion = "1"
 
-// source finds Debian's package of the kernel's source and downloads it.
-func (s settings) source(ctx context.Context) (source, error) {
+// kernelSource finds Debian's package of the kernel's source and downloads it.
+func (s settings) kernelSource(ctx context.Context) (kernelSource, error) {
 	pkg, err := debian.Real(ctx, "linux-source", "linux-source-")
 	if err != nil {
-		return source{}, err
+		return kernelSource{}, err
 	}
 	s.say("kernel from %s %s (about 140 MB to download, once)", pkg.Name, pkg.Version)
 	deb, err := pkg.Fetch(ctx, s.cache)
-	return source{pkg, deb}, err
+	return kernelSource{pkg, deb}, err
 }
 
-type source struct {
+type kernelSource struct {
 	pkg debian.Package
 	deb string
 }
 
 // kernel builds our own kernel, or takes it from the cache.
 func (s settings) kernel(ctx context.Context) error {
-	src, err := fresh(ctx, s, s.source)
+	src, err := fresh(ctx, s, s.kernelSource)
 	if err != nil {
 		return err
 	}
-	compiler, err := kernel.Compiler(ctx)
+	compiler, err := source.Compiler(ctx, "prerequisites-kernel")
 	if err != nil {
 		return err
 	}
-	key := cache.Key("kernel", buildVersion, src.pkg.SHA256, kernel.PatchesSHA256(), kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
+	key := cache.Key("kernel", buildVersion, src.pkg.SHA256, source.SHA256(kernel.Patches()), kernel.Asked(), compiler, strconv.FormatInt(s.epoch, 10))
 	dir, err := s.cache.Get(ctx, "kernel", key, func(ctx context.Context, dir string) error {
-		return s.buildKernel(ctx, src.deb, key, dir)
+		return s.logged("kernel-"+key, func(log *os.File) error {
+			return kernel.Build(ctx, src.deb, dir, s.epoch, log, s.say)
+		})
 	})
 	if err != nil {
 		return err
@@ -69,18 +70,6 @@ func (s settings) kernel(ctx context.Context) error {
 	return s.write("tuned/vmlinux", elf, manifest.Manifest{
 		Name: "kernel", Flavour: "tuned", Version: s.version,
 		KernelRelease: string(release), Packages: []debian.Package{src.pkg},
-		ConfigSHA256: hex.EncodeToString(sum[:]), PatchesSHA256: kernel.PatchesSHA256(), Compiler: compiler, SourceDateEpoch: s.epoch,
+		ConfigSHA256: hex.EncodeToString(sum[:]), PatchesSHA256: source.SHA256(kernel.Patches()), Compiler: compiler, SourceDateEpoch: s.epoch,
 	})
-}
-
-func (s settings) buildKernel(ctx context.Context, deb, key, dir string) error {
-	path := filepath.Join(s.cache.Dir, "kernel-"+key+".log")
-	log, err := os.Create(path)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(kernel.Build(ctx, deb, dir, s.epoch, log, s.say), log.Close()); err != nil {
-		return fmt.Errorf("%w (the whole output is in %s)", err, path)
-	}
-	return nil
 }

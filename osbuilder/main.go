@@ -1,5 +1,6 @@
-// Command osbuilder makes what a VM boots: the guest's kernel and its file
-// system. Run it from the repository's root (make image, make kernel).
+// Command osbuilder makes what a VM boots, the guest's kernel and its file system,
+// and a QEMU to boot it with. Run it from the repository's root (make image, make
+// kernel, make qemu).
 package main
 
 import (
@@ -49,7 +50,7 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	s := settings{start: time.Now()}
-	flags := flag.NewFlagSet("osbuilder image|kernel", flag.ContinueOnError)
+	flags := flag.NewFlagSet("osbuilder image|kernel|qemu", flag.ContinueOnError)
 	flags.StringVar(&s.cache.Dir, "cache", env("KATA_CACHE", "/var/cache/kata-runtime"), "`folder` that keeps downloads and built kernels")
 	flags.StringVar(&s.out, "out", "build/guest", "`folder` for the assets")
 	flags.StringVar(&s.agent, "agent", "build/kata-agent", "the agent's `binary`")
@@ -74,8 +75,10 @@ func run(ctx context.Context, args []string) error {
 		return s.image(ctx)
 	case "kernel":
 		return s.kernel(ctx)
+	case "qemu":
+		return s.qemu(ctx)
 	default:
-		return fmt.Errorf("unknown command %q; there are: image, kernel", args[0])
+		return fmt.Errorf("unknown command %q; there are: image, kernel, qemu", args[0])
 	}
 }
 

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Fills the places of configuration.toml.in.
 # Usage: configure.sh TEMPLATE OUT ASSETS LIBEXEC [INSTALLED-ASSETS]
-# ASSETS is the folder with debian/ and tuned/ as built; the paths written are
-# below INSTALLED-ASSETS, if given. Our own kernel is taken if it is built.
+# ASSETS is the folder with debian/, tuned/ and qemu/ as built; the paths written
+# are below INSTALLED-ASSETS, if given. Our own kernel and QEMU are taken if they
+# are built; with QEMU=stock the host's own QEMU all the same.
 set -eu
 template=$1 out=$2 assets=$3 libexec=$4 shown=${5:-$3}
 
@@ -16,10 +17,15 @@ first() {
 		fi
 	done
 }
+qemu=/usr/bin/qemu-system-x86_64 keep='s|^|&|'
+if [ -e "$assets/qemu/qemu-system-x86_64" ] && [ "${QEMU:-}" != stock ]; then
+	qemu=$shown/qemu/qemu-system-x86_64
+	keep='s|^#keep_translations = false|keep_translations = true|'
+fi
 virtiofsd=$(first /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd)
 
 mkdir -p "$(dirname "$out")"
-sed -e "s|@QEMU@|/usr/bin/qemu-system-x86_64|" \
+sed -e "s|@QEMU@|$qemu|" -e "$keep" \
 	-e "s|@KERNEL@|$shown/$flavour/vmlinux|" \
 	-e "s|@INITRD@|$shown/$flavour/initrd.img|" \
 	-e "s|@IMAGE@||" \

@@ -50,6 +50,7 @@ for flavour in debian tuned; do
 		[ ! -e "$asset" ] || put 644 "$asset" "$share/$flavour"
 	done
 done
+[ ! -x "$build/guest/qemu/qemu-system-x86_64" ] || put 755 "$build/guest/qemu/qemu-system-x86_64" "$share/qemu"
 for page in "$build"/man/*.[1-8]; do
 	[ ! -e "$page" ] || put 644 "$page" "$man/man${page##*.}"
 done

@@ -26,7 +26,7 @@ func tree(t *testing.T, runtime string) string {
 	build := t.TempDir()
 	for path, text := range map[string]string{
 		"kata-runtime": runtime, "kata-shim": "shim", "kata-proxy": "proxy", "kata-agent-ctl": "ctl",
-		"guest/debian/vmlinux": "kernel", "guest/debian/initrd.img": "initrd", "man/kata-runtime.8": "page",
+		"guest/debian/vmlinux": "kernel", "guest/debian/initrd.img": "initrd", "guest/qemu/qemu-system-x86_64": "qemu", "man/kata-runtime.8": "page",
 	} {
 		path = filepath.Join(build, path)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

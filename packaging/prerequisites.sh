@@ -1,6 +1,6 @@
 #!/bin/bash
 # Installs the Debian packages that are missing, and nothing else.
-# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, debian13, containerd, crio, cri, kernel)
+# Usage: prerequisites.sh GROUP...   (build, image, run, test, bench, docker, podman, debian13, containerd, crio, cri, kernel, qemu)
 set -euo pipefail
 
 say() { printf 'prerequisites: %s\n' "$*" >&2; }
@@ -31,6 +31,7 @@ packages() {
 	containerd) echo containerd runc containernetworking-plugins iptables iproute2 jq curl util-linux ;;
 	cri) echo containerd runc containernetworking-plugins iptables nftables iproute2 jq curl util-linux ;;
 	crio) echo runc conmon containernetworking-plugins iptables nftables iproute2 jq curl util-linux make gcc libc6-dev libseccomp-dev pkg-config ;;
+	qemu) echo gcc libc6-dev patch binutils dpkg-dev python3 ninja-build meson pkg-config libglib2.0-dev libpixman-1-dev libfdt-dev libseccomp-dev libcap-ng-dev libattr1-dev xz-utils seabios qemu-system-data ;;
 	kernel) echo gcc libc6-dev make patch binutils flex bison bc libelf-dev xz-utils perl ;;
 	*) fail "no such group: $1" ;;
 	esac

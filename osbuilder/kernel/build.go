@@ -4,17 +4,19 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
 
 	"github.com/kata-go/kata-runtime/osbuilder/debian"
+	"github.com/kata-go/kata-runtime/osbuilder/source"
 	"github.com/kata-go/kata-runtime/osbuilder/vmlinux"
 )
 
@@ -25,15 +27,19 @@ const (
 	Release = "release"
 )
 
-// Compiler answers the line by which the C compiler names itself: another one
-// makes other bytes.
-func Compiler(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "gcc", "--version").Output()
+// patches are applied to the source in the order of their names. Each begins
+// with why it is there.
+//
+//go:embed patches/*.patch
+var embedded embed.FS
+
+// Patches are what the source is patched with.
+func Patches() fs.FS {
+	sub, err := fs.Sub(embedded, "patches")
 	if err != nil {
-		return "", fmt.Errorf("gcc: %w (install the packages that \"make prerequisites-kernel\" names)", err)
+		panic(err) // the name is a constant
 	}
-	line, _, _ := strings.Cut(string(out), "\n")
-	return line, nil
+	return sub
 }
 
 // Build compiles the kernel of a linux-source package, with our patches, into
@@ -57,11 +63,14 @@ func Build(ctx context.Context, deb, dir string, epoch int64, log io.Writer, say
 	if err := os.Mkdir(src, 0o700); err != nil {
 		return err
 	}
-	b := builder{ctx: ctx, src: src, epoch: epoch, log: log}
+	b := builder{ctx, source.Tree{Dir: src, Log: log, Env: []string{
+		"KCONFIG_ALLCONFIG=kata.config", fmt.Sprintf("KBUILD_BUILD_TIMESTAMP=@%d", epoch),
+		"KBUILD_BUILD_USER=kata", "KBUILD_BUILD_HOST=kata", "KBUILD_BUILD_VERSION=1",
+	}}}
 	if err := b.run(nil, "tar", "--strip-components=1", "-xf", tars[0]); err != nil {
 		return err
 	}
-	if err := b.patch(); err != nil {
+	if err := b.Patch(ctx, Patches()); err != nil {
 		return err
 	}
 	if err := b.configure(); err != nil {
@@ -77,50 +86,23 @@ func Build(ctx context.Context, deb, dir string, epoch int64, log io.Writer, say
 }
 
 type builder struct {
-	ctx   context.Context
-	src   string
-	epoch int64
-	log   io.Writer
+	ctx context.Context
+	source.Tree
 }
 
 func (b builder) run(stdout io.Writer, name string, args ...string) error {
-	return b.runWith(nil, stdout, name, args...)
-}
-
-// runWith runs a program in the source's folder, with stdin if that is not nil,
-// and writes its output to the log, and to stdout if that is not nil.
-func (b builder) runWith(stdin io.Reader, stdout io.Writer, name string, args ...string) error {
-	cmd := exec.CommandContext(b.ctx, name, args...)
-	cmd.Stdin = stdin
-	cmd.Dir = b.src
-	cmd.Env = append(os.Environ(), "LC_ALL=C", "KCONFIG_ALLCONFIG=kata.config",
-		fmt.Sprintf("KBUILD_BUILD_TIMESTAMP=@%d", b.epoch),
-		"KBUILD_BUILD_USER=kata", "KBUILD_BUILD_HOST=kata", "KBUILD_BUILD_VERSION=1")
-	var tail bytes.Buffer
-	cmd.Stdout = b.log
-	if stdout != nil {
-		cmd.Stdout = io.MultiWriter(b.log, stdout)
-	}
-	cmd.Stderr = io.MultiWriter(b.log, &tail)
-	if err := cmd.Run(); err != nil {
-		if b.ctx.Err() != nil {
-			return b.ctx.Err()
-		}
-		lines := strings.Split(strings.TrimSpace(tail.String()), "\n")
-		return fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, lines[0])
-	}
-	return nil
+	return b.Run(b.ctx, stdout, name, args...)
 }
 
 // configure makes .config and refuses one that lost a symbol.
 func (b builder) configure() error {
-	if err := os.WriteFile(filepath.Join(b.src, "kata.config"), Fragment, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(b.Dir, "kata.config"), Fragment, 0o600); err != nil {
 		return err
 	}
 	if err := b.run(nil, "make", "allnoconfig"); err != nil {
 		return err
 	}
-	got, err := os.ReadFile(filepath.Join(b.src, ".config"))
+	got, err := os.ReadFile(filepath.Join(b.Dir, ".config"))
 	if err != nil {
 		return err
 	}
@@ -164,7 +146,7 @@ func (b builder) collect(dir string) error {
 	if err := b.run(nil, "objcopy", "--strip-all", "--remove-section=.comment", "vmlinux", "vmlinux.stripped"); err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(filepath.Join(b.src, "vmlinux.stripped"))
+	raw, err := os.ReadFile(filepath.Join(b.Dir, "vmlinux.stripped"))
 	if err != nil {
 		return err
 	}
@@ -172,7 +154,7 @@ func (b builder) collect(dir string) error {
 	if err != nil {
 		return err
 	}
-	config, err := os.ReadFile(filepath.Join(b.src, ".config"))
+	config, err := os.ReadFile(filepath.Join(b.Dir, ".config"))
 	if err != nil {
 		return err
 	}

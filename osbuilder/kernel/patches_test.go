@@ -3,10 +3,13 @@ package kernel
 import (
 	"context"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/kata-go/kata-runtime/osbuilder/source"
 )
 
 // A source that is not what a patch was made for is refused, by the patch's name.
@@ -19,7 +22,7 @@ func TestPatchThatDoesNotFit(t *testing.T) {
 	if err := os.WriteFile(file, []byte("#include <asm/apic.h>\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	err := builder{ctx: context.Background(), src: src, log: io.Discard}.patch()
+	err := source.Tree{Dir: src, Log: io.Discard}.Patch(context.Background(), Patches())
 	if err == nil || !strings.Contains(err.Error(), "apic-rate-of-tcg.patch") || !strings.Contains(err.Error(), "FAILED") {
 		t.Errorf("patch = %v", err)
 	}
@@ -27,12 +30,12 @@ func TestPatchThatDoesNotFit(t *testing.T) {
 
 // The reader of a patch learns why it is there, and the cache that it changed.
 func TestPatchesSayWhy(t *testing.T) {
-	names := patchNames()
-	if len(names) == 0 {
-		t.Fatal("no patches")
+	names, err := fs.Glob(Patches(), "*")
+	if err != nil || len(names) == 0 {
+		t.Fatal("no patches", err)
 	}
 	for _, name := range names {
-		data, err := patches.ReadFile(name)
+		data, err := fs.ReadFile(Patches(), name)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -40,7 +43,7 @@ func TestPatchesSayWhy(t *testing.T) {
 			t.Errorf("%s does not begin with its reason", name)
 		}
 	}
-	if len(PatchesSHA256()) != 64 {
-		t.Errorf("PatchesSHA256 = %q", PatchesSHA256())
+	if sum := source.SHA256(Patches()); len(sum) != 64 {
+		t.Errorf("SHA256 = %q", sum)
 	}
 }

@@ -38,6 +38,6 @@ done
 CGO_ENABLED=0 go -C "$here/probe" build -buildvcs=false -o "$root/usr/local/bin/probe" .
 
 # shellcheck disable=SC2034  # in_tree's
-TREE_ENV=(KATA_RUNTIME="$KATA_RUNTIME" KATA_CONF_FILE="$KATA_CONF_FILE" KATA_TEST_FULL="${KATA_TEST_FULL:-}" KATA_PROBE=/usr/local/bin/probe
+TREE_ENV=(KATA_RUNTIME="$KATA_RUNTIME" KATA_CONF_FILE="$KATA_CONF_FILE" KATA_TEST_FULL="${KATA_TEST_FULL:-}" KATA_PROBE=/usr/local/bin/probe KATA_TEST_QEMU="${KATA_TEST_QEMU:-}"
 	GO="$go/bin/go" GOFLAGS=-buildvcs=false GOMODCACHE="$(go env GOMODCACHE)" GOCACHE="$(go env GOCACHE)" KATA_CACHE="$KATA_CACHE")
 in_tree "$root" bats --tap "$@" "$here/$suite"

@@ -1,0 +1,23 @@
+/*
+ * Where kept translation blocks lie (accel/tcg/tb-keep.c)
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+#ifndef TCG_TB_KEEP_H
+#define TCG_TB_KEEP_H
+
+/*
+ * Maps the buffer for @size bytes of new code, with what is kept in front of
+ * it, at a constant distance from QEMU's own code: what is translated calls
+ * helpers by that distance. NULL if nothing is kept nor recorded, or if the
+ * place is taken.
+ */
+void *tb_keep_alloc_buffer(size_t size);
+
+/* The used block whose code this is, or NULL; for what is contained only. */
+TranslationBlock *tb_keep_at(uintptr_t p);
+
+/* Is this within the kept blocks? */
+bool tb_keep_contains(const void *p);
+
+#endif
