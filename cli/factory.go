@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/urfave/cli"
 
@@ -16,11 +17,12 @@ import (
 
 var factoryCommand = cli.Command{
 	Name:  "factory",
-	Usage: "manage the saved VM that new ones are clones of, and the VMs that are kept ready",
+	Usage: "manage what makes VMs start faster: saved ones, those kept ready, kept translations",
 	Description: `A template is a VM that was saved when its guest had booted. With
    enable_template or auto_template in [factory], new VMs begin there instead of
    booting. With vm_cache_number, a server keeps so many VMs ready beyond that
-   point, and new sandboxes get one of them.`,
+   point, and new sandboxes get one of them. With keep_translations, QEMU without
+   KVM uses what it has translated of the guest's code before.`,
 	Subcommands: []cli.Command{factoryInitCommand, factoryStatusCommand, factoryDestroyCommand, factoryServeCommand},
 	Action: func(c *cli.Context) error {
 		return fmt.Errorf("factory: give one of init, status, destroy, serve (got %q)", c.Args().First())
@@ -29,15 +31,15 @@ var factoryCommand = cli.Command{
 
 var factoryInitCommand = cli.Command{
 	Name:      "init",
-	Usage:     "make the template and fill the cache of VMs for the configuration in force",
+	Usage:     "make the template, record translations and fill the cache of VMs for the configuration in force",
 	ArgsUsage: " ",
 	Action: func(c *cli.Context) error {
 		host, settings, err := factoryHost(c)
 		if err != nil {
 			return err
 		}
-		if !settings.Enabled() && settings.VMCacheNumber == 0 {
-			return errors.New("factory init: [factory] has neither enable_template nor auto_template nor vm_cache_number: set one of them")
+		if !settings.Enabled() && settings.VMCacheNumber == 0 && !settings.KeepTranslations {
+			return errors.New("factory init: [factory] has neither enable_template nor auto_template nor keep_translations nor vm_cache_number: set one of them")
 		}
 		ctx, stop := interruptible()
 		defer stop()
@@ -48,6 +50,13 @@ var factoryInitCommand = cli.Command{
 				return err
 			}
 			text += fmt.Sprintf("template %s in %s\n", info.Key, settings.Folder().Path())
+		}
+		if settings.KeepTranslations {
+			keys, err := host.RecordTranslations(ctx)
+			if err != nil {
+				return err
+			}
+			text += fmt.Sprintf("translations %s in %s\n", strings.Join(keys, ", "), settings.Translations().Path())
 		}
 		if settings.VMCacheNumber > 0 {
 			status, err := host.StartCache(ctx)
@@ -63,7 +72,7 @@ var factoryInitCommand = cli.Command{
 
 var factoryDestroyCommand = cli.Command{
 	Name:      "destroy",
-	Usage:     "remove all templates and the VMs that are kept ready; those in use are not touched",
+	Usage:     "remove all templates, kept translations and the VMs that are kept ready; those in use are not touched",
 	ArgsUsage: " ",
 	Action: func(c *cli.Context) error {
 		host, _, err := factoryHost(c)
@@ -71,7 +80,7 @@ var factoryDestroyCommand = cli.Command{
 			return err
 		}
 		// The server first: it uses the templates.
-		if err := errors.Join(host.StopCache(cleanupContext()), host.RemoveTemplates(cleanupContext())); err != nil {
+		if err := errors.Join(host.StopCache(cleanupContext()), host.RemoveTemplates(cleanupContext()), host.RemoveTranslations(cleanupContext())); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(c.App.Writer, "vm factory destroyed")

@@ -35,6 +35,16 @@ var factoryStatusCommand = cli.Command{
 				status.On = "on"
 			}
 		}
+		folder, kept, err := host.KeptTranslations()
+		if err != nil {
+			return err
+		}
+		if settings.KeepTranslations || len(kept) > 0 {
+			status.Kept = &keptStatus{Folder: folder, Used: settings.KeepTranslations, Files: kept}
+		}
+		if status.Kept != nil && settings.KeepTranslations && len(kept) > 0 {
+			status.On = "on"
+		}
 		ctx, stop := interruptible()
 		defer stop()
 		served, err := host.CacheStatus(ctx, c.Bool("wait"))
@@ -56,11 +66,20 @@ var factoryStatusCommand = cli.Command{
 
 // factoryStatus is what status prints.
 type factoryStatus struct {
-	// On is "on" if there is a template to be used, or a server of ready VMs.
+	// On is "on" if there is a template to be used, a server of ready VMs, or
+	// translations to be used.
 	On        string           `json:"factory"`
 	Folder    string           `json:"folder"`
 	Templates []templateStatus `json:"templates"`
 	Cache     *cacheStatus     `json:"cache,omitempty"`
+	Kept      *keptStatus      `json:"translations,omitempty"`
+}
+
+// keptStatus is what is kept of QEMU's translations.
+type keptStatus struct {
+	Folder string         `json:"folder"`
+	Used   bool           `json:"used"`
+	Files  []factory.Kept `json:"files"`
 }
 
 type templateStatus struct {
@@ -116,6 +135,16 @@ func (s *factoryStatus) print(w io.Writer) error {
 			}
 		}
 		text += "\n"
+	}
+	if k := s.Kept; k != nil {
+		text += "translations in " + k.Folder
+		if !k.Used {
+			text += ", not used: keep_translations is false"
+		}
+		text += "\n"
+		for _, f := range k.Files {
+			text += fmt.Sprintf("translations %s made %s, %.1f MB\n", f.Key, f.Made.UTC().Format(time.RFC3339), float64(f.Bytes)/1e6)
+		}
 	}
 	_, err := io.WriteString(w, text)
 	return err

@@ -7,6 +7,8 @@ func factoryKeys() []Key {
 		{Name: "enable_template", NoAnnotation: true},
 		{Name: "auto_template", NoAnnotation: true},
 		{Name: "template_path", Path: HostPath, NoAnnotation: true},
+		{Name: "keep_translations", NoAnnotation: true},
+		{Name: "translations_path", Path: HostPath, NoAnnotation: true},
 		{Name: "vm_cache_number", Max: 1024, NoAnnotation: true},
 		{Name: "vm_cache_endpoint", Path: HostPath, NoAnnotation: true},
 	})

@@ -27,6 +27,13 @@ type Config struct {
 	// TemplatePath is the folder of the templates. If it is not on a tmpfs, one
 	// is mounted on it. Each template takes the memory that its guest has used.
 	TemplatePath string `toml:"template_path"`
+	// KeepTranslations gives QEMU without KVM what it has translated of the guest's
+	// code before: a start is mostly that. The first start with a kernel, an image
+	// or a QEMU records it, by a VM of our own, which takes as long as two starts more. It
+	// needs the QEMU of "make qemu", and does nothing with KVM. New.
+	KeepTranslations bool `toml:"keep_translations"`
+	// TranslationsPath is the folder for that, some 60 MB for each guest kernel.
+	TranslationsPath string `toml:"translations_path"`
 	// VMCacheNumber is the number of VMs that are kept ready, with an agent that has
 	// answered: clones where there are templates. 0 keeps none. A server holds them,
 	// which "kata-runtime factory init" or the first start begins, and fills up what
@@ -40,7 +47,7 @@ type Config struct {
 
 // Default is the configuration without any file.
 func Default() Config {
-	return Config{TemplatePath: "/run/kata-containers-template", VMCacheEndpoint: "/run/kata-containers/cache.sock"}
+	return Config{TemplatePath: "/run/kata-containers-template", TranslationsPath: "/var/cache/kata-containers/translations", VMCacheEndpoint: "/run/kata-containers/cache.sock"}
 }
 
 // Enabled tells whether templates are to be used.
@@ -53,6 +60,15 @@ func (c *Config) Folder() *Folder {
 		path = Default().TemplatePath
 	}
 	return &Folder{path: path}
+}
+
+// Translations answers the folder of what QEMU has translated.
+func (c *Config) Translations() *Translations {
+	path := c.TranslationsPath
+	if path == "" {
+		path = Default().TranslationsPath
+	}
+	return &Translations{Folder{path: path}}
 }
 
 // Endpoint is the socket of the server that keeps VMs ready.

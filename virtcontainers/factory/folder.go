@@ -127,7 +127,7 @@ func (f *Folder) keys() ([]string, error) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+		return nil, fmt.Errorf("factory: %w", err)
 	}
 	var keys []string
 	for _, e := range entries {

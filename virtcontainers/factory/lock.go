@@ -12,7 +12,7 @@ import (
 )
 
 // ErrBusy is the answer while somebody else makes or removes a template.
-var ErrBusy = errors.New("another process is making or removing a template")
+var ErrBusy = errors.New("another process is making or removing something in it")
 
 // Locked is the folder in the hands of one process, until Unlock or its end.
 type Locked struct {
@@ -25,12 +25,12 @@ func (f *Folder) lockPath() string { return filepath.Clean(f.path) + ".lock" }
 // Lock takes the folder for making or removing, or answers ErrBusy.
 func (f *Folder) Lock() (*Locked, error) {
 	if err := os.MkdirAll(filepath.Dir(f.lockPath()), 0o755); err != nil {
-		return nil, fmt.Errorf("templates: %w", err)
+		return nil, fmt.Errorf("factory: %w", err)
 	}
 	for {
 		file, err := os.OpenFile(f.lockPath(), os.O_CREATE|os.O_RDWR, 0o600)
 		if err != nil {
-			return nil, fmt.Errorf("templates: lock: %w", err)
+			return nil, fmt.Errorf("factory: lock: %w", err)
 		}
 		var st unix.Stat_t
 		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
@@ -47,7 +47,7 @@ func (f *Folder) Lock() (*Locked, error) {
 			err = ErrBusy
 		}
 		file.Close()
-		return nil, fmt.Errorf("templates in %s: %w", f.path, err)
+		return nil, fmt.Errorf("factory: %s: %w", f.path, err)
 	}
 }
 
@@ -61,14 +61,14 @@ const mountSource = "kata-template"
 // prepare makes the folder, on a tmpfs.
 func (l *Locked) prepare() error {
 	if err := os.MkdirAll(l.path, 0o700); err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	if err := l.private(); err != nil {
 		return err
 	}
 	var st unix.Statfs_t
 	if err := unix.Statfs(l.path, &st); err != nil {
-		return fmt.Errorf("templates in %s: %w", l.path, err)
+		return fmt.Errorf("factory: %s: %w", l.path, err)
 	}
 	if st.Type == unix.TMPFS_MAGIC {
 		return nil
@@ -85,10 +85,10 @@ func (l *Locked) prepare() error {
 func (f *Folder) private() error {
 	var st unix.Stat_t
 	if err := unix.Stat(f.path, &st); err != nil {
-		return fmt.Errorf("templates: %w", &os.PathError{Op: "stat", Path: f.path, Err: err})
+		return fmt.Errorf("factory: %w", &os.PathError{Op: "stat", Path: f.path, Err: err})
 	}
 	if st.Mode&0o077 != 0 || st.Uid != uint32(os.Geteuid()) {
-		return fmt.Errorf("template_path %s is open to others (mode %#o, owner %d): name a folder of its own", f.path, st.Mode&0o777, st.Uid)
+		return fmt.Errorf("%s is open to others (mode %#o, owner %d): name a folder of its own", f.path, st.Mode&0o777, st.Uid)
 	}
 	return nil
 }
@@ -105,11 +105,11 @@ func (l *Locked) Destroy() error {
 	}
 	real, err := filepath.EvalSymlinks(l.path)
 	if err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	mounts, err := mountinfo.GetMounts(mountinfo.SingleEntryFilter(real))
 	if err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	for _, m := range mounts {
 		if m.Source != mountSource {
@@ -122,7 +122,7 @@ func (l *Locked) Destroy() error {
 	}
 	// A folder that holds something else, or is a mount of the user's, stays.
 	if err := os.Remove(l.path); err != nil && !errors.Is(err, unix.ENOTEMPTY) && !errors.Is(err, unix.EBUSY) {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	return os.Remove(l.lockPath())
 }
@@ -132,19 +132,19 @@ func (l *Locked) Destroy() error {
 func (l *Locked) clear(drop func(key string) bool) error {
 	entries, err := os.ReadDir(l.path)
 	if err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	// Deleting through a mount would delete what is not ours.
 	real, err := filepath.EvalSymlinks(l.path)
 	if err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	mounts, err := mountinfo.GetMounts(mountinfo.PrefixFilter(filepath.Join(real, vmDir)))
 	if err != nil {
-		return fmt.Errorf("templates: %w", err)
+		return fmt.Errorf("factory: %w", err)
 	}
 	if len(mounts) > 0 {
-		return fmt.Errorf("templates: %s is still mounted", mounts[0].Mountpoint)
+		return fmt.Errorf("factory: %s is still mounted", mounts[0].Mountpoint)
 	}
 	for _, e := range entries {
 		key := strings.TrimSuffix(e.Name(), failedSuffix)
@@ -152,7 +152,7 @@ func (l *Locked) clear(drop func(key string) bool) error {
 			continue
 		}
 		if err := os.RemoveAll(filepath.Join(l.path, e.Name())); err != nil {
-			return fmt.Errorf("templates: %w", err)
+			return fmt.Errorf("factory: %w", err)
 		}
 	}
 	return nil

@@ -93,7 +93,13 @@ func (c *cmdline) base() {
 	// QEMU may neither start programs nor gain rights once it runs: a guest that
 	// breaks out of its devices finds that much less.
 	c.add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny")
-	m := append([]string{c.machine.name, "accel=" + c.accel}, c.machine.options...)
+	m := []string{c.machine.name}
+	if options := c.translations(); options != "" {
+		c.add("-accel", options)
+	} else {
+		m = append(m, "accel="+c.accel)
+	}
+	m = append(m, c.machine.options...)
 	if !c.cfg.EnableKSM {
 		m = append(m, "mem-merge=off") // QEMU's default is on
 	}
@@ -107,6 +113,15 @@ func (c *cmdline) base() {
 	for _, g := range c.machine.globals {
 		c.add("-global", g)
 	}
+	c.add("-cpu", c.cpu())
+	smp := fmt.Sprintf("cpus=%d", c.spec.VCPUs)
+	if c.machine.cpuHotplug && c.spec.MaxVCPUs > c.spec.VCPUs {
+		smp += fmt.Sprintf(",maxcpus=%d", min(c.spec.MaxVCPUs, c.machine.maxCPUs))
+	}
+	c.add("-smp", smp)
+}
+
+func (c *cmdline) cpu() string {
 	cpu := "host"
 	if c.accel == AccelTCG {
 		cpu = c.machine.tcgCPU
@@ -114,12 +129,7 @@ func (c *cmdline) base() {
 	if c.cfg.CPUFeatures != "" {
 		cpu += "," + c.cfg.CPUFeatures
 	}
-	c.add("-cpu", cpu)
-	smp := fmt.Sprintf("cpus=%d", c.spec.VCPUs)
-	if c.machine.cpuHotplug && c.spec.MaxVCPUs > c.spec.VCPUs {
-		smp += fmt.Sprintf(",maxcpus=%d", min(c.spec.MaxVCPUs, c.machine.maxCPUs))
-	}
-	c.add("-smp", smp)
+	return cpu
 }
 
 // tcgMaxMiB keeps the ceiling of memory, with a GiB of slack for each slot,

@@ -78,6 +78,7 @@ func KeyOf(cfg *Config, spec *Spec) (string, error) {
 func fingerprint(cfg *Config, spec *Spec) (*Fingerprint, error) {
 	plain := *spec
 	plain.Name, plain.Memory, plain.Incoming = "", nil, false
+	plain.Translations, plain.RecordTranslations = nil, ""
 	plain.NICs = nil
 	for _, n := range spec.NICs {
 		n.MAC = "00:00:00:00:00:00"

@@ -39,6 +39,13 @@ type Spec struct {
 	Memory *MemoryFile
 	// Incoming: the VM does not boot but waits for Restore.
 	Incoming bool
+
+	// Translations is what a VM of the same TranslationsKey has recorded; nil
+	// translates all. RecordTranslations is the file that QEMU writes what it has
+	// translated to when it is told to quit; empty for none. Both under TCG only,
+	// and with a QEMU that can (osbuilder/qemu).
+	Translations       *os.File
+	RecordTranslations string
 }
 
 // AgentChannel is one of two: a vsock address, or a listening unix socket

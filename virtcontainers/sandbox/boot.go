@@ -173,7 +173,7 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.vm, err = factory.Boot(ctx, b.config.Hypervisor, &vm); err != nil {
+	if b.vm, err = b.power(ctx, &vm); err != nil {
 		return err
 	}
 	if b.vm.SmallPages != nil {

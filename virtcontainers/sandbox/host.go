@@ -35,6 +35,8 @@ type Settings struct {
 	SystemdCgroup bool
 	// DisableGuestSeccomp leaves out a container's seccomp profile.
 	DisableGuestSeccomp bool
+	// recording is the file that QEMU writes its translations to; empty for none.
+	recording string
 	// Log is where shims log.
 	Log container.LogTarget
 	// Serve is the command that serves the cache of VMs by the same configuration,

@@ -1,0 +1,205 @@
+#!/usr/bin/env bats
+# shellcheck disable=SC2154,SC2016,SC2030,SC2031,SC2010
+# VMs without KVM that get what QEMU has translated before. KATA_TEST_QEMU is the
+# QEMU that can ("make qemu").
+
+load lib
+
+eval "lib_$(declare -f setup)"
+eval "lib_$(declare -f teardown)"
+
+setup() {
+	lib_setup
+	KEPT=$ROOT/kept
+	program hypervisor.qemu "$KATA_TEST_QEMU"
+	configured accelerator '"tcg"'
+	configured keep_translations true
+	configured translations_path "\"$KEPT\""
+	configured template_path "\"$ROOT/templates\""
+}
+
+# What the recording leaves would be seen below the root.
+teardown() {
+	must kata factory destroy
+	must [ ! -e "$KEPT" ]
+	must [ ! -e "$KEPT.lock" ]
+	lib_teardown
+}
+
+# runs: a container prints, and nobody warns.
+runs() {
+	command_is "$TMP/bundle" echo out
+	rm -f "$TMP/log"
+	run -0 --separate-stderr kata --debug --log "$TMP/log" --log-format json run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
+	[ "$output" = out ]
+	[ -z "$stderr" ]
+}
+
+# said TEXT: in the log, with its level before it.
+said() { jq -r '.level + ": " + .msg + " " + (.error // .cause // "")' "$TMP/log" | grep -F -- "$1"; }
+
+# vm ID: the pid of its QEMU.
+vm() { jq .sandbox.vm.process.pid "$ROOT/sandboxes/$1/state.json"; }
+
+# argument ID: what its QEMU was told of translations.
+argument() { tr '\0' '\n' <"/proc/$(vm "$1")/cmdline" | grep -E '^tcg,tb-'; }
+
+sleeper() {
+	command_is "$TMP/bundle" sleep 1000
+	kata --log "$TMP/log" --log-format json run -d --bundle "$TMP/bundle" "$1" </dev/null >"$TMP/out.$1" 2>&1 3>&-
+}
+
+# files: those that are kept.
+files() { find "$KEPT" -name translations -type f; }
+
+@test "the first start records, the next ones use it; private files; destroy" {
+	run -0 kata factory status
+	[ "${lines[0]}" = "vm factory is off" ]
+	runs
+	run ! said "warn"
+	[ "$(files | wc -l)" = 1 ]
+	[ -z "$(find "$KEPT" -type f ! -perm 600)" ]
+	[ -z "$(find "$KEPT" -type d ! -perm 700)" ]
+	[ ! -e "$KEPT/draft" ]
+	[ ! -e "$KEPT/vm" ]
+	[ -z "$(kata list --quiet)" ]
+	local first
+	first=$(stat -c %y "$(files)")
+	sleeper "$C1"
+	[[ $(argument "$C1") == tcg,tb-keep=/proc/self/fd/* ]]
+	[ ! -s "$TMP/out.$C1" ]
+	[ -z "$(cat "$ROOT/sandboxes/$C1/qemu.log")" ]
+	[ "$(stat -c %y "$(files)")" = "$first" ]
+	run -0 kata factory status
+	[ "${lines[0]}" = "vm factory is on" ]
+	[[ $output == *"translations in $KEPT"*" MB"* ]]
+	run -0 kata factory status --json
+	[ "$(jq '.translations.files | length' <<<"$output")" = 1 ]
+	# What a VM has of it, it has for good.
+	run -0 kata factory destroy
+	[ ! -e "$KEPT" ]
+	[ "$(kata exec "$C1" echo alive)" = alive ]
+}
+
+@test "init records for clones of the template, too" {
+	configured enable_template true
+	run -0 kata factory init
+	[[ $output == *"translations "*", "*" in $KEPT"* ]]
+	[ "$(files | wc -l)" = 2 ]
+	sleeper "$C1"
+	[[ $(argument "$C1") == tcg,tb-keep=* ]]
+	tr '\0' '\n' <"/proc/$(vm "$C1")/cmdline" | grep -qx -- -incoming
+	[ -z "$(cat "$ROOT/sandboxes/$C1/qemu.log")" ]
+	[ "$(kata exec "$C1" echo alive)" = alive ]
+	[ "$(files | wc -l)" = 2 ]
+}
+
+@test "two VMs with the same translations are two: memory, random numbers, code" {
+	kata factory init
+	sleeper "$C1"
+	cp -a "$TMP/bundle" "$TMP/other"
+	kata run -d --bundle "$TMP/other" "$BOX" </dev/null >/dev/null 3>&-
+	[ "$(kata exec "$C1" head -c 16 /dev/urandom | md5sum)" != "$(kata exec "$BOX" head -c 16 /dev/urandom | md5sum)" ]
+	kata exec "$C1" sh -c 'echo one >/tmp/x'
+	run kata exec "$BOX" cat /tmp/x
+	[ "$status" = 1 ]
+	# Programs that neither has met, and one that is written anew in place: new code
+	# at the address of an old one.
+	for i in 1 2 3; do
+		kata exec "$C1" sh -c "printf '#!/bin/sh\necho $i\n' >/tmp/p && chmod +x /tmp/p && /tmp/p" | grep -qx "$i"
+	done
+	[ "$(kata exec "$BOX" sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; echo $i')" = 2000 ]
+	[ "$(kata exec "$C1" sh -c 'head -c 1000000 /dev/zero | sha256sum')" = "$(head -c 1000000 /dev/zero | sha256sum)" ]
+}
+
+@test "a file that is damaged, or another's: the VM starts without it" {
+	kata factory init
+	local file
+	file=$(files)
+	truncate -s -1 "$file"
+	sleeper "$C1"
+	grep -q "tb-keep: .* is not used: it is cut off" "$ROOT/sandboxes/$C1/qemu.log"
+	[ "$(kata exec "$C1" echo alive)" = alive ]
+	kata delete --force "$C1"
+	# Another QEMU's: of the header, the build id's first byte.
+	kata factory init
+	file=$(files)
+	printf '\xff\xff' | dd of="$file" bs=1 seek=8 conv=notrunc status=none
+	sleeper "$C1"
+	grep -q "tb-keep: .* is not used: another QEMU wrote it" "$ROOT/sandboxes/$C1/qemu.log"
+	kata delete --force "$C1"
+	: >"$file"
+	sleeper "$C1"
+	grep -q "tb-keep: .* is not used: it is not such a file" "$ROOT/sandboxes/$C1/qemu.log"
+	[ "$(kata exec "$C1" echo alive)" = alive ]
+}
+
+@test "a folder that is open to others is not trusted" {
+	kata factory init
+	chmod 755 "$KEPT"
+	runs
+	said "warn" | grep -q "$KEPT is open to others"
+	chmod 700 "$KEPT"
+	runs
+	run ! said "warn"
+}
+
+@test "a QEMU that cannot: said once, and the VM starts" {
+	program hypervisor.qemu /usr/bin/qemu-system-x86_64
+	runs
+	said "warn" | grep -q "they cannot be recorded"
+	said "warn" | grep -q "tb-record"
+	[ -z "$(files)" ]
+	runs
+	run ! said "warn"
+	said "debug: no kept translations are used: they could not be recorded"
+	run -1 kata factory init
+	[[ $output == *tb-record* ]]
+}
+
+@test "no room for the file: said, and the VM starts" {
+	mkdir -p "$ROOT" && mkdir -m 700 "$KEPT"
+	mount -t tmpfs -o size=4m,mode=700 none "$KEPT"
+	runs
+	said "warn" | grep -q "has written nothing to $KEPT, which needs room"
+	[ -z "$(files)" ]
+	kata factory destroy
+	umount "$KEPT"
+	rmdir "$KEPT"
+}
+
+@test "the first start is killed while it records: nothing is left, the next one records" {
+	command_is "$TMP/bundle" true
+	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
+	local pid=$!
+	await test -S "$KEPT/vm/sandboxes/translations/qmp.sock"
+	kill -KILL "$pid"
+	wait "$pid" || true
+	kata delete --force "$C1"
+	runs
+	[ "$(files | wc -l)" = 1 ]
+	[ ! -e "$KEPT/draft" ]
+	[ ! -e "$KEPT/vm" ]
+}
+
+@test "two first starts at once: one records, both run" {
+	command_is "$TMP/bundle" echo out
+	cp -a "$TMP/bundle" "$TMP/other"
+	kata run --bundle "$TMP/bundle" "$ONE" </dev/null >"$TMP/out.1" 2>&1 3>&- &
+	local first=$!
+	kata run --bundle "$TMP/other" "$TWO" </dev/null >"$TMP/out.2" 2>&1 3>&- &
+	wait $!
+	wait "$first"
+	[ "$(cat "$TMP/out.1" "$TMP/out.2")" = $'out\nout' ]
+	[ "$(files | wc -l)" = 1 ]
+}
+
+@test "more CPUs and memory than others: the same file" {
+	kata factory init
+	edit "$TMP/bundle" '.linux.resources = {cpu: {quota: 200000, period: 100000}, memory: {limit: 402653184}}'
+	sleeper "$C1"
+	[[ $(argument "$C1") == tcg,tb-keep=* ]]
+	[ "$(kata exec "$C1" nproc)" = 2 ]
+	[ "$(kata exec "$C1" sh -c 'sha256sum /bin/busybox & sha256sum /bin/busybox; wait' | sort -u | wc -l)" = 1 ]
+	[ "$(files | wc -l)" = 1 ]
+}

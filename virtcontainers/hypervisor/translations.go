@@ -1,0 +1,54 @@
+package hypervisor
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os/exec"
+)
+
+// TranslationsKey names the VMs that execute the same code, nearly: QEMU without
+// KVM translates it for each anew, unless it gets what one of them has recorded
+// (Spec.Translations). The key only says what is worth a try: QEMU takes a piece
+// only if the guest's code is what it was made of, and a file only if it is of the
+// same QEMU and a host's CPU with the same features. It is empty where nothing is
+// translated, or where QEMU could not keep it.
+func TranslationsKey(cfg *Config, spec *Spec) (string, error) {
+	plain := *spec
+	plain.Incoming, plain.Memory = false, nil
+	c, err := newCmdline(cfg, &plain)
+	if err != nil || c.accel != AccelTCG || c.machine.arch != "amd64" {
+		return "", err
+	}
+	binary, err := exec.LookPath(cfg.binary())
+	if err != nil {
+		return "", cfg.binaryError(err)
+	}
+	hash := sha256.New()
+	// Where there may be a second CPU, QEMU translates in another way.
+	fmt.Fprintf(hash, "translations\x00%s\x00%s\x00%t\x00%t\x00", c.machine.name, c.cpu(), spec.MaxVCPUs > 1, spec.Incoming)
+	for _, path := range []string{binary, spec.Kernel, spec.Initrd, spec.Image} {
+		if path == "" {
+			continue
+		}
+		input, err := Look(path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(hash, "%+v\x00", input)
+	}
+	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
+}
+
+// translations answers what -accel takes, if QEMU is to record or to use any.
+func (c *cmdline) translations() string {
+	switch {
+	case c.accel != AccelTCG:
+		return ""
+	case c.spec.RecordTranslations != "":
+		return "tcg,tb-record=" + esc(c.spec.RecordTranslations)
+	case c.spec.Translations != nil:
+		return fmt.Sprintf("tcg,tb-keep=/proc/self/fd/%d", c.fd(c.spec.Translations))
+	}
+	return ""
+}
