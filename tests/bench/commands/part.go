@@ -27,6 +27,7 @@ type Part struct {
 	// katas are the ways in which kata-runtime takes part, hosts the others.
 	katas, hosts []*peer.Peer
 	floors, lean []*bare
+	keeping      []*bare
 	saved        *floor.Saved
 	sizes        []size
 }
@@ -92,6 +93,9 @@ func leanName(guest string) string {
 	return floorName(guest) + ", with the sandbox's firmware and parameters"
 }
 
+// keptName names those of the floor whose QEMU keeps what it has translated.
+func keptName(guest string) string { return leanName(guest) + " and kept translations" }
+
 const restoredName = "floor, restored"
 
 // addFloors boots a guest's floors once.
@@ -123,17 +127,39 @@ func (p *Part) addFloors(ctx context.Context, g *lab.Guest) error {
 	if plain != nil {
 		return plain
 	}
-	return try(leanName(g.Name), func() error {
-		f, err := p.lab.Floor(ctx, g.Lean, "floor-lean-"+g.Short)
-		if err != nil {
-			return err
+	lean := try(leanName(g.Name), func() error {
+		f, err := p.booted(ctx, g.Lean, "floor-lean-"+g.Short)
+		if err == nil {
+			p.lean = append(p.lean, &bare{f, leanName(g.Name)})
 		}
-		if _, err := f.Line(ctx); err != nil {
-			return err
-		}
-		p.lean = append(p.lean, &bare{f, leanName(g.Name)})
-		return nil
+		return err
 	})
+	if lean != nil || !g.Keeps {
+		return lean
+	}
+	return try(keptName(g.Name), func() error {
+		m := g.Lean
+		m.Record = filepath.Join(p.lab.Dir, "floor-translations")
+		if _, err := p.booted(ctx, m, "floor-record-"+g.Short); err != nil {
+			return err
+		}
+		m.Keep, m.Record = m.Record, ""
+		f, err := p.booted(ctx, m, "floor-kept-"+g.Short)
+		if err == nil {
+			p.keeping = append(p.keeping, &bare{f, keptName(g.Name)})
+		}
+		return err
+	})
+}
+
+// booted makes a floor and boots it once.
+func (p *Part) booted(ctx context.Context, m floor.Machine, folder string) (*floor.Floor, error) {
+	f, err := p.lab.Floor(ctx, m, folder)
+	if err != nil {
+		return nil, err
+	}
+	_, err = f.Line(ctx)
+	return f, err
 }
 
 func (p *Part) host(ctx context.Context, name string) error {
@@ -248,7 +274,7 @@ func sizes(e *settings.Env) []size {
 // Jobs are a round of everything.
 func (p *Part) Jobs() []turn.Job {
 	var jobs []turn.Job
-	for _, f := range p.lean {
+	for _, f := range append(slices.Clone(p.lean), p.keeping...) {
 		jobs = append(jobs, turn.Job{Name: f.name, Do: p.floorLine(f)})
 	}
 	for _, f := range p.floors {

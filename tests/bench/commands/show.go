@@ -13,15 +13,18 @@ import (
 
 // The runtimes in the order of the columns, and the floor of each of ours.
 var (
-	katas  = []string{report.Tuned, report.Debian, report.Template, report.Cache}
+	katas  = []string{report.Tuned, report.Stock, report.Debian, report.Template, report.Cache}
 	hosts  = []string{report.Runc, report.Crun, report.Runsc}
 	floors = map[string]series.Key{
 		report.Tuned:    {Peer: floorName("tuned kernel"), Measure: floorExit},
+		report.Stock:    {Peer: floorName("tuned kernel, Debian's QEMU"), Measure: floorExit},
 		report.Debian:   {Peer: floorName("Debian's kernel"), Measure: floorExit},
 		report.Template: {Peer: restoredName, Measure: answered},
 		report.Cache:    {Peer: restoredName, Measure: answered},
 	}
-	leans = map[string]string{report.Tuned: leanName("tuned kernel"), report.Debian: leanName("Debian's kernel")}
+	leans = map[string]string{
+		report.Tuned: leanName("tuned kernel"), report.Stock: leanName("tuned kernel, Debian's QEMU"), report.Debian: leanName("Debian's kernel"),
+	}
 )
 
 func run(peerName string) series.Key { return series.Key{Peer: peerName, Measure: peer.Run} }
@@ -42,6 +45,7 @@ func targets(s *series.Set) []report.Target {
 	list := []report.Target{
 		report.OfRatio(s, "cold `run /bin/true` over the floor, Debian's kernel", run(report.Debian), floors[report.Debian], 1.6, report.Times),
 		over,
+		report.OfRatio(s, "the same without kept translations, Debian's QEMU", run(report.Stock), floors[report.Stock], 1.3, report.Times),
 		report.OfRatio(s, "template `run /bin/true` over the restored floor", run(report.Template), floors[report.Template], 2, report.Times),
 		report.OfMedian(s, "template `run /bin/true`", run(report.Template), 0.45, report.MSUnit),
 		report.OfRatio(s, "template `run /bin/true` over runsc's", run(report.Template), run(report.Runsc), 1.5, report.Times),
@@ -133,7 +137,7 @@ func floorTable(s *series.Set) report.Table {
 				report.Ratio(s, run(kata), series.Key{Peer: name, Measure: measure}))
 		}
 	}
-	for _, kata := range []string{report.Tuned, report.Debian} {
+	for _, kata := range []string{report.Tuned, report.Stock, report.Debian} {
 		name := floors[kata].Peer
 		add(kata, name, floorLine, "the first line of its init")
 		add(kata, name, floorSerial, "the first byte on a virtio serial port")
@@ -141,6 +145,8 @@ func floorTable(s *series.Set) report.Table {
 		add(kata, leans[kata], floorLine, "the first line of its init")
 		add(kata, leans[kata], floorExit, powerOff)
 	}
+	add(report.Tuned, keptName("tuned kernel"), floorLine, "the first line of its init")
+	add(report.Tuned, keptName("tuned kernel"), floorExit, powerOff)
 	add(report.Template, restoredName, answered, "an answer on a virtio serial port")
 	return t
 }

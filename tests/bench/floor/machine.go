@@ -25,6 +25,9 @@ type Machine struct {
 	// for what the guest's own init needs) are a sandbox's. Empty: QEMU's own
 	// firmware, and few parameters.
 	Firmware, Params string
+	// Record and Keep are files of what QEMU has translated, to be written and to
+	// be used; empty for none.
+	Record, Keep string
 }
 
 // args answers QEMU's arguments. The machine is stripped of everything that
@@ -53,9 +56,16 @@ func (m *Machine) args(initrd, params string) []string {
 	if m.Params != "" {
 		params = own + " " + m.Params
 	}
+	accel := m.Accelerator
+	if m.Record != "" {
+		accel += ",tb-record=" + m.Record
+	}
+	if m.Keep != "" {
+		accel += ",tb-keep=" + m.Keep
+	}
 	args := []string{
 		"-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-		"-machine", m.Type + ",accel=" + m.Accelerator + "," + options, "-cpu", cpu,
+		"-machine", m.Type + "," + options, "-accel", accel, "-cpu", cpu,
 		"-m", fmt.Sprintf("%dM", m.MemoryMiB), "-smp", strconv.Itoa(m.VCPUs),
 		"-kernel", m.Kernel, "-initrd", initrd, "-append", strings.TrimSpace(params),
 		"-serial", "stdio",

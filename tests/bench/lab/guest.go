@@ -17,7 +17,7 @@ import (
 
 // Guest is a guest kernel with its initrd, and kata-runtime set to boot it.
 type Guest struct {
-	// Short is "tuned", "debian" or, for files of another place, "guest".
+	// Short is for the names of files: "tuned", "stock", "debian".
 	Short string
 	// Name says the same in a sentence: "tuned kernel".
 	Name string
@@ -30,15 +30,25 @@ type Guest struct {
 	Machine floor.Machine
 	// Lean is the same with the firmware and the kernel parameters of its sandboxes.
 	Lean floor.Machine
-	Env  *settings.Env
+	// Keeps: its QEMU keeps what it has translated.
+	Keeps bool
+	Env   *settings.Env
 }
 
 // kinds of guests that osbuilder makes, in folders of these names; the
-// preferred one first, as packaging/configure.sh does.
-var kinds = []struct{ short, name, peer string }{
-	{"tuned", "tuned kernel", report.Tuned},
-	{"debian", "Debian's kernel", report.Debian},
+// preferred one first, as packaging/configure.sh does. Where the configured QEMU
+// keeps translations, the others are with the one that Debian has.
+var kinds = []struct {
+	folder, short, name, peer string
+	stock                     bool
+}{
+	{"tuned", "tuned", "tuned kernel", report.Tuned, false},
+	{"tuned", "stock", "tuned kernel, Debian's QEMU", report.Stock, true},
+	{"debian", "debian", "Debian's kernel", report.Debian, true},
 }
+
+// stockQEMU is Debian's.
+const stockQEMU = "/usr/bin/qemu-system-x86_64"
 
 // findGuests looks beside the configured kernel for the others that were
 // built, and admits all of them.
@@ -56,7 +66,10 @@ func (l *Lab) findGuests(ctx context.Context) error {
 		report.Version{Name: "QEMU", Text: peer.Version(ctx, env.Hypervisor.Path)})
 	built := filepath.Dir(filepath.Dir(env.Kernel.Path))
 	for _, kind := range kinds {
-		kernel, initrd := filepath.Join(built, kind.short, "vmlinux"), filepath.Join(built, kind.short, "initrd.img")
+		if kind.peer == report.Stock && !env.Keeps {
+			continue // the one before is that
+		}
+		kernel, initrd := filepath.Join(built, kind.folder, "vmlinux"), filepath.Join(built, kind.folder, "initrd.img")
 		if !exists(kernel) || !exists(initrd) {
 			l.LeaveOut(kind.name, fmt.Errorf("%s or its initrd.img is not there (make image, make kernel)", kernel))
 			continue
@@ -66,6 +79,12 @@ func (l *Lab) findGuests(ctx context.Context) error {
 			// What is measured is said in full, whatever the defaults are.
 			"factory.enable_template": false, "factory.auto_template": false,
 		}}
+		if env.Keeps {
+			g.Settings["factory.translations_path"] = filepath.Join(l.Dir, "translations")
+			if g.Keeps = !kind.stock; kind.stock {
+				g.Settings["factory.keep_translations"], g.Settings["hypervisor.qemu.path"] = false, stockQEMU
+			}
+		}
 		if err := l.admitGuest(ctx, g, kind.peer); err != nil {
 			if ctx.Err() != nil {
 				return ctx.Err()

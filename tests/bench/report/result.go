@@ -12,9 +12,11 @@ import (
 // Runtimes in Result.Samples and in the report.
 const (
 	// Kata is kata-runtime as it is configured.
-	Kata     = "kata-runtime"
-	Tuned    = "kata, tuned kernel"
-	Debian   = "kata, Debian's kernel"
+	Kata   = "kata-runtime"
+	Tuned  = "kata, tuned kernel"
+	Debian = "kata, Debian's kernel"
+	// Stock is the first with Debian's QEMU, which keeps no translations.
+	Stock    = "kata, tuned kernel, Debian's QEMU"
 	Template = "kata, template"
 	Cache    = "kata, cache"
 

@@ -19,6 +19,8 @@ type Env struct {
 	Proxy      Helper
 	Shim       Helper
 	Runtime    Helper
+	// Keeps: QEMU keeps what it has translated.
+	Keeps bool `json:"-"`
 	// Keys are the names of all settings.
 	Keys []string `json:"-"`
 }
@@ -51,6 +53,9 @@ func Read(ctx context.Context, p *peer.Peer) (floor.Machine, *Env, error) {
 	}
 	for _, k := range keys {
 		env.Keys = append(env.Keys, k.Key)
+		if k.Key == "factory.keep_translations" {
+			env.Keeps, _ = k.Value.(bool)
+		}
 		n, isNumber := k.Value.(float64)
 		switch {
 		case !isNumber:
