@@ -340,11 +340,11 @@ with_disk() {
 	local pid=$!
 	await test -e "$TEMPLATES/draft"
 	run -1 kata factory init
-	[[ $output == *"another process is making or removing a template"* ]]
+	[[ $output == *"another process is making or removing something in it"* ]]
 	wait "$pid"
 	configured enable_template false
 	run -1 kata factory init
-	[[ $output == *"neither enable_template nor auto_template nor vm_cache_number"* ]]
+	[[ $output == *"neither enable_template nor auto_template nor keep_translations nor vm_cache_number"* ]]
 	run -1 kata factory
 	[[ $output == *"give one of init, status, destroy, serve"* ]]
 }
