@@ -15,6 +15,8 @@ setup() {
 	configured enable_template true
 	configured vm_cache_endpoint "\"$CACHE.sock\""
 	configured vm_cache_number 2
+	configured keep_translations false # with them: translations.bats
+	configured translations_path "\"$ROOT/kept\"" # destroy is for all that there is
 }
 
 # A sandbox that is deleted takes the folder of its VM along, and the factory

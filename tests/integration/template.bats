@@ -13,6 +13,8 @@ setup() {
 	TEMPLATES=$ROOT/templates
 	configured template_path "\"$TEMPLATES\""
 	configured enable_template true
+	configured keep_translations false # with them: translations.bats
+	configured translations_path "\"$ROOT/kept\"" # destroy is for all that there is
 }
 
 # What a template leaves would be seen below the root.
