@@ -254,5 +254,10 @@ held() { find /sys/fs/cgroup -path "*/kata/$C1/$1" -exec cat {} + | paste -sd " 
 	[ "$(kata list -q)" = "$C1" ]
 	# Nor does the one that failed take its cgroups away.
 	rc delete --force "$C1" 2>/dev/null || true
-	find /sys/fs/cgroup -depth -type d -name "$C1" ! -path "*/kata/*" -exec rmdir {} +
+	# If both of runc's have failed, an init of theirs may live on.
+	rid_of_runc() {
+		find /sys/fs/cgroup -type d -name "$C1" ! -path "*/kata/*" -exec sh -c 'cat "$0/cgroup.procs"' {} \; | sort -u | xargs -r kill -KILL 2>/dev/null || true
+		find /sys/fs/cgroup -depth -type d -name "$C1" ! -path "*/kata/*" -exec rmdir {} + 2>/dev/null
+	}
+	await rid_of_runc
 }

@@ -172,7 +172,7 @@ files() { find "$KEPT" -name translations -type f; }
 	command_is "$TMP/bundle" true
 	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
 	local pid=$!
-	await test -S "$KEPT/vm/sandboxes/translations/qmp.sock"
+	await compgen -G "$KEPT/vm/sandboxes/kata-translations-*/qmp.sock" >/dev/null
 	kill -KILL "$pid"
 	wait "$pid" || true
 	kata delete --force "$C1"
@@ -202,4 +202,15 @@ files() { find "$KEPT" -name translations -type f; }
 	[ "$(kata exec "$C1" nproc)" = 2 ]
 	[ "$(kata exec "$C1" sh -c 'sha256sum /bin/busybox & sha256sum /bin/busybox; wait' | sort -u | wc -l)" = 1 ]
 	[ "$(files | wc -l)" = 1 ]
+}
+
+@test "two recordings at once, of two folders: neither is in the other's way" {
+	sed "s|^translations_path = .*|translations_path = \"$ROOT/other\"|" "$KATA_CONF_FILE" >"$TMP/other.toml"
+	kata factory init >"$TMP/out.1" 2>&1 3>&- &
+	local first=$!
+	run -0 kata --kata-config "$TMP/other.toml" factory init
+	wait "$first"
+	[ "$(files | wc -l)" = 1 ]
+	[ "$(find "$ROOT/other" -name translations -type f | wc -l)" = 1 ]
+	kata --kata-config "$TMP/other.toml" factory destroy
 }

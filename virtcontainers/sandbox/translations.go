@@ -18,9 +18,10 @@ import (
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
 )
 
-// recordingID is the id of the sandbox of which QEMU's translations are kept, the
-// only one below its own root.
-const recordingID = "translations"
+// recordingPrefix begins the id of the sandbox of which QEMU's translations are
+// kept, the only one below its own root; random digits end it, since its cgroup is
+// among those of users' containers, and of other roots.
+const recordingPrefix = "kata-translations-"
 
 // power starts a VM, with what QEMU has translated for others like it.
 func (b *boot) power(ctx context.Context, vm *hypervisor.Spec) (*hypervisor.VM, error) {
@@ -133,8 +134,14 @@ func recorder(ctx context.Context, vms string, settings *Settings, log *slog.Log
 	if err != nil {
 		return nil, err
 	}
-	if err := h.discard(ctx, recordingID); err != nil {
+	names, err := h.store.List()
+	if err != nil {
 		return nil, err
+	}
+	for _, name := range names {
+		if err := h.discard(ctx, name); err != nil {
+			return nil, err
+		}
 	}
 	return h, errors.Join(os.MkdirAll(vms, 0o700), network.RemoveNamespace(exampleIn(vms)))
 }
@@ -159,21 +166,26 @@ func (h *Host) live(ctx context.Context, work, netns string) (err error) {
 		return err
 	}
 	defer null.Close()
+	suffix, err := newExecID()
+	if err != nil {
+		return err
+	}
+	id := recordingPrefix + suffix[:12]
 	stdio := container.Stdio{Stdin: null, Stdout: null, Stderr: null, NewSession: true}
 	publish := func(int) error { return nil }
-	first, err := h.Create(ctx, &CreateRequest{ID: recordingID, Bundle: bundle, Stdio: stdio, Publish: publish})
+	first, err := h.Create(ctx, &CreateRequest{ID: id, Bundle: bundle, Stdio: stdio, Publish: publish})
 	if err != nil {
 		return err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.Background(), teardownTimeout)
 		defer cancel()
-		err = errors.Join(err, h.discard(ctx, recordingID))
+		err = errors.Join(err, h.discard(ctx, id))
 	}()
 	// More than once: what is done again with another copy of a program in memory
 	// needs another copy of its translation.
 	for range 3 {
-		shim, err := h.Exec(ctx, &ExecRequest{ID: recordingID, Process: bundle.Spec.Process, Stdio: stdio, Publish: publish})
+		shim, err := h.Exec(ctx, &ExecRequest{ID: id, Process: bundle.Spec.Process, Stdio: stdio, Publish: publish})
 		if err != nil {
 			return err
 		}
@@ -181,13 +193,13 @@ func (h *Host) live(ctx context.Context, work, netns string) (err error) {
 			return err
 		}
 	}
-	if err := h.Start(ctx, recordingID); err != nil {
+	if err := h.Start(ctx, id); err != nil {
 		return err
 	}
 	if code, err := first.Wait(); err != nil || code != 0 {
 		return errors.Join(err, fmt.Errorf("the container has ended with code %d", code))
 	}
-	_, st, _, err := h.load(recordingID)
+	_, st, _, err := h.load(id)
 	if err != nil {
 		return err
 	}
@@ -243,7 +255,7 @@ func recordedBundle(dir, netns string) (*oci.Bundle, error) {
 	spec.Root.Path, spec.Root.Readonly = root, false
 	spec.Process.Args = []string{"/program"}
 	spec.Mounts = spec.Mounts[:len(spec.Mounts)-1] // of the guest's program
-	spec.Hostname = recordingID
+	spec.Hostname = "translations"
 	spec.Linux.Namespaces = append(spec.Linux.Namespaces,
 		specs.LinuxNamespace{Type: specs.PIDNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: netns})
 	data, err := json.Marshal(spec)
