@@ -55,6 +55,8 @@ files() { find "$KEPT" -name translations -type f; }
 @test "the first start records, the next ones use it; private files; destroy" {
 	run -0 kata factory status
 	[ "${lines[0]}" = "vm factory is off" ]
+	run -0 kata factory destroy
+	[ ! -e "$KEPT.lock" ]
 	runs
 	run ! said "warn"
 	[ "$(files | wc -l)" = 1 ]

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -278,7 +279,11 @@ func (h *Host) KeptTranslations() (folder string, list []factory.Kept, err error
 // RemoveTranslations removes all that QEMU has translated, and what the recording
 // of it has left that was killed. VMs that use it live on.
 func (h *Host) RemoveTranslations(ctx context.Context) error {
-	lock, err := h.settings.Factory.Translations().Lock()
+	kept := h.settings.Factory.Translations()
+	if _, err := os.Lstat(kept.Path()); errors.Is(err, fs.ErrNotExist) {
+		return nil // and no lock is made for nothing
+	}
+	lock, err := kept.Lock()
 	if err != nil {
 		return err
 	}
