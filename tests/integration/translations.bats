@@ -105,10 +105,16 @@ files() { find "$KEPT" -name translations -type f; }
 	kata exec "$C1" sh -c 'echo one >/tmp/x'
 	run kata exec "$BOX" cat /tmp/x
 	[ "$status" = 1 ]
-	# Programs that neither has met, and one that is written anew in place: new code
-	# at the address of an old one.
-	for i in 1 2 3; do
-		kata exec "$C1" sh -c "printf '#!/bin/sh\necho $i\n' >/tmp/p && chmod +x /tmp/p && /tmp/p" | grep -qx "$i"
+	# Programs that neither has met, one written over the other.
+	local file=$TMP/bundle/rootfs/tmp/busybox proxy
+	proxy=$(sed -n '/^\[proxy.kata\]/,/^path/s/^path = "\(.*\)"/\1/p' "$KATA_CONF_FILE")
+	install -m 755 /bin/busybox "$file"
+	for _ in 1 2 3; do
+		cat /bin/busybox >"$file"
+		[ "$(kata exec "$C1" /tmp/busybox echo as busybox)" = "as busybox" ]
+		cat "$proxy" >"$file"
+		run kata exec "$C1" /tmp/busybox -help
+		[[ $output == *"Usage of kata-proxy"* ]]
 	done
 	[ "$(kata exec "$BOX" sh -c 'i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); done; echo $i')" = 2000 ]
 	[ "$(kata exec "$C1" sh -c 'head -c 1000000 /dev/zero | sha256sum')" = "$(head -c 1000000 /dev/zero | sha256sum)" ]

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"hash"
+	"io"
 	"os"
 	"os/exec"
 
@@ -99,9 +101,19 @@ func fingerprint(cfg *Config, spec *Spec) (*Fingerprint, error) {
 		return nil, cfg.binaryError(err)
 	}
 	f := &Fingerprint{}
-	hash := sha256.New()
-	fmt.Fprintf(hash, "%s\x00%q\x00", fingerprintVersion, c.args)
-	for _, path := range []string{binary, spec.Kernel, spec.Initrd, spec.Image, cfg.Firmware} {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "%s\x00%q\x00", fingerprintVersion, c.args)
+	if f.Inputs, err = lookAll(sum, binary, spec.Kernel, spec.Initrd, spec.Image, cfg.Firmware); err != nil {
+		return nil, err
+	}
+	f.Key = key(sum)
+	return f, nil
+}
+
+// lookAll answers the files at those paths that are not empty, and adds them to a hash.
+func lookAll(sum io.Writer, paths ...string) ([]Input, error) {
+	var inputs []Input
+	for _, path := range paths {
 		if path == "" {
 			continue
 		}
@@ -109,9 +121,11 @@ func fingerprint(cfg *Config, spec *Spec) (*Fingerprint, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprintf(hash, "%+v\x00", input)
-		f.Inputs = append(f.Inputs, input)
+		fmt.Fprintf(sum, "%+v\x00", input)
+		inputs = append(inputs, input)
 	}
-	f.Key = hex.EncodeToString(hash.Sum(nil)[:8])
-	return f, nil
+	return inputs, nil
 }
+
+// key shortens a hash to what names a folder.
+func key(h hash.Hash) string { return hex.EncodeToString(h.Sum(nil)[:8]) }

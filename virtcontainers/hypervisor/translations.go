@@ -2,7 +2,6 @@ package hypervisor
 
 import (
 	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"os/exec"
 )
@@ -24,20 +23,13 @@ func TranslationsKey(cfg *Config, spec *Spec) (string, error) {
 	if err != nil {
 		return "", cfg.binaryError(err)
 	}
-	hash := sha256.New()
+	sum := sha256.New()
 	// Where there may be a second CPU, QEMU translates in another way.
-	fmt.Fprintf(hash, "translations\x00%s\x00%s\x00%t\x00%t\x00", c.machine.name, c.cpu(), spec.MaxVCPUs > 1, spec.Incoming)
-	for _, path := range []string{binary, spec.Kernel, spec.Initrd, spec.Image} {
-		if path == "" {
-			continue
-		}
-		input, err := Look(path)
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(hash, "%+v\x00", input)
+	fmt.Fprintf(sum, "translations\x00%s\x00%s\x00%t\x00%t\x00", c.machine.name, c.cpu(), spec.MaxVCPUs > 1, spec.Incoming)
+	if _, err := lookAll(sum, binary, spec.Kernel, spec.Initrd, spec.Image); err != nil {
+		return "", err
 	}
-	return hex.EncodeToString(hash.Sum(nil)[:8]), nil
+	return key(sum), nil
 }
 
 // translations answers what -accel takes, if QEMU is to record or to use any.

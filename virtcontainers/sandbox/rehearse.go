@@ -38,7 +38,10 @@ func (b *boot) rehearse(ctx context.Context, agent *dial.Agent) error {
 	if err != nil {
 		return fmt.Errorf("rehearsal: %w", guestError(err))
 	}
-	document, err := json.Marshal(rehearsalSpec(details.AgentPath))
+	spec := rehearsalSpec(rehearsalRoot, "--version")
+	spec.Root.Readonly = true
+	spec.Mounts = append(spec.Mounts, specs.Mount{Type: "bind", Source: details.AgentPath, Destination: "/program", Options: []string{"bind", "ro"}})
+	document, err := json.Marshal(spec)
 	if err != nil {
 		return err
 	}
@@ -90,9 +93,9 @@ func perform(ctx context.Context, agent *dial.Agent) error {
 	return err
 }
 
-// rehearsalSpec is a document as engines write it, for a program of the guest:
-// what it does not use is not rehearsed.
-func rehearsalSpec(program string) *specs.Spec {
+// rehearsalSpec is a document as engines write it, for /program below root: what it
+// does not use is not rehearsed.
+func rehearsalSpec(root string, args ...string) *specs.Spec {
 	memory, shares, denied := int64(64<<20), uint64(1024), uint(1) // EPERM
 	caps := []string{"CAP_KILL", "CAP_NET_BIND_SERVICE"}
 	mount := func(kind, source, destination string, options ...string) specs.Mount {
@@ -100,9 +103,9 @@ func rehearsalSpec(program string) *specs.Spec {
 	}
 	return &specs.Spec{
 		Version: specs.Version,
-		Root:    &specs.Root{Path: rehearsalRoot, Readonly: true},
+		Root:    &specs.Root{Path: root},
 		Process: &specs.Process{
-			Args: []string{"/program", "--version"}, Cwd: "/", Env: []string{"PATH=/"}, NoNewPrivileges: true,
+			Args: append([]string{"/program"}, args...), Cwd: "/", Env: []string{"PATH=/"}, NoNewPrivileges: true,
 			Capabilities: &specs.LinuxCapabilities{Bounding: caps, Effective: caps, Permitted: caps},
 			Rlimits:      []specs.POSIXRlimit{{Type: "RLIMIT_NOFILE", Hard: 1024, Soft: 1024}},
 		},
@@ -113,10 +116,9 @@ func rehearsalSpec(program string) *specs.Spec {
 			mount("mqueue", "mqueue", "/dev/mqueue", "nosuid", "noexec", "nodev"),
 			mount("sysfs", "sysfs", "/sys", "nosuid", "noexec", "nodev", "ro"),
 			mount("cgroup", "cgroup", "/sys/fs/cgroup", "nosuid", "noexec", "nodev", "relatime", "ro"),
-			mount("bind", program, "/program", "bind", "ro"),
 		},
 		Linux: &specs.Linux{
-			// No pid namespace: as its process 1 the agent would be an init.
+			// No pid namespace: as its process 1 the agent, a rehearsal's program, would be an init.
 			Namespaces: []specs.LinuxNamespace{
 				{Type: specs.IPCNamespace}, {Type: specs.UTSNamespace}, {Type: specs.MountNamespace}, {Type: specs.CgroupNamespace},
 			},

@@ -190,15 +190,15 @@ func (h *Host) live(ctx context.Context, work, netns string) (err error) {
 		if err != nil {
 			return err
 		}
-		if _, err := shim.Wait(); err != nil {
+		if err := ended(shim); err != nil {
 			return err
 		}
 	}
 	if err := h.Start(ctx, id); err != nil {
 		return err
 	}
-	if code, err := first.Wait(); err != nil || code != 0 {
-		return errors.Join(err, fmt.Errorf("the container has ended with code %d", code))
+	if err := ended(first); err != nil {
+		return err
 	}
 	_, st, _, err := h.load(id)
 	if err != nil {
@@ -212,6 +212,15 @@ func (h *Host) live(ctx context.Context, work, netns string) (err error) {
 		return fmt.Errorf("QEMU has written nothing to %s, which needs room for some 100 MB: %s", filepath.Dir(work), st.VM.ExitError().Log)
 	}
 	return nil
+}
+
+// ended waits for a process that has to end well: else nothing of it was recorded.
+func ended(shim *container.Shim) error {
+	code, err := shim.Wait()
+	if err == nil && code != 0 {
+		err = fmt.Errorf("its process has ended with code %d", code)
+	}
+	return err
 }
 
 // quit ends a VM in the way that lets QEMU write its files.
@@ -252,10 +261,7 @@ func recordedBundle(dir, netns string) (*oci.Bundle, error) {
 	if err := os.WriteFile(filepath.Join(root, "program"), leave, 0o755); err != nil {
 		return nil, err
 	}
-	spec := rehearsalSpec("")
-	spec.Root.Path, spec.Root.Readonly = root, false
-	spec.Process.Args = []string{"/program"}
-	spec.Mounts = spec.Mounts[:len(spec.Mounts)-1] // of the guest's program
+	spec := rehearsalSpec(root)
 	spec.Hostname = "translations"
 	spec.Linux.Namespaces = append(spec.Linux.Namespaces,
 		specs.LinuxNamespace{Type: specs.PIDNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: netns})

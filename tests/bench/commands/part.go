@@ -111,11 +111,8 @@ func (p *Part) addFloors(ctx context.Context, g *lab.Guest) error {
 		return nil
 	}
 	plain := try(floorName(g.Name), func() error {
-		f, err := p.lab.Floor(ctx, g.Machine, "floor-"+g.Short)
+		f, err := p.booted(ctx, g.Machine, "floor-"+g.Short)
 		if err != nil {
-			return err
-		}
-		if _, err := f.Line(ctx); err != nil {
 			return err
 		}
 		if _, err := f.Serial(ctx); err != nil {

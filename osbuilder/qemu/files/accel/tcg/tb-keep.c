@@ -3,7 +3,7 @@
  *
  * Guests of one kind execute the same code when they start, and QEMU spends
  * most of that time on its translation. One QEMU records what it translates
- * (tb-record), and later ones map that file and take a block from it instead of
+ * (tb-record), and later ones read that file and take a block from it instead of
  * translating, if the guest's bytes, the CPU's state and the CPU's model are
  * those that the block was made from (tb-keep). So a file that fits badly makes
  * a guest slow, not wrong.
