@@ -75,8 +75,9 @@ func testTerminal(g *guest) {
 	g.start("tty")
 	_, err := g.ResizeTTY(g.ctx, &agentpb.ResizeTTYRequest{ContainerId: "tty", Rows: 0, Columns: 1})
 	g.want(err, call.InvalidArgument, "")
-	// The first size is printed before the answer can be read.
-	first := &broken{after: 1, do: func() {
+	// The first size has been printed, its line's end too (stty may write that by
+	// itself), before the answer is sent, whose echo would come between.
+	first := &broken{after: len("25 91\r\n"), do: func() {
 		_, err := g.ResizeTTY(g.ctx, &agentpb.ResizeTTYRequest{ContainerId: "tty", Rows: 30, Columns: 100})
 		if err != nil {
 			g.t.Error(err)
