@@ -222,3 +222,25 @@ files() { find "$KEPT" -name translations -type f; }
 	[ "$(find "$ROOT/other" -name translations -type f | wc -l)" = 1 ]
 	kata --kata-config "$TMP/other.toml" factory destroy
 }
+
+# mapped ID FIELD: KiB, of the pages of the kept code that its QEMU has mapped.
+mapped() {
+	awk -v field="$2:" '/^[0-9a-f]+-/ { ours = /\/translations$/ && $2 ~ /x/ } ours && $1 == field { n += $2 } END { print n + 0 }' \
+		"/proc/$(vm "$1")/smaps"
+}
+
+fewer() { [ "$(mapped "$C1" Rss)" -lt "$1" ]; }
+
+@test "QEMUs share the code, which nobody writes to, and give it back after the start" {
+	local many
+	kata factory init
+	sleeper "$C1"
+	grep 'x.*/translations$' "/proc/$(vm "$C1")/maps" | grep -q ' r-xp '
+	many=$(mapped "$C1" Rss)
+	[ "$many" -gt 10000 ]
+	[ "$(mapped "$C1" Anonymous)" = 0 ]
+	await fewer $((many / 2))
+	[ "$(kata exec "$C1" echo still)" = still ]
+	# Nor are the files of the kernel and the image in QEMU's memory any more.
+	[ "$(awk '/^[0-9a-f]+-/ { file = /\/(vmlinux|initrd.img)$/ } file && /^Rss:/ { n += $2 } END { print n + 0 }' "/proc/$(vm "$C1")/smaps")" -lt 1000 ]
+}

@@ -32,7 +32,7 @@ type Config struct {
 	// or a QEMU records it, by a VM of our own, which takes as long as two starts more. It
 	// needs the QEMU of "make qemu", and does nothing with KVM. New.
 	KeepTranslations bool `toml:"keep_translations"`
-	// TranslationsPath is the folder for that, some 60 MB for each guest kernel.
+	// TranslationsPath is the folder for that, some 40 MB for each guest kernel.
 	TranslationsPath string `toml:"translations_path"`
 	// VMCacheNumber is the number of VMs that are kept ready, with an agent that has
 	// answered: clones where there are templates. 0 keeps none. A server holds them,

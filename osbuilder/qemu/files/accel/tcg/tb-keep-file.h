@@ -15,7 +15,7 @@
  * buffer; the first entry of each bucket, padded to 8 bytes; the entries; the
  * guest's code that they were made from.
  */
-#define KEEP_MAGIC  "QEMUtbk1"
+#define KEEP_MAGIC  "QEMUtbk2"
 #define KEEP_CODE   4096
 #define KEEP_PREFIX 8       /* bytes of the guest's code that are hashed */
 
@@ -32,16 +32,19 @@ typedef struct KeepHeader {
 
 QEMU_BUILD_BUG_ON(sizeof(KeepHeader) > KEEP_CODE);
 
-/* By the blocks' offset. Entries are numbered from 1 in buckets and next. */
+/* By the code's offset. Entries are numbered from 1 in buckets and next. */
 typedef struct KeepEntry {
     uint64_t cs_base;
     uint32_t next;                  /* of the same bucket */
     uint32_t flags;
     uint32_t cflags;
-    uint32_t tb, end;               /* offsets in the code */
+    uint32_t block;                 /* its offset from tb_keep_blocks */
+    uint32_t code, code_size;       /* where it begins, and how long it is */
     uint32_t bytes;                 /* offset in the guest's code */
     uint16_t size;                  /* of the guest's code */
     uint16_t offset;                /* of the guest's code in its page */
+    uint16_t icount;
+    uint16_t jmp_reset_offset[2];
 } KeepEntry;
 
 /* Fills in what a file has to have in common with this QEMU and this host. */

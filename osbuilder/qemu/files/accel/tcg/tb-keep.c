@@ -19,10 +19,9 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/cacheinfo.h"
 #include "qemu/error-report.h"
 #include "qemu/madvise.h"
-#include "qemu/thread.h"
+#include "qemu/timer.h"
 #include "qapi/error.h"
 #include "exec/exec-all.h"
 #include "tcg/tcg.h"
@@ -30,6 +29,7 @@
 #include "internal.h"
 #include "tb-keep.h"
 #include "tb-keep-file.h"
+#include <malloc.h>
 
 #if !TARGET_TB_PCREL || !defined(TARGET_I386) || !defined(__x86_64__)
 #error "translations are kept for x86 guests on x86-64 hosts only"
@@ -42,6 +42,9 @@
 #define KEEP_BELOW  (1536 * MiB)
 #define KEEP_MAX    (384 * MiB)
 #define KEEP_ALIGN  (2 * MiB)
+/* A guest that finds fewer than these in that time has started. */
+#define KEEP_FEW    100
+#define KEEP_MS     1000
 
 static struct {
     const char *record_path;
@@ -58,17 +61,20 @@ static struct {
     int checked;                    /* the guest's CPU: 0 not yet, 1, -1 */
     size_t found, missed;
 
-    QemuThread loader;
-    QemuEvent progress;
-    size_t loaded;
-    bool failed;
+    void *map;                      /* all of the file */
+    size_t map_size;
+    QEMUTimer *timer;
+    bool timed;
+    size_t seen;                    /* when the timer was set, of those found */
 } keep = { .fd = -1 };
 
 extern const char __executable_start[];
 
-static void *code_of(size_t offset)
+uintptr_t tb_keep_blocks;
+
+static TranslationBlock *block_of(const KeepEntry *e)
 {
-    return keep.base + offset;
+    return (void *)(tb_keep_blocks + e->block);
 }
 
 static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t size)
@@ -77,52 +83,28 @@ static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t size
 }
 
 /*
- * Reads the code in the order in which it will be used, while QEMU makes the
- * machine. It is copied into huge pages and not mapped, since blocks that are
- * used are written to: that would be a fault for each small page.
+ * Gives memory back once the guest has found next to nothing new for a while: most
+ * pages of the file have the code of its start, which is over, and the host keeps
+ * what has room in its page cache, where others map it. QEMU's own start has left
+ * its heap half empty.
  */
-static void *load(void *unused)
+static void forget(void *unused)
 {
-    size_t size = keep.header->code_size;
+    size_t found = qatomic_read(&keep.found);
 
-    for (size_t at = 0; at < size; ) {
-        ssize_t n = pread(keep.fd, keep.base + at, MIN(KEEP_ALIGN, size - at),
-                          KEEP_CODE + at);
-
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            error_report("tb-keep: cannot read '%s': %s", keep.path,
-                         n ? strerror(errno) : "it is cut off");
-            qatomic_set(&keep.failed, true);
-            break;
-        }
-        at += n;
-        qatomic_set(&keep.loaded, at);
-        qemu_event_set(&keep.progress);
+    if (found - keep.seen > KEEP_FEW) {
+        keep.seen = found;
+        timer_mod(keep.timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + KEEP_MS);
+        return;
     }
-    close(keep.fd);
-    qemu_event_set(&keep.progress);
-    return NULL;
+    keep.seen = found;
+    qatomic_set(&keep.timed, false);
+    qemu_madvise(keep.base, keep.header->code_size, QEMU_MADV_DONTNEED);
+    qemu_madvise(keep.map, keep.map_size, QEMU_MADV_DONTNEED);
+    malloc_trim(0);
 }
 
-/* Waits until the code up to there was read. */
-static bool loaded(size_t end)
-{
-    while (qatomic_read(&keep.loaded) < end) {
-        qemu_event_reset(&keep.progress);
-        if (qatomic_read(&keep.failed)) {
-            return false;
-        }
-        if (qatomic_read(&keep.loaded) < end) {
-            qemu_event_wait(&keep.progress);
-        }
-    }
-    return true;
-}
-
-/* Reads all but the code, and begins to read that. */
+/* Maps all but the code, and the code where it was recorded. */
 static bool map_file(size_t size, Error **errp)
 {
     KeepHeader want = { 0 };
@@ -178,16 +160,16 @@ static bool map_file(size_t size, Error **errp)
         error_setg(errp, "it is cut off");
         goto fail;
     }
-    if (mprotect(keep.base, h->code_size, PROT_READ | PROT_WRITE | PROT_EXEC)) {
-        error_setg_errno(errp, errno, "cannot allow its code to run");
+    if (mmap(keep.base, h->code_size, PROT_READ | PROT_EXEC,
+             MAP_PRIVATE | MAP_FIXED, keep.fd, KEEP_CODE) != keep.base) {
+        error_setg_errno(errp, errno, "cannot map its code to run it");
         goto fail;
     }
-    qemu_madvise(keep.base, h->code_size, QEMU_MADV_HUGEPAGE);
     keep.used = g_malloc0(h->entries);
     keep.header = h;
-    qemu_event_init(&keep.progress, false);
-    qemu_thread_create(&keep.loader, "tb-keep", load, NULL,
-                       QEMU_THREAD_DETACHED);
+    keep.map = map;
+    keep.map_size = size;
+    keep.timer = timer_new_ms(QEMU_CLOCK_REALTIME, forget, NULL);
     return true;
 
  fail:
@@ -216,21 +198,24 @@ void *tb_keep_alloc_buffer(size_t size)
             room = ROUND_UP(MIN(st.st_size, KEEP_MAX), KEEP_ALIGN);
         }
     }
-    if (mmap(base, room + size, PROT_NONE,
+    if (mmap(base - TB_KEEP_BLOCKS, TB_KEEP_BLOCKS + room + size, PROT_NONE,
              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE | MAP_NORESERVE,
-             -1, 0) != base) {
+             -1, 0) != base - TB_KEEP_BLOCKS ||
+        mprotect(base - TB_KEEP_BLOCKS, TB_KEEP_BLOCKS, PROT_READ | PROT_WRITE)) {
         warn_report("tb-keep: the place for translations is taken: %s",
                     strerror(errno));
         return NULL;
     }
     keep.base = base;
+    tb_keep_blocks = (uintptr_t)base - TB_KEEP_BLOCKS;
+    qemu_madvise((void *)tb_keep_blocks, TB_KEEP_BLOCKS, QEMU_MADV_HUGEPAGE);
     if (keep.record_path) {
         tb_record_init(keep.record_path, base);
     }
     if (opened && !map_file(st.st_size, &err)) {
         warn_reportf_err(err, "tb-keep: '%s' is not used: ", keep.path);
     }
-    if (keep.fd >= 0 && !keep.header) {
+    if (keep.fd >= 0) {
         close(keep.fd);
     }
     return base + room;
@@ -250,18 +235,15 @@ TranslationBlock *tb_keep_at(uintptr_t p)
     while (low < high) {
         uint64_t mid = (low + high) / 2;
 
-        if (keep.index[mid].end <= offset) {
+        if (keep.index[mid].code + keep.index[mid].code_size <= offset) {
             low = mid + 1;
         } else {
             high = mid;
         }
     }
     if (low < keep.header->entries && qatomic_read(&keep.used[low])) {
-        TranslationBlock *tb = code_of(keep.index[low].tb);
-
-        if (p >= (uintptr_t)tb->tc.ptr &&
-            p < (uintptr_t)tb->tc.ptr + tb->tc.size) {
-            return tb;
+        if (offset >= keep.index[low].code) {
+            return block_of(&keep.index[low]);
         }
     }
     return NULL;
@@ -288,12 +270,17 @@ static bool cpu_fits(CPUState *cpu)
 static TranslationBlock *link_kept(CPUState *cpu, const KeepEntry *e,
                                    target_ulong pc, tb_page_addr_t phys_pc)
 {
-    TranslationBlock *tb = code_of(e->tb);
+    TranslationBlock *tb = block_of(e);
 
     tb->pc = pc;
+    tb->cs_base = e->cs_base;
+    tb->flags = e->flags;
     tb->cflags = e->cflags;
     tb->trace_vcpu_dstate = *cpu->trace_dstate;
-    tb->tc.ptr = (void *)ROUND_UP((uintptr_t)(tb + 1), qemu_icache_linesize);
+    tb->size = e->size;
+    tb->icount = e->icount;
+    tb->tc.ptr = keep.base + e->code;
+    tb->tc.size = e->code_size;
     tb_set_page_addr0(tb, phys_pc);
     tb_set_page_addr1(tb, -1);
     tb->page_next[0] = tb->page_next[1] = (uintptr_t)NULL;
@@ -301,6 +288,7 @@ static TranslationBlock *link_kept(CPUState *cpu, const KeepEntry *e,
     tb->jmp_list_head = (uintptr_t)NULL;
     for (int i = 0; i < 2; i++) {
         tb->jmp_list_next[i] = tb->jmp_dest[i] = (uintptr_t)NULL;
+        tb->jmp_reset_offset[i] = e->jmp_reset_offset[i];
         if (tb->jmp_reset_offset[i] != TB_JMP_RESET_OFFSET_INVALID) {
             tb_reset_jump(tb, i);
         }
@@ -327,7 +315,7 @@ static bool take(uint32_t i, const KeepWanted *w)
            e->cflags == w->cflags && e->cs_base == w->cs_base &&
            !qatomic_read(&keep.used[i]) &&
            !memcmp(keep.guest + e->bytes, w->code, e->size) &&
-           loaded(e->end) && !qatomic_xchg(&keep.used[i], 1);
+           !qatomic_xchg(&keep.used[i], 1);
 }
 
 TranslationBlock *tb_keep_find(CPUState *cpu, target_ulong pc,
@@ -362,6 +350,9 @@ TranslationBlock *tb_keep_find(CPUState *cpu, target_ulong pc,
     }
     qatomic_set(&keep.guess, i + 1);
     qatomic_inc(&keep.found);
+    if (!qatomic_read(&keep.timed) && !qatomic_xchg(&keep.timed, true)) {
+        timer_mod(keep.timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + KEEP_MS);
+    }
     return link_kept(cpu, &keep.index[i], pc, phys_pc);
 }
 

@@ -13,6 +13,7 @@
 #include "internal.h"
 #include "tb-keep.h"
 #include "tb-keep-file.h"
+#include "tcg/tb-keep.h"
 
 static struct {
     const char *path;               /* NULL if nothing is recorded */
@@ -21,8 +22,22 @@ static struct {
     GArray *entries;                /* until the end next is the hash */
     GByteArray *bytes;
     void *end;                      /* of the recorded code */
+    size_t blocks;                  /* that were allocated, in bytes */
     Notifier exit;
 } record;
+
+void *tb_record_alloc(void)
+{
+    const size_t size = ROUND_UP(sizeof(TranslationBlock), 16);
+    size_t at;
+
+    if (!record.path ||
+        qatomic_read(&record.blocks) > TB_KEEP_BLOCKS - 2 * size) {
+        return NULL;
+    }
+    at = qatomic_fetch_add(&record.blocks, size);
+    return at <= TB_KEEP_BLOCKS - size ? (void *)tb_keep_blocks + at : NULL;
+}
 
 void tb_record_add(const TranslationBlock *tb, target_ulong pc,
                    const void *host_pc)
@@ -31,14 +46,16 @@ void tb_record_add(const TranslationBlock *tb, target_ulong pc,
     KeepEntry e;
 
     /* Of several CPUs, one may change the code that another has just read. */
-    if (!record.path || !host_pc || CPU_NEXT(first_cpu) || tb_page_addr0(tb) == -1 ||
-        tb_page_addr1(tb) != -1 || offset + tb->size > TARGET_PAGE_SIZE) {
+    if (!record.path || !host_pc || CPU_NEXT(first_cpu) || !tb_is_apart(tb) ||
+        tb_page_addr0(tb) == -1 || tb_page_addr1(tb) != -1 || offset + tb->size > TARGET_PAGE_SIZE) {
         return;
     }
     e = (KeepEntry) {
         .cs_base = tb->cs_base, .flags = tb->flags, .cflags = tb->cflags,
-        .tb = (const void *)tb - record.base,
-        .end = (void *)tcg_ctx->code_gen_ptr - record.base,
+        .block = (uintptr_t)tb - tb_keep_blocks,
+        .code = tb->tc.ptr - record.base, .code_size = tb->tc.size,
+        .icount = tb->icount,
+        .jmp_reset_offset = { tb->jmp_reset_offset[0], tb->jmp_reset_offset[1] },
         .size = tb->size, .offset = offset,
         .next = tb_keep_hash(pc, tb->cs_base, tb->flags, tb->cflags, host_pc),
     };
@@ -56,6 +73,7 @@ void tb_record_flush(void)
         g_array_set_size(record.entries, 0);
         g_byte_array_set_size(record.bytes, 0);
         record.end = record.base;
+        record.blocks = 0;
     }
 }
 
@@ -63,7 +81,7 @@ static gint by_block(gconstpointer a, gconstpointer b)
 {
     const KeepEntry *x = a, *y = b;
 
-    return x->tb < y->tb ? -1 : x->tb > y->tb;
+    return x->code < y->code ? -1 : x->code > y->code;
 }
 
 static bool write_all(int fd, const void *p, size_t size)

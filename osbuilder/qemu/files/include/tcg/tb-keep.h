@@ -6,6 +6,8 @@
 #ifndef TCG_TB_KEEP_H
 #define TCG_TB_KEEP_H
 
+#include "qemu/units.h"
+
 /*
  * Maps the buffer for @size bytes of new code, with what is kept in front of
  * it, at a constant distance from QEMU's own code: what is translated calls
@@ -13,6 +15,21 @@
  * place is taken.
  */
 void *tb_keep_alloc_buffer(size_t size);
+
+/*
+ * Blocks that are recorded or kept lie here, apart from their code: all that is
+ * written to is in them, so that the code is read from the file by many QEMUs.
+ */
+#define TB_KEEP_BLOCKS  (64 * MiB)
+extern uintptr_t tb_keep_blocks;
+
+static inline bool tb_is_apart(const void *tb)
+{
+    return (uintptr_t)tb - tb_keep_blocks < TB_KEEP_BLOCKS;
+}
+
+/* A block to record, or NULL if this QEMU does not, or has no room for it. */
+void *tb_record_alloc(void);
 
 /* The used block whose code this is, or NULL; for what is contained only. */
 TranslationBlock *tb_keep_at(uintptr_t p);
