@@ -334,6 +334,46 @@ func TestServerThatIsGone(t *testing.T) {
 	}
 }
 
+// One who says stop when all others who did have heard is not forgotten.
+func TestStopAfterTheFarewell(t *testing.T) {
+	here, there := pair(t)
+	s := &server{pool: newPool(newFiles(t), 0, slog.New(slog.DiscardHandler)), stop: func() {}, log: slog.New(slog.DiscardHandler)}
+	s.pool.Drain()
+	s.farewell()
+	if _, err := here.Write([]byte("{\"do\":\"stop\"}\n")); err != nil {
+		t.Fatal(err)
+	}
+	if s.serve(deadline(t), there) {
+		t.Error("the connection is through")
+	}
+	if err := here.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	if r, _, err := receive(here); err != nil || r.Status == nil {
+		t.Errorf("answer %+v, %v", r, err)
+	}
+}
+
+// pair is two ends of one connection.
+func pair(t *testing.T) (*net.UnixConn, *net.UnixConn) {
+	path := filepath.Join(t.TempDir(), "pair.sock")
+	l, err := sock.Listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	here, err := sock.Dial(deadline(t), path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := l.AcceptUnix()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { here.Close(); there.Close() })
+	return here, there
+}
+
 func TestOneServerAtATime(t *testing.T) {
 	p, end := served(t, newFiles(t), 1)
 	if _, err := p.Lock(); !errors.Is(err, ErrBusy) {

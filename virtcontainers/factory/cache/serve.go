@@ -101,6 +101,8 @@ type server struct {
 	mu sync.Mutex
 	// stopping are those who said stop: they hear when it is done.
 	stopping []*net.UnixConn
+	// drained is set when they have heard: who says stop later hears at once.
+	drained bool
 }
 
 func (s *server) accept(ctx context.Context, listener *net.UnixListener) error {
@@ -155,10 +157,14 @@ func (s *server) serve(ctx context.Context, conn *net.UnixConn) (done bool) {
 		err = send(conn, reply{Status: &status}, nil)
 	case doStop:
 		conn.SetDeadline(time.Time{})
-		s.mu.Lock()
-		s.stopping = append(s.stopping, conn)
-		s.mu.Unlock()
 		s.stop()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.drained {
+			s.stopped(conn)
+		} else {
+			s.stopping = append(s.stopping, conn)
+		}
 		return false
 	default:
 		err = send(conn, reply{Error: wordOther, Text: fmt.Sprintf("unknown request %q", r.Do)}, nil)
@@ -182,13 +188,19 @@ func (s *server) untilThrough(ctx context.Context, conn *net.UnixConn) {
 func (s *server) farewell() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.drained = true
 	for _, conn := range s.stopping {
-		status := s.pool.Status()
-		if err := send(conn, reply{Status: &status}, nil); err != nil {
-			s.log.Debug("a client does not hear that the cache has stopped", "error", err)
-		}
-		conn.Close()
+		s.stopped(conn)
 	}
+}
+
+// stopped tells one who said stop.
+func (s *server) stopped(conn *net.UnixConn) {
+	status := s.pool.Status()
+	if err := send(conn, reply{Status: &status}, nil); err != nil {
+		s.log.Debug("a client does not hear that the cache has stopped", "error", err)
+	}
+	conn.Close()
 }
 
 func refusal(err error) reply {
