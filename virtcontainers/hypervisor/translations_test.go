@@ -41,7 +41,8 @@ func TestGuestWithKeptTranslations(t *testing.T) {
 		t.Cleanup(func() { f.Close() })
 		spec.Translations = f
 	}
-	vm, m := boot(t, func(_ *Config, spec *Spec) { spec.RecordTranslations = kept })
+	// For so many CPUs QEMU divides its buffer into parts smaller than what is recorded.
+	vm, m := boot(t, func(_ *Config, spec *Spec) { spec.RecordTranslations, spec.MaxVCPUs = kept, 64 })
 	ctx, cancel := context.WithTimeout(testContext(t), deadline)
 	defer cancel()
 	if err := m.Quit(ctx); err != nil {

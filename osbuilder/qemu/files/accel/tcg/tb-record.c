@@ -39,6 +39,19 @@ void *tb_record_alloc(void)
     return at <= TB_KEEP_BLOCKS - size ? (void *)tb_keep_blocks + at : NULL;
 }
 
+void tb_record_overflow(const TranslationBlock *tb)
+{
+    if (tb_is_apart(tb)) {
+        qatomic_set(&tcg_ctx->code_gen_ptr, tcg_ctx->code_gen_highwater + 1);
+    }
+}
+
+bool tb_record_may_refer_to(const void *p)
+{
+    return !record.path || tb_is_apart(p) ||
+           (size_t)(p - (const void *)tcg_ctx->code_buf) <= UINT16_MAX;
+}
+
 void tb_record_add(const TranslationBlock *tb, target_ulong pc,
                    const void *host_pc)
 {

@@ -31,6 +31,15 @@ static inline bool tb_is_apart(const void *tb)
 /* A block to record, or NULL if this QEMU does not, or has no room for it. */
 void *tb_record_alloc(void);
 
+/* There is no room for its code where it was tried: the next is tried elsewhere. */
+void tb_record_overflow(const TranslationBlock *tb);
+
+/*
+ * May code have this address by its distance? While blocks are recorded only what
+ * goes with them may be: a guest's constant can look like an address.
+ */
+bool tb_record_may_refer_to(const void *p);
+
 /* The used block whose code this is, or NULL; for what is contained only. */
 TranslationBlock *tb_keep_at(uintptr_t p);
 
