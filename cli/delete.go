@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+
 	"github.com/urfave/cli"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
@@ -22,17 +24,29 @@ var deleteCommand = cli.Command{
 		if err := checkArgs(c, 1, exactly); err != nil {
 			return err
 		}
+		if text := c.String(creatorFlag); text != "" {
+			return deleteAbandoned(c, text)
+		}
 		host, err := envOf(c).host()
 		if err != nil {
 			return err
 		}
-		if text := c.String(creatorFlag); text != "" {
-			creator, err := proc.ParseHandle(text)
-			if err != nil {
-				return err
-			}
-			return host.DeleteAbandoned(cleanupContext(), c.Args().First(), creator)
-		}
 		return host.Delete(cleanupContext(), c.Args().First(), c.Bool("force"))
 	},
+}
+
+// deleteAbandoned is what a creation's guard runs. What can be deleted without the
+// configuration is.
+func deleteAbandoned(c *cli.Context, text string) error {
+	creator, err := proc.ParseHandle(text)
+	if err != nil {
+		return err
+	}
+	host, failed := envOf(c).hostWithSettings(nil)
+	if failed != nil {
+		if host, err = envOf(c).host(); err != nil {
+			return err
+		}
+	}
+	return errors.Join(failed, host.DeleteAbandoned(cleanupContext(), c.Args().First(), creator))
 }

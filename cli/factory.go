@@ -23,7 +23,7 @@ var factoryCommand = cli.Command{
    booting. With vm_cache_number, a server keeps so many VMs ready beyond that
    point, and new sandboxes get one of them. With keep_translations, QEMU without
    KVM uses what it has translated of the guest's code before.`,
-	Subcommands: []cli.Command{factoryInitCommand, factoryStatusCommand, factoryDestroyCommand, factoryServeCommand},
+	Subcommands: []cli.Command{factoryInitCommand, factoryStatusCommand, factoryDestroyCommand, factoryServeCommand, factoryTidyCommand},
 	Action: func(c *cli.Context) error {
 		return fmt.Errorf("factory: give one of init, status, destroy, serve (got %q)", c.Args().First())
 	},
@@ -43,6 +43,11 @@ var factoryInitCommand = cli.Command{
 		}
 		ctx, stop := interruptible()
 		defer stop()
+		end, err := host.GuardFactory()
+		if err != nil {
+			return err
+		}
+		defer end()
 		text := "vm factory initialized\n"
 		if settings.Enabled() {
 			info, err := host.MakeTemplate(ctx)
@@ -85,6 +90,20 @@ var factoryDestroyCommand = cli.Command{
 		}
 		_, err = fmt.Fprintln(c.App.Writer, "vm factory destroyed")
 		return err
+	},
+}
+
+// factoryTidyCommand is what init's guard runs.
+var factoryTidyCommand = cli.Command{
+	Name:   "tidy",
+	Usage:  "remove what a killed init has left",
+	Hidden: true,
+	Action: func(c *cli.Context) error {
+		host, _, err := factoryHost(c)
+		if err != nil {
+			return err
+		}
+		return host.TidyFactory(cleanupContext())
 	},
 }
 

@@ -182,6 +182,36 @@ boots() {
 	[ -z "$(warned '')" ]
 }
 
+@test "auto_template: two first starts at once: one makes it, both run" {
+	configured enable_template false
+	configured auto_template true
+	command_is "$TMP/bundle" echo out
+	cp -a "$TMP/bundle" "$TMP/other"
+	kata run --bundle "$TMP/bundle" "$ONE" </dev/null >"$TMP/out.1" 2>&1 3>&- &
+	local first=$!
+	kata run --bundle "$TMP/other" "$TWO" </dev/null >"$TMP/out.2" 2>&1 3>&- &
+	wait $!
+	wait "$first"
+	[ "$(cat "$TMP/out.1" "$TMP/out.2")" = $'out\nout' ]
+	[ "$(find "$TEMPLATES" -name template.json | wc -l)" = 1 ]
+}
+
+@test "auto_template: the first start is killed with SIGKILL: nothing is left" {
+	configured enable_template false
+	configured auto_template true
+	command_is "$TMP/bundle" true
+	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
+	local pid=$!
+	appears "$TEMPLATES/vm/sandboxes/template/qmp.sock" "$pid"
+	kill -KILL "$pid"
+	wait "$pid" || true
+	await tidied
+	run -0 kata list --quiet
+	[ -z "$output" ]
+	sleeper "$C1"
+	cloned "$C1"
+}
+
 @test "auto_template: one that cannot be made is not tried at each start" {
 	configured enable_template false
 	configured auto_template true
@@ -297,7 +327,12 @@ with_disk() {
 	for n in 1 2 3; do [[ $(cat "$TMP/out.$n") == *runs ]]; done
 }
 
-@test "init is killed with SIGKILL at many points: the next one cleans up" {
+# tidied: nothing of a template is left, neither files nor processes.
+tidied() {
+	[ ! -e "$TEMPLATES" ] && [ -z "$(ps -eo args= | grep -F "$TEMPLATES" | grep -v 'grep -F')" ]
+}
+
+@test "init is killed with SIGKILL at many points: nothing is left" {
 	local i pid left=$TEMPLATES/vm/sandboxes/template
 	for i in 1 2 3 4 5 6; do
 		"$KATA_RUNTIME" --root "$ROOT" factory init </dev/null >"$TMP/out" 2>&1 3>&- &
@@ -313,7 +348,7 @@ with_disk() {
 		esac
 		kill -9 "$pid" 2>/dev/null || true
 		wait "$pid" 2>/dev/null || true
-		[ "$i" != 3 ] || kata factory destroy
+		await tidied
 	done
 	kata factory init
 	[ -z "$(ls -A "$left" 2>/dev/null)" ]

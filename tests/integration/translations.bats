@@ -176,6 +176,8 @@ files() { find "$KEPT" -name translations -type f; }
 	rmdir "$KEPT"
 }
 
+gone() { [ ! -e "$1" ]; }
+
 @test "the first start is killed while it records: nothing is left, the next one records" {
 	command_is "$TMP/bundle" true
 	"$KATA_RUNTIME" --root "$ROOT" run --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&- &
@@ -183,7 +185,8 @@ files() { find "$KEPT" -name translations -type f; }
 	await compgen -G "$KEPT/vm/sandboxes/kata-translations-*/qmp.sock" >/dev/null
 	kill -KILL "$pid"
 	wait "$pid" || true
-	kata delete --force "$C1"
+	await gone "$KEPT"
+	run ! pgrep -f -- "$KEPT"
 	runs
 	[ "$(files | wc -l)" = 1 ]
 	[ ! -e "$KEPT/draft" ]

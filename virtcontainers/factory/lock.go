@@ -1,6 +1,7 @@
 package factory
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/moby/sys/mountinfo"
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/filelock"
 )
 
 // ErrBusy is the answer while somebody else makes or removes a template.
@@ -23,32 +26,25 @@ type Locked struct {
 func (f *Folder) lockPath() string { return filepath.Clean(f.path) + ".lock" }
 
 // Lock takes the folder for making or removing, or answers ErrBusy.
-func (f *Folder) Lock() (*Locked, error) {
+func (f *Folder) Lock() (*Locked, error) { return f.take(filelock.Take) }
+
+// Wait is Lock, but waits until ctx ends for who has the folder.
+func (f *Folder) Wait(ctx context.Context) (*Locked, error) {
+	return f.take(func(path string) (*os.File, error) { return filelock.Wait(ctx, path) })
+}
+
+func (f *Folder) take(how func(string) (*os.File, error)) (*Locked, error) {
 	if err := os.MkdirAll(filepath.Dir(f.lockPath()), 0o755); err != nil {
 		return nil, fmt.Errorf("factory: %w", err)
 	}
-	for {
-		file, err := os.OpenFile(f.lockPath(), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("factory: lock: %w", err)
-		}
-		var st unix.Stat_t
-		if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil {
-			err = unix.Fstat(int(file.Fd()), &st)
-		}
-		switch {
-		case err == nil && st.Nlink > 0:
-			return &Locked{f, file}, nil
-		case err == nil:
-			// Removed by Destroy since it was opened: another one counts now.
-			file.Close()
-			continue
-		case errors.Is(err, unix.EWOULDBLOCK):
-			err = ErrBusy
-		}
-		file.Close()
-		return nil, fmt.Errorf("factory: %s: %w", f.path, err)
+	file, err := how(f.lockPath())
+	if errors.Is(err, filelock.ErrHeld) {
+		err = fmt.Errorf("%s: %w", f.path, ErrBusy)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("factory: %w", err)
+	}
+	return &Locked{f, file}, nil
 }
 
 // Unlock gives the folder back.
@@ -91,6 +87,21 @@ func (f *Folder) private() error {
 		return fmt.Errorf("%s is open to others (mode %#o, owner %d): name a folder of its own", f.path, st.Mode&0o777, st.Uid)
 	}
 	return nil
+}
+
+// Tidy removes a draft, and the folder if nothing else is in it. The VM of one in
+// the making must have ended. It unlocks.
+func (l *Locked) Tidy() error {
+	err := l.clear(func(string) bool { return false })
+	var left []os.DirEntry
+	if err == nil {
+		left, err = os.ReadDir(l.path)
+	}
+	if err == nil && len(left) == 0 {
+		return l.Destroy()
+	}
+	l.Unlock()
+	return err
 }
 
 // Destroy removes all templates, and the folder if nothing else is in it. The

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -20,15 +21,22 @@ func (h *Host) Command(command ...string) { h.command = command }
 // creation calls end when it is through. A service that stands for its containers
 // is looked after by containerd.
 func (h *Host) guard(req *CreateRequest) (end func(), err error) {
-	if req.Attach != nil || len(h.command) == 0 {
+	if req.Attach != nil {
 		return func() {}, nil
 	}
 	self, err := proc.Of(os.Getpid())
 	if err != nil {
 		return nil, err
 	}
-	command := append(slices.Clone(h.command), "delete", "--force", "--creator", self.String(), req.ID)
-	g, err := container.StartGuard(h.settings.Shim.Path, command)
+	return h.startGuard("delete", "--force", "--creator", self.String(), req.ID)
+}
+
+// startGuard has a verb run if this process ends before it has called end.
+func (h *Host) startGuard(verb ...string) (end func(), err error) {
+	if len(h.command) == 0 {
+		return func() {}, nil
+	}
+	g, err := container.StartGuard(h.settings.Shim.Path, slices.Concat(h.command, verb))
 	if err != nil {
 		return nil, err
 	}
@@ -39,15 +47,16 @@ func (h *Host) guard(req *CreateRequest) (end func(), err error) {
 	}, nil
 }
 
-// DeleteAbandoned deletes what a creator has left that was killed. It does nothing
-// to a container of that id that is not its own.
+// DeleteAbandoned deletes what a creator has left that was killed, of a template or
+// a recording that it was making, too. It does nothing to a container of that id
+// that is not its own.
 func (h *Host) DeleteAbandoned(ctx context.Context, id string, creator proc.Handle) error {
 	_, _, c, err := h.load(id)
-	if err != nil {
-		return fmt.Errorf("what process %d has left of %s: %w", creator.PID, id, err)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("what process %d has left of %s: %w", creator.PID, id, err)
+	case c.Creator == creator:
+		err = h.Delete(ctx, id, true)
 	}
-	if c.Creator != creator {
-		return nil
-	}
-	return h.Delete(ctx, id, true)
+	return errors.Join(err, h.TidyFactory(ctx))
 }

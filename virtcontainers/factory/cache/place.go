@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/kata-go/kata-runtime/internal/filelock"
 )
 
 // Place is where a cache lives on the host: its socket, and beside it the
@@ -42,62 +44,25 @@ var ErrBusy = errors.New("another process serves the cache of virtual machines")
 
 // Lock takes the place for a server, or for cleaning up; ErrBusy while another
 // has it. The lock ends with its holder.
-func (p Place) Lock() (*os.File, error) { return p.take(unix.LOCK_NB) }
+func (p Place) Lock() (*os.File, error) { return p.take(filelock.Take) }
 
 // Wait is Lock for somebody who knows that the holder is about to end.
 func (p Place) Wait(ctx context.Context) (*os.File, error) {
-	type result struct {
-		file *os.File
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		file, err := p.take(0)
-		done <- result{file, err}
-	}()
-	select {
-	case r := <-done:
-		return r.file, r.err
-	case <-ctx.Done():
-		go func() {
-			if r := <-done; r.file != nil {
-				r.file.Close()
-			}
-		}()
-		return nil, fmt.Errorf("%w and does not end: %w", ErrBusy, ctx.Err())
-	}
+	return p.take(func(path string) (*os.File, error) { return filelock.Wait(ctx, path) })
 }
 
-func (p Place) take(how int) (*os.File, error) {
+func (p Place) take(how func(string) (*os.File, error)) (*os.File, error) {
 	if err := os.MkdirAll(filepath.Dir(p.lock()), 0o700); err != nil {
 		return nil, fmt.Errorf("cache of virtual machines: %w", err)
 	}
-	for {
-		file, err := os.OpenFile(p.lock(), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			return nil, fmt.Errorf("cache of virtual machines: lock: %w", err)
-		}
-		var st unix.Stat_t
-		for {
-			if err = unix.Flock(int(file.Fd()), unix.LOCK_EX|how); !errors.Is(err, unix.EINTR) {
-				break
-			}
-		}
-		if err == nil {
-			err = unix.Fstat(int(file.Fd()), &st)
-		}
-		if err == nil && st.Nlink > 0 {
-			return file, nil
-		}
-		file.Close()
-		switch {
-		case err == nil: // removed since it was opened: another one counts now
-		case errors.Is(err, unix.EWOULDBLOCK):
-			return nil, ErrBusy
-		default:
-			return nil, fmt.Errorf("cache of virtual machines: lock: %w", err)
-		}
+	file, err := how(p.lock())
+	if errors.Is(err, filelock.ErrHeld) {
+		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("cache of virtual machines: %w", err)
+	}
+	return file, nil
 }
 
 // Remove deletes what the place's holder leaves: the socket, the log, the
