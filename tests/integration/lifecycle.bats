@@ -122,14 +122,23 @@ load lib
 }
 
 @test "pause and resume" {
-	command_is "$TMP/bundle" sleep 1000
+	command_is "$TMP/bundle" sh -c 'while :; do echo >>/tmp/lines; sleep 0.05; done'
+	local file=$TMP/bundle/rootfs/tmp/lines before
 	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1
+	more() { [ "$(wc -l <"$file")" -gt "$1" ]; }
+	await test -s "$file"
 	kata pause "$C1"
 	[ "$(status "$C1")" = paused ]
+	before=$(wc -l <"$file")
 	run -255 kata exec "$C1" true
+	# As long as a whole VM takes.
+	make_bundle "$TMP/other"
+	kata run --bundle "$TMP/other" "$C2" </dev/null >"$TMP/out" 2>&1
+	[ "$(wc -l <"$file")" = "$before" ]
 	kata resume "$C1"
 	[ "$(status "$C1")" = running ]
 	kata exec "$C1" true
+	await more "$before"
 }
 
 # forgets FLAG VALUE: the state is as if the command that changed it had been

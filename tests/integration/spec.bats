@@ -232,3 +232,16 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 	kata delete --force "$TWO"
 	[ "$(score)" = 1000 ]
 }
+
+@test "rootfsPropagation: the root's mount has it, in the guest" {
+	local each
+	command_is "$TMP/bundle" awk '$5 == "/" { print $7, $8 }' /proc/self/mountinfo
+	for each in private:- shared:shared slave:- unbindable:unbindable; do
+		edit "$TMP/bundle" '.linux.rootfsPropagation = "'"${each%:*}"'"'
+		run -0 kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
+		[[ $output == "${each#*:}"* ]] || { echo "$each: $output"; false; }
+	done
+	edit "$TMP/bundle" '.linux.rootfsPropagation = "sideways"'
+	run ! kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
+	[[ $output == *sideways* ]]
+}

@@ -5,19 +5,16 @@
 
 load lib
 
-@test "--env-file, --cpuset-cpus, --device-read-bps, --blkio-weight" {
+@test "--env-file, --cpuset-cpus, --device-read-bps" {
 	[ -d /sys/fs/cgroup/cpuset ] || skip "the files on the host are those of cgroup v1"
 	printf '%s\n' 'ONE=1' '# no variable' 'TWO=two words' "HOME=/from-the-file" >"$TMP/env"
 	local disk numbers
 	truncate -s 1M "$TMP/disk"
 	disk=$(losetup -f --show "$TMP/disk")
 	numbers=$(lsblk -dno MAJ:MIN "$disk" | xargs)
-	run vm -d --name c1 --env-file "$TMP/env" --cpuset-cpus 0 --blkio-weight 300 --device-read-bps "$disk:1mb" busybox sleep 10000
+	run vm -d --name c1 --env-file "$TMP/env" --cpuset-cpus 0 --device-read-bps "$disk:1mb" busybox sleep 10000
 	losetup -d "$disk"
 	[ "$status" = 0 ]
-	if ! grep -q "Weight discarded" <<<"$output"; then
-		[ "$(cat "$(group blkio c1)"/blkio*.weight)" = 300 ]
-	fi
 	# Debian 13's Docker 26.1.5 loses the limit itself, with every runtime.
 	if [ "$(inspect c1 '{{len .HostConfig.BlkioDeviceReadBps}}')" = 0 ]; then
 		[[ $(docker version -f '{{.Server.Version}}') == 26.1.5* ]]
@@ -30,9 +27,23 @@ load lib
 	is "1 two words /from-the-file"
 }
 
+@test "--blkio-weight" {
+	[ -d /sys/fs/cgroup/blkio ] || skip "the file on the host is that of cgroup v1"
+	run -0 vm -d --name c1 --blkio-weight 300 busybox sleep 10000
+	if grep -q "Weight discarded" <<<"$output"; then
+		skip "the engine finds no weights on this host, and asks no runtime for one: $output"
+	fi
+	[ "$(cat "$(group blkio c1)"/blkio*.weight)" = 300 ]
+}
+
 @test "memory: a process that wants more is killed, also with --oom-kill-disable" {
 	run -137 vm --name c1 --memory 64m busybox tail /dev/zero
 	[ "$(inspect c1 '{{.State.ExitCode}} {{.State.OOMKilled}}')" = "137 $OOM_SEEN" ]
+	if [ "$OOM_SEEN" = false ]; then
+		run -0 docker events --since "$(date -d '-1 hour' +%s)" --until "$(date +%s)" --filter container=c1 --format '{{.Action}}'
+		has die
+		hasnt oom
+	fi
 	run -137 vm --rm --memory 64m --oom-kill-disable busybox tail /dev/zero
 }
 

@@ -11,7 +11,7 @@ load lib
 		--workdir /var --hostname myhost --domainname dom --env A=b --pids-limit 50 --memory 200m --cpus 1.5 \
 		--cpu-shares 512 --init --oom-score-adj 100 --add-host foo:1.2.3.4 --dns 9.9.9.9 --mac-address 02:11:22:33:44:55 \
 		busybox sh -c '
-		echo tmpfs $(df /t | tail -n 1 | tr -s " " | cut -d " " -f 2)
+		echo tmpfs $(df /t | tail -n 1 | tr -s " " | cut -d " " -f 2) $(stat -c %a /t)
 		echo shm $(df /dev/shm | tail -n 1 | tr -s " " | cut -d " " -f 2)
 		echo files $(ulimit -n) $(ulimit -Hn) locked $(ulimit -l)
 		echo sysctl $(cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/msgmax)
@@ -25,7 +25,7 @@ load lib
 		cat /etc/resolv.conf
 		cat /sys/class/net/eth0/address
 		echo init $(cat /proc/1/comm)'
-	has "tmpfs 1024"
+	has "tmpfs 1024 700"
 	has "shm 16384"
 	has "files 1234 2345 locked unlimited"
 	has "sysctl 1 9000"

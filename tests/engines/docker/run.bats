@@ -64,6 +64,17 @@ load lib
 	for code in $(seq 0 255); do
 		run "-$code" docker exec codes sh -c "exit $code"
 	done
+	# A container's own end comes by another way: a VM for each.
+	for code in 0 2 3 7 8 15 16 31 32 63 64 99 123 124 125 126 127 128 129 143 192 254; do
+		run "-$code" vm --rm busybox sh -c "exit $code"
+	done
+}
+
+@test "run --rm: the container is gone, and without it is there" {
+	vm --rm --name gone busybox true
+	run ! docker inspect gone
+	vm --name stays busybox true
+	[ "$(inspect stays '{{.State.ExitCode}}')" = 0 ]
 }
 
 @test "run -d, logs: a hundred thousand lines in their order; wait answers the code" {

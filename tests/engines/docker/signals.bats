@@ -79,3 +79,19 @@ load lib
 	is_state always exited
 	is_state unless exited
 }
+
+@test "pause: a process halts, and goes on" {
+	mkdir "$TMP/v"
+	vm -d --name c1 -v "$TMP/v:/v" busybox sh -c 'while :; do echo >>/v/lines; sleep 0.05; done'
+	lines() { wc -l <"$TMP/v/lines"; }
+	more() { [ "$(lines)" -gt "$1" ]; }
+	await test -s "$TMP/v/lines"
+	docker pause c1
+	local before
+	before=$(lines)
+	# As long as a whole VM takes.
+	vm --rm busybox true
+	[ "$(lines)" = "$before" ]
+	docker unpause c1
+	await more "$before"
+}

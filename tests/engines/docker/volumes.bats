@@ -270,13 +270,18 @@ propagates() {
 	mount --make-shared "$TMP/v"
 	vm -d --name c1 -v "$TMP/v:/slave:rslave" busybox sleep 10000
 	vm -d --name c2 -v "$TMP/v:/private:rprivate" busybox sleep 10000
+	vm -d --name c3 --cap-add SYS_ADMIN --security-opt seccomp=unconfined -v "$TMP/v:/shared:rshared" busybox sleep 10000
+	mkdir "$TMP/v/guests"
 	mount -t tmpfs later "$TMP/v/sub"
 	echo later >"$TMP/v/sub/f"
 	sees() { [ "$(docker exec c1 cat /slave/sub/f 2>/dev/null)" = later ]; }
 	local code=0
 	await sees || code=1
 	docker exec c2 sh -c '[ -d /private ] && [ ! -e /private/sub/f ]' || code=2
-	docker rm -f c1 c2 >/dev/null
+	# What the guest mounts stays in it.
+	docker exec c3 sh -c '[ "$(cat /shared/sub/f)" = later ] && mount -t tmpfs own /shared/guests && touch /shared/guests/f' || code=4
+	if [ -e "$TMP/v/guests/f" ] || mountpoint -q "$TMP/v/guests"; then code=5; fi
+	docker rm -f c1 c2 c3 >/dev/null
 	umount "$TMP/v/sub" && umount "$TMP/v" || code=3
 	[ "$code" = 0 ] || { echo "failed with $code"; false; }
 }

@@ -88,6 +88,17 @@ load lib
 	has /dev/pts/0
 }
 
+@test "cp into a tmpfs of a running container: it lands below it" {
+	podman run -d --name c --tmpfs /t busybox sleep 10000
+	echo text >"$TMP/file"
+	podman cp "$TMP/file" c:/t/file
+	run -0 podman exec c ls /t
+	is ""
+	podman exec c sh -c 'echo seen >/root/seen'
+	podman cp c:/root/seen "$TMP/seen"
+	[ "$(cat "$TMP/seen")" = seen ]
+}
+
 @test "--cgroups=no-conmon: conmon stays where its caller is, the container has its own" {
 	groups_of() { cut -d: -f2- "/proc/$(inspect "$1" "{{.State.$2}}")/cgroup"; }
 	podman run -d --name c1 --cgroups=no-conmon busybox sleep 10000
