@@ -38,7 +38,7 @@ AGENT_TAGS := netgo osusergo seccomp runc_nocriu
 .PHONY: help all build kata-runtime kata-shim kata-proxy containerd-shim-kata-v2 kata-agent kata-agent-ctl osbuilder \
 	man generate check check-format check-generated check-agent lint unit guest integration test \
 	test-docker test-docker-13 test-docker-28 test-podman test-podman-13 test-containerd-13 test-containerd-2 test-integration-13 test-containerd test-systemd test-crio test-cri test-pods test-fresh test-conformance test-full \
-	prerequisites prerequisites-kernel prerequisites-qemu image kernel qemu own-qemu config config-13 install uninstall quickstart bench bench-pods clean
+	prerequisites prerequisites-kernel prerequisites-qemu image kernel qemu own-qemu config config-13 install uninstall quickstart bench bench-pods bench-scale clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -283,6 +283,10 @@ bench: build kernel qemu image config ## measure, beside other runtimes and the 
 	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" -heaps $(BUILD)/heaps \
 		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)
 	$(if $(ONLY),,@$(MAKE) --no-print-directory bench-pods)
+
+bench-scale: build image config ## start up to a hundred sandboxes, ten at a time (a quarter of an hour)
+	@packaging/prerequisites.sh run bench
+	@$(GO) run ./tests/bench/scale -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml $(BENCHFLAGS)
 
 clean: ## remove build/ (the cache stays)
 	rm -rf $(BUILD)

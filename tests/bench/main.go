@@ -20,7 +20,7 @@ import (
 )
 
 // minRounds is the least number of samples whose median is worth a table.
-const minRounds = 7
+const minRounds = 9
 
 // options of a run.
 type options struct {
@@ -43,7 +43,7 @@ func flags(args []string) (*options, error) {
 	o := new(options)
 	var only string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
-	f.IntVar(&o.Rounds, "n", 9, "number of `rounds`, at least 7")
+	f.IntVar(&o.Rounds, "n", 9, "number of `rounds`, at least 9")
 	f.BoolVar(&o.Few, "few", false, "allow fewer rounds, and move less, to try the benchmark itself")
 	f.StringVar(&only, "only", "", "`parts` to measure, commas between them; all without it. They are "+names(parts()))
 	f.StringVar(&o.Kata, "kata", env("KATA_RUNTIME", "kata-runtime"), "kata-runtime's `binary`")

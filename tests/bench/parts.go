@@ -62,7 +62,7 @@ func measure(ctx context.Context, l *lab.Lab, parts []lab.Part) error {
 		lab.Say("%s: %s", p.Name(), p.What())
 		err := p.Prepare(ctx, l)
 		if err == nil {
-			err = turn.Run(ctx, l.Rounds, p.Jobs(), warm.Memory, lab.Say)
+			err = turn.Run(ctx, l.Rounds, p.Jobs(), warm.Memory, lab.Say, l.LeaveOut)
 		}
 		if err != nil && ctx.Err() == nil {
 			l.LeaveOut(p.Name()+", the rest", err)

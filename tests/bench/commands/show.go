@@ -45,6 +45,7 @@ func targets(s *series.Set) []report.Target {
 	list := []report.Target{
 		report.OfRatio(s, "cold `run /bin/true` over the floor, Debian's kernel", run(report.Debian), floors[report.Debian], 1.6, report.Times),
 		over,
+		report.OfRatio(s, "the same over a floor that keeps translations, too", run(report.Tuned), series.Key{Peer: keptName("tuned kernel"), Measure: floorExit}, 1.3, report.Times),
 		report.OfRatio(s, "the same without kept translations, Debian's QEMU", run(report.Stock), floors[report.Stock], 1.3, report.Times),
 		report.OfRatio(s, "template `run /bin/true` over the restored floor", run(report.Template), floors[report.Template], 2, report.Times),
 		report.OfMedian(s, "template `run /bin/true`", run(report.Template), 0.45, report.MSUnit),
@@ -56,7 +57,9 @@ func targets(s *series.Set) []report.Target {
 	exec := report.OfMedian(s, "`exec true`, beside 3 times runc's and 60 ms", key(peer.Exec), 0, report.MSUnit)
 	runc, there := s.Of(report.Runc, peer.Exec)
 	exec.Limit, exec.Measured = 3*runc.Median+0.06, exec.Measured && there
-	list = append(list, exec,
+	stock := report.OfMedian(s, "the same, Debian's kernel", series.Key{Peer: report.Debian, Measure: peer.Exec}, exec.Limit, report.MSUnit)
+	stock.Measured = stock.Measured && there
+	list = append(list, exec, stock,
 		report.OfMedian(s, "`delete --force` of a running container", key(peer.DeleteForce), 0.1, report.MSUnit),
 		report.OfMedian(s, "PSS of the host helpers, shim and proxy together", series.Key{Peer: footprint.Memory(best), Measure: footprint.HelpersPSS}, 25e6, report.MBUnit),
 	)

@@ -63,7 +63,11 @@ func (l *Lab) findGuests(ctx context.Context) error {
 	}
 	l.Result.Versions = append(l.Result.Versions,
 		report.Version{Name: "kata-runtime", Text: plain.Version(ctx)},
+		report.Version{Name: "commit", Text: plain.Commit(ctx)},
 		report.Version{Name: "QEMU", Text: peer.Version(ctx, env.Hypervisor.Path)})
+	if env.Keeps {
+		l.Result.Versions = append(l.Result.Versions, report.Version{Name: "QEMU, Debian's", Text: peer.Version(ctx, stockQEMU)})
+	}
 	built := filepath.Dir(filepath.Dir(env.Kernel.Path))
 	for _, kind := range kinds {
 		if kind.peer == report.Stock && !env.Keeps {

@@ -142,12 +142,26 @@ func (p *Peer) Version(ctx context.Context) string { return Version(ctx, p.Binar
 
 // Version answers the first line that a program prints for "--version".
 func Version(ctx context.Context, binary string) string {
+	return versionLine(ctx, binary, "")
+}
+
+// Commit answers what "--version" names as the commit that it was built from.
+func (p *Peer) Commit(ctx context.Context) string {
+	return strings.TrimPrefix(versionLine(ctx, p.Binary, "commit: "), "commit: ")
+}
+
+// versionLine answers the first line of "--version" that begins so.
+func versionLine(ctx context.Context, binary, begin string) string {
 	out, err := exec.CommandContext(ctx, binary, "--version").Output()
 	if err != nil {
 		return "unknown (" + err.Error() + ")"
 	}
-	line, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-	return line
+	for line := range strings.Lines(string(out)) {
+		if strings.HasPrefix(line, begin) {
+			return strings.TrimSpace(line)
+		}
+	}
+	return "unknown"
 }
 
 // Clean removes every container that is left, running or not.

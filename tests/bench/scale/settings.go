@@ -22,6 +22,7 @@ func configure(o *options, mode string) (string, error) {
 	set := [][2]string{
 		{"default_memory", strconv.Itoa(o.memoryMiB)},
 		{"template_path", strconv.Quote(filepath.Join(o.dir, "templates"))},
+		{"translations_path", strconv.Quote(filepath.Join(o.dir, "translations"))},
 		{"vm_cache_endpoint", strconv.Quote(filepath.Join(o.dir, "cache.sock"))},
 	}
 	switch mode {

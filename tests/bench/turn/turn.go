@@ -5,6 +5,7 @@ package turn
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"time"
 )
 
@@ -25,25 +26,38 @@ func (j Job) due(round, rounds int) bool {
 	return (round+1)*j.Rounds/rounds > round*j.Rounds/rounds
 }
 
-// Run does all jobs, rounds times, with ready before each. Each round begins
-// with another job, so that none always follows the same one. say tells what
-// goes on.
-func Run(ctx context.Context, rounds int, jobs []Job, ready func() error, say func(format string, args ...any)) error {
+// order is that of a round: another one in each, so that no job always follows the
+// same one, and the same in each run.
+func order(round, jobs int) []int {
+	return rand.New(rand.NewPCG(uint64(round), uint64(jobs))).Perm(jobs)
+}
+
+// Run does all jobs, rounds times, each round in an order of its own, with ready
+// before each. One that fails is done once more: failed hears of it, and whether
+// that was not enough, which ends the run. say tells what goes on.
+func Run(ctx context.Context, rounds int, jobs []Job, ready func() error, say func(format string, args ...any), failed func(what string, err error)) error {
 	for round := range rounds {
 		start := time.Now()
-		for i := range jobs {
-			j := jobs[(i+round)%len(jobs)]
+		for _, i := range order(round, len(jobs)) {
+			j := jobs[i]
 			if !j.due(round, rounds) {
 				continue
 			}
-			err := ready()
-			if err == nil {
-				err = j.Do(ctx, round)
+			once := func() error {
+				if err := ready(); err != nil {
+					return err
+				}
+				return j.Do(ctx, round)
+			}
+			err := once()
+			if err != nil && ctx.Err() == nil {
+				failed(fmt.Sprintf("round %d: %s, which was done again", round+1, j.Name), err)
+				err = once()
+			}
+			if ctx.Err() != nil {
+				return fmt.Errorf("interrupted: %w", ctx.Err())
 			}
 			if err != nil {
-				if ctx.Err() != nil {
-					return fmt.Errorf("interrupted: %w", ctx.Err())
-				}
 				return fmt.Errorf("round %d: %s: %w", round+1, j.Name, err)
 			}
 		}
