@@ -158,3 +158,23 @@ memory_below() { [ "$(guest_memory)" -lt "$1" ]; }
 	run -0 kata run --bundle "$TMP/bundle" "$C1"
 	[ "$output" = $'lo\n1' ]
 }
+
+merged() { [ "$(cat /sys/kernel/mm/ksm/pages_sharing)" -gt 1000 ]; }
+
+@test "enable_ksm: the host merges pages of two guests" {
+	local ksm=/sys/kernel/mm/ksm/run code=0
+	[ "$(cat $ksm)" = 0 ] || skip "the host has no KSM, or runs it already"
+	configured enable_ksm true
+	configured shared_fs '"virtio-9p"'
+	command_is "$TMP/bundle" sleep 1000
+	cp -a "$TMP/bundle" "$TMP/other"
+	kata run -d --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 3>&-
+	kata run -d --bundle "$TMP/other" "$C2" </dev/null >"$TMP/out" 2>&1 3>&-
+	echo 1 >$ksm
+	await merged || code=1
+	[ "$(kata exec "$C1" echo still)" = still ] || code=2
+	# Apart again, and then off as it was.
+	echo 2 >$ksm
+	echo 0 >$ksm
+	return "$code"
+}
