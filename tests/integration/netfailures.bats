@@ -10,7 +10,8 @@ load netns
 network_of() {
 	local device
 	ip -n "$1" -d -o link
-	ip -n "$1" -o addr | sed 's/valid_lft.*//; s/ nodad//'
+	# Newer programs tell who made an address: one that is given back is ours.
+	ip -n "$1" -o addr | sed 's/valid_lft.*//; s/ nodad//; s/ proto kernel_ll//'
 	ip -n "$1" route show table all
 	ip -n "$1" -6 route show table all
 	ip -n "$1" neigh show nud permanent

@@ -81,7 +81,7 @@ load lib
 moved() { docker stats --no-stream --format "{{.$1}}" c1 | tr '/' '\n' | tr -d ' B' | tr k K | numfmt --from=si | awk '{ n += $1 } END { print n }'; }
 
 @test "stats: what went over the network" {
-	vm -d --name c1 busybox sleep 10000
+	vm -d --name c1 --cap-add NET_RAW busybox sleep 10000
 	local before
 	before=$(moved NetIO)
 	docker exec c1 sh -c 'ping -c 3 -s 30000 "$(ip route | awk "/^default/ { print \$3 }")"'
