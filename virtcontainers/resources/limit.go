@@ -132,6 +132,9 @@ func blockIO(io *specs.LinuxBlockIO) *cgroups.Resources {
 	if io.Weight != nil {
 		r.BlkioWeight = *io.Weight
 	}
+	if io.LeafWeight != nil {
+		r.BlkioLeafWeight = *io.LeafWeight
+	}
 	for _, d := range io.WeightDevice {
 		var weight, leaf uint16
 		if d.Weight != nil {
