@@ -13,7 +13,7 @@ checkout=$(readlink -f "$here/../..")
 . "$here/tree.bash"
 
 packages=docker.io,docker-cli,podman,uidmap,slirp4netns,conmon,crun,catatonit,iptables,nftables,netavark,aardvark-dns,iproute2
-packages+=,containerd,containernetworking-plugins,qemu-system-x86,virtiofsd,bats,jq,e2fsprogs,runc,busybox-static,curl,procps,attr,bsdutils,ca-certificates
+packages+=,containerd,containernetworking-plugins,qemu-system-x86,virtiofsd,bats,jq,e2fsprogs,runc,busybox-static,curl,procps,attr,bsdutils,ca-certificates,zstd
 tree=$(debian_tree trixie "$packages")
 if [ "$suite" = containerd ]; then bash -c '. "$1" && critools' bash "$here/module.bash" >/dev/null; fi
 
