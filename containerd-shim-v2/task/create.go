@@ -174,7 +174,9 @@ func configPath(options *anypb.Any) (string, error) {
 // watchOOM tells containerd of OOM kills in the pod until its VM ends.
 func (s *Service) watchOOM(t *task) {
 	err := t.host.OOMs(context.Background(), t.id, s.has, func(id string) {
-		s.Events.send(&events.TaskOOM{ContainerID: id})
+		if t, err := s.find(id); err == nil {
+			s.oomHeard(t)
+		}
 	})
 	s.Log.Debug("no more events of the guest", "sandbox", t.id, "error", err)
 }

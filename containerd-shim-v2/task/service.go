@@ -70,6 +70,7 @@ type task struct {
 
 	mu    sync.Mutex
 	execs map[string]*process
+	oom   oomNews
 }
 
 // find answers a container that was created.

@@ -40,7 +40,7 @@ load lib
 	has "not permitted"
 	# The two disks of 4 MiB, and no other.
 	has $'disk 4096\ndisk 4096'
-	[ "$(grep -c '^disk ' <<<"$output")" = 2 ]
+	[ "$(grep -c "^disk " <<<"$output")" = 2 ] || { echo "$output"; false; }
 	[ "$(head -n 1 "$TMP/a")" = written ]
 	[ "$(head -n 1 "$TMP/b")" = second ]
 }
