@@ -39,6 +39,7 @@ func init() {
 			// If it fails, the container does not start, and says why.
 			_ = withoutStatx()
 		}
+		reserveHeap()
 		libcontainer.Init()
 	}
 }

@@ -267,3 +267,17 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 	run ! kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
 	[[ $output == *sideways* ]]
 }
+
+@test "a limit of addresses (RLIMIT_AS): the seccomp filter is made all the same" {
+	local names
+	names=$(sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/\1/p' /usr/include/x86_64-linux-gnu/asm/unistd_64.h | jq -R . | jq -cs .)
+	[ "$(jq length <<<"$names")" -gt 300 ]
+	edit "$TMP/bundle" '.process.rlimits = [{type: "RLIMIT_AS", soft: 1073741824, hard: 2147483648}]
+		| .linux.seccomp = {defaultAction: "SCMP_ACT_ERRNO", syscalls: [{action: "SCMP_ACT_ALLOW", names: '"$names"'}]}'
+	command_is "$TMP/bundle" true
+	for _ in 1 2 3 4 5; do
+		# A Go program that has no more addresses can fail otherwise, too.
+		run kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
+		[[ $output != *seccomp* ]] || { echo "$output"; false; }
+	done
+}

@@ -164,7 +164,8 @@ cmdline_of_qemu() {
 	placed "$C1" "$shim"
 	limits_hold
 	run cmdline_of_qemu "$C1"
-	has accel=tcg
+	# With kept translations the accelerator has an argument of its own.
+	[[ $output == *accel=tcg* || $output == *"-accel tcg,tb-"* ]]
 	hasnt vhost-vsock
 	has kata.agent.0
 	kata update --cpu-quota 150000 --cpuset-cpus 0 "$C1"
