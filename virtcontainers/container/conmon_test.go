@@ -20,13 +20,21 @@ func TestPersistDir(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			// A shell under that name, which ignores the arguments.
 			cmd := exec.Command("sh")
-			cmd.Args = append([]string{test.args[0], "-c", "read line", "sh"}, test.args[1:]...)
+			cmd.Args = append([]string{test.args[0], "-c", "echo; read line", "sh"}, test.args[1:]...)
 			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			stdout, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
+			}
+			// Its arguments are to be seen a moment after Start has returned.
+			if _, err := stdout.Read(make([]byte, 1)); err != nil {
+				t.Error(err)
 			}
 			have := persistDir(cmd.Process.Pid)
 			stdin.Close()
