@@ -276,8 +276,8 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 		| .linux.seccomp = {defaultAction: "SCMP_ACT_ERRNO", syscalls: [{action: "SCMP_ACT_ALLOW", names: '"$names"'}]}'
 	command_is "$TMP/bundle" true
 	for _ in 1 2 3 4 5; do
-		# A Go program that has no more addresses can fail otherwise, too.
+		# The init, a Go program, can lack addresses for its own heap, too.
 		run kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
-		[[ $output != *seccomp* ]] || { echo "$output"; false; }
+		[[ $output != *"adding seccomp filter rule"* ]] || { echo "$output"; false; }
 	done
 }
