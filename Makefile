@@ -284,7 +284,7 @@ bench: build kernel qemu image config ## measure, beside other runtimes and the 
 		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)
 	$(if $(ONLY),,@$(MAKE) --no-print-directory bench-pods)
 
-bench-scale: build image config ## start up to a hundred sandboxes, ten at a time (a quarter of an hour)
+bench-scale: build image config ## start up to a hundred sandboxes, ten at a time
 	@packaging/prerequisites.sh run bench
 	@$(GO) run ./tests/bench/scale -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml $(BENCHFLAGS)
 

@@ -43,6 +43,19 @@ marked() { [[ $1 == *"$MARK"* ]]; }
 # kata runs the runtime with the test's own root.
 kata() { timeout "$DEADLINE" "$KATA_RUNTIME" --root "$ROOT" "$@"; }
 
+# two_print: two containers are made at the same time, and both print, without a
+# warning.
+two_print() {
+	command_is "$TMP/bundle" echo out
+	cp -a "$TMP/bundle" "$TMP/other"
+	kata run --bundle "$TMP/bundle" "$ONE" </dev/null >"$TMP/out.1" 2>&1 3>&- &
+	local first=$!
+	kata run --bundle "$TMP/other" "$TWO" </dev/null >"$TMP/out.2" 2>&1 3>&- &
+	wait $!
+	wait "$first"
+	[ "$(cat "$TMP/out.1" "$TMP/out.2")" = $'out\nout' ]
+}
+
 # make_bundle DIR: a busybox root file system and runc's own default spec,
 # without a terminal, that runs "true".
 make_bundle() {

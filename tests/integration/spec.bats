@@ -269,7 +269,7 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 }
 
 @test "a limit of addresses (RLIMIT_AS): the seccomp filter is made all the same" {
-	local names
+	local names passed=0
 	names=$(sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/\1/p' /usr/include/x86_64-linux-gnu/asm/unistd_64.h | jq -R . | jq -cs .)
 	[ "$(jq length <<<"$names")" -gt 300 ]
 	edit "$TMP/bundle" '.process.rlimits = [{type: "RLIMIT_AS", soft: 1073741824, hard: 2147483648}]
@@ -279,5 +279,7 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 		# The init, a Go program, can lack addresses for its own heap, too.
 		run kata run --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
 		[[ $output != *"adding seccomp filter rule"* ]] || { echo "$output"; false; }
+		[ "$status" != 0 ] || passed=$((passed + 1))
 	done
+	[ "$passed" -ge 1 ] || { echo "$output"; false; }
 }
