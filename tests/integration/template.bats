@@ -52,6 +52,26 @@ boots() {
 	kata delete --force "$C1"
 }
 
+# forks ID: how many processes and threads its guest has made since it booted.
+forks() { kata exec "$1" awk '/^processes/ {print $2}' /proc/stat; }
+
+@test "a template has rehearsed a container, of which nothing is left in its clones" {
+	local booted
+	configured enable_template false
+	sleeper "$C1"
+	booted=$(forks "$C1")
+	kata delete --force "$C1"
+	configured enable_template true
+	kata factory init
+	sleeper "$C1"
+	cloned "$C1"
+	[ "$(forks "$C1")" -gt $((booted + 5)) ]
+	"${KATA_RUNTIME%/*}/kata-agent-ctl" --agent "unix://$ROOT/sandboxes/$C1/proxy.sock" metrics | jq -r .text | grep -qx 'kata_agent_containers 1'
+	run kata exec "$C1" grep -c rehearsal /proc/mounts
+	[ "$output" = 0 ]
+	kata delete --force "$C1"
+}
+
 @test "init, status, destroy" {
 	run -0 kata factory status
 	[ "${lines[0]}" = "vm factory is off" ]

@@ -104,7 +104,6 @@ guest_memory() {
 memory_below() { [ "$(guest_memory)" -lt "$1" ]; }
 
 @test "memory that a container no longer uses goes back to the host" {
-	configured reclaim_guest_freed_memory true
 	command_is "$TMP/bundle" sh -c 'dd if=/dev/zero of=/dev/shm/x bs=1M count=60; echo >/full; while [ ! -e /enough ]; do sleep 0.1; done; rm /dev/shm/x; sleep 1000'
 	kata create --bundle "$TMP/bundle" "$C1" >"$TMP/out" 2>&1 </dev/null
 	kata start "$C1"

@@ -18,7 +18,7 @@ type Config struct {
 	// shared_fs = "virtio-fs" VMs boot as without, and so do those with
 	// internetworking_model = "macvtap", and those that need more than their
 	// machine type can hot-plug. Not together with enable_hugepages,
-	// enable_mem_prealloc, file_mem_backend or reclaim_guest_freed_memory.
+	// enable_mem_prealloc or file_mem_backend.
 	EnableTemplate bool `toml:"enable_template"`
 	// AutoTemplate is EnableTemplate without "factory init": the first start
 	// that finds no template for its settings makes one, and takes as long as a

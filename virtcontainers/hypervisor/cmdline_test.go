@@ -68,6 +68,7 @@ var golden = map[string]string{
 -device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-pci,rng=rng,bus=bridge0,disable-legacy=on
+-device virtio-balloon-pci,free-page-reporting=on,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}
 -device virtio-blk-pci,id=dev-data,drive=node-data,serial=data,disable-legacy=on
 -fsdev local,id=share0,path=/run/a,,b,security_model=none,multidevs=remap
@@ -95,6 +96,7 @@ var golden = map[string]string{
 -serial chardev:console
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-device,rng=rng
+-device virtio-balloon-device,free-page-reporting=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}
 -device virtio-blk-device,id=dev-data,drive=node-data,serial=data
 -fsdev local,id=share0,path=/run/a,,b,security_model=none,multidevs=remap
@@ -121,6 +123,7 @@ var golden = map[string]string{
 -device pcie-root-port,id=port0,chassis=100
 -object rng-random,id=rng,filename=/dev/urandom
 -device virtio-rng-pci,rng=rng,disable-legacy=on
+-device virtio-balloon-pci,free-page-reporting=on,disable-legacy=on
 -blockdev {"auto-read-only":false,"driver":"raw","file":{"driver":"host_device","filename":"/dev/null"},"node-name":"node-data","read-only":true}
 -device virtio-blk-pci,id=dev-data,drive=node-data,serial=data,disable-legacy=on
 -fsdev local,id=share0,path=/run/a,,b,security_model=none,multidevs=remap
@@ -259,8 +262,6 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		}, []string{"tap,id=n,fd=4,vhost=on,vhostfd=5"}},
 		"root ports": {func(c *Config, _ *Spec) { c.PCIeRootPort, c.DefaultBridges = 2, 9 },
 			[]string{"pci-bridge,id=bridge4,", "pcie-root-port,id=port1,"}},
-		"free pages": {func(c *Config, _ *Spec) { c.ReclaimGuestFreedMemory = true },
-			[]string{"virtio-balloon-pci,free-page-reporting=on,disable-legacy=on"}},
 		"firmware": {func(c *Config, _ *Spec) { c.Firmware = "/fw" }, []string{"-bios\n/fw\n"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -104,8 +104,8 @@ type Config struct {
 	EnableHugePages bool `toml:"enable_hugepages"`
 	// ReclaimGuestFreedMemory gives memory that the guest's kernel has had and no
 	// longer uses back to the host, within a few seconds, by a virtio balloon that
-	// reports free pages. Not with memory from the pool of huge pages. A key of
-	// Kata Containers 3.
+	// reports free pages. Not memory that is taken in advance or from the pool of
+	// huge pages, nor a template's and its clones'. A key of Kata Containers 3.
 	ReclaimGuestFreedMemory bool `toml:"reclaim_guest_freed_memory"`
 	// EnableKSM lets the host's kernel merge pages of the guest that equal those
 	// of others (KSM, if the host runs it: /sys/kernel/mm/ksm/run). It finds only
@@ -186,5 +186,7 @@ func Default() Config {
 		UseVSock:            true,
 		EntropySource:       "/dev/urandom",
 		ValidEntropySources: []string{"/dev/urandom", "/dev/random"},
+
+		ReclaimGuestFreedMemory: true,
 	}
 }

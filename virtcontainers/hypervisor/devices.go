@@ -93,9 +93,12 @@ func (c *cmdline) onBridge() string {
 }
 
 // balloon lets the guest's kernel tell which memory is free, some seconds after
-// it has become so, and QEMU give that back to the host.
+// it has become so, and QEMU give that back to the host. Memory in a MemoryFile
+// stays: what a clone gives back QEMU would cut out of the file, and so of every
+// other clone (QEMU 7.2, softmmu/physmem.c, ram_block_discard_range).
 func (c *cmdline) balloon() {
-	if !c.cfg.ReclaimGuestFreedMemory || c.cfg.EnableHugePages {
+	cfg := c.cfg
+	if !cfg.ReclaimGuestFreedMemory || cfg.EnableHugePages || cfg.EnableMemPrealloc || c.spec.Memory != nil {
 		return
 	}
 	c.add("-device", c.machine.device("virtio-balloon")+",free-page-reporting=on"+c.pciOpts())

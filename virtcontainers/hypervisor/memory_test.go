@@ -69,3 +69,23 @@ func TestSharedMemory(t *testing.T) {
 		t.Error("a tmpfs is mounted somewhere")
 	}
 }
+
+// Memory that must stay as it is has no device by which the guest gives it back.
+func TestMemoryThatStays(t *testing.T) {
+	for name, change := range map[string]func(*Config, *Spec){
+		"huge pages": func(c *Config, _ *Spec) { c.EnableHugePages = true },
+		"prealloc":   func(c *Config, _ *Spec) { c.EnableMemPrealloc = true },
+		"a template": func(_ *Config, s *Spec) { s.Memory = &MemoryFile{File: os.Stdin} },
+		"a clone":    func(_ *Config, s *Spec) { s.Memory = &MemoryFile{File: os.Stdin, Private: true} },
+		"refused":    func(c *Config, _ *Spec) { c.ReclaimGuestFreedMemory = false },
+		"":           func(*Config, *Spec) {},
+	} {
+		cfg, spec := Default(), &Spec{Name: "s", VCPUs: 1, MaxVCPUs: 1, MemoryMiB: 128}
+		cfg.Accelerator, cfg.Arch = AccelTCG, "amd64"
+		change(&cfg, spec)
+		line := strings.Join(buildFor(t, &cfg, spec), "\n")
+		if got := strings.Contains(line, "virtio-balloon"); got != (name == "") {
+			t.Errorf("%q: a balloon: %v", name, got)
+		}
+	}
+}

@@ -37,13 +37,12 @@ func (m *Monitor) CanMapReadOnly(ctx context.Context) (bool, error) {
 
 // errMemoryFile is the answer to a configuration whose memory cannot be a file
 // that clones share.
-var errMemoryFile = errors.New("[hypervisor.qemu] enable_hugepages, enable_virtio_mem, enable_mem_prealloc, file_mem_backend and reclaim_guest_freed_memory exclude saved VMs")
+var errMemoryFile = errors.New("[hypervisor.qemu] enable_hugepages, enable_virtio_mem, enable_mem_prealloc and file_mem_backend exclude saved VMs")
 
 // sharesFile tells whether the configuration leaves the guest's memory to a
-// MemoryFile. virtio-mem's would have to be saved beside it. Memory that a clone gives back QEMU would cut out of the file,
-// and so of every other clone (QEMU 7.2, softmmu/physmem.c, ram_block_discard_range).
+// MemoryFile. virtio-mem's would have to be saved beside it.
 func (c *Config) sharesFile() error {
-	if c.EnableHugePages || c.EnableVirtioMem || c.EnableMemPrealloc || c.FileMemBackend != "" || c.ReclaimGuestFreedMemory {
+	if c.EnableHugePages || c.EnableVirtioMem || c.EnableMemPrealloc || c.FileMemBackend != "" {
 		return errMemoryFile
 	}
 	return nil

@@ -166,7 +166,6 @@ func TestFingerprintChanges(t *testing.T) {
 	for name, change := range map[string]func(*Config){
 		"huge pages": func(c *Config) { c.EnableHugePages = true },
 		"prealloc":   func(c *Config) { c.EnableMemPrealloc = true },
-		"reclaim":    func(c *Config) { c.ReclaimGuestFreedMemory = true },
 		"backend":    func(c *Config) { c.FileMemBackend = "/dev/shm" },
 	} {
 		c := *base

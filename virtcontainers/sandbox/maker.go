@@ -184,7 +184,7 @@ func (b *boot) launch(ctx context.Context, st *State, saved *factory.Template) e
 			return err
 		}
 	}
-	return b.untilReady(ctx, st, true)
+	return b.untilReady(ctx, st)
 }
 
 // rest ends the proxy, whose place the taker's own one takes, and stops the VM.

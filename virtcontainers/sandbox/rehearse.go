@@ -22,11 +22,11 @@ const (
 	rehearsalRoot = "/run/kata-containers/rehearsal"
 )
 
-// rehearse has the guest of a ready VM create, run and remove a container, so
-// that the first real one finds everything where it needs it. Under TCG that is
-// most of a start: QEMU translates each piece of code before it first runs,
-// keeps the translation as long as it lives, and saves it in no template. With
-// KVM there is nothing to gain.
+// rehearse has the guest of a template or of a ready VM create, run and remove
+// a container, so that the first real one finds everything where it needs it:
+// pages, caches and, in a ready VM, what QEMU has translated, which it does
+// before a piece of code first runs, and keeps as long as it lives. Nothing is
+// known of it with KVM, so there none does.
 //
 // Nothing of the rehearsal stays but what the guest's kernel and the agent have
 // learned. The container's program is the agent's, which prints its version.

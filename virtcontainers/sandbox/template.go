@@ -96,7 +96,7 @@ func (h *Host) fill(ctx context.Context, draft *factory.Draft) error {
 		if err := b.startProxy(st, channel); err != nil {
 			return err
 		}
-		if err := b.untilReady(ctx, st, false); err != nil {
+		if err := b.untilReady(ctx, st); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
@@ -111,8 +111,8 @@ func (h *Host) fill(ctx context.Context, draft *factory.Draft) error {
 }
 
 // untilReady waits until the guest has nothing left to set up, and has it
-// rehearse if it will be handed out as it is.
-func (b *boot) untilReady(ctx context.Context, st *State, rehearse bool) error {
+// rehearse.
+func (b *boot) untilReady(ctx context.Context, st *State) error {
 	ctx, cancel := b.vm.Bind(ctx)
 	defer cancel()
 	ctx, stop := b.patient(ctx)
@@ -125,9 +125,6 @@ func (b *boot) untilReady(ctx context.Context, st *State, rehearse bool) error {
 	// It brings online what there is already, after the guest's set-up.
 	if _, err := agent.OnlineResources(ctx, &agentpb.OnlineResourcesRequest{}); err != nil {
 		return b.failure(ctx, guestError(err))
-	}
-	if !rehearse {
-		return nil
 	}
 	if err := b.rehearse(ctx, agent); err != nil {
 		return b.failure(ctx, err)
