@@ -115,6 +115,19 @@ memory_below() { [ "$(guest_memory)" -lt "$1" ]; }
 	kata delete --force "$C1"
 }
 
+@test "a smaller limit gives what the guest has cached back to the host" {
+	dd if=/dev/urandom of="$TMP/bundle/rootfs/file" bs=1M count=60 status=none
+	command_is "$TMP/bundle" sh -c 'cat /file >/dev/null; echo >/full; sleep 1000'
+	kata create --bundle "$TMP/bundle" "$C1" >"$TMP/out" 2>&1 </dev/null
+	kata start "$C1"
+	await test -e "$TMP/bundle/rootfs/full"
+	local full
+	full=$(guest_memory)
+	kata update --memory $((16 << 20)) "$C1"
+	await memory_below $((full - 35 * 1024))
+	kata delete --force "$C1"
+}
+
 @test "an interface in the namespace becomes the guest's, with its addresses and routes" {
 	ip netns add "kata-it-$$"
 	ip -n "kata-it-$$" link add eth0 type veth peer name peer0
