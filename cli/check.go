@@ -108,6 +108,7 @@ func checks() []check {
 		{"configuration", checkConfig, false},
 		{"qemu", checkQEMU, true},
 		{"accelerator", checkAccelerator, true},
+		{"translations", checkTranslations, true},
 		{"kernel", checkKernel, true},
 		{"guest image", checkGuestRoot, true},
 		{"machine", checkMachine, true},

@@ -110,6 +110,32 @@ func checkAccelerator(_ context.Context, in *checkInput) checkResult {
 	return ok("%s: %s", name, reason)
 }
 
+// checkTranslations looks whether keep_translations can be honoured: the first
+// start would only warn, and each one be slow.
+func checkTranslations(ctx context.Context, in *checkInput) checkResult {
+	cfg := &in.config.Hypervisor.QEMU.VM
+	name, _, err := hypervisor.Accelerator(cfg)
+	if err != nil {
+		return fail("see accelerator", "%v", err)
+	}
+	if name != hypervisor.AccelTCG {
+		return ok("not needed with %s", name)
+	}
+	can, err := hypervisor.CanKeepTranslations(ctx, cfg)
+	wanted := in.config.Factory.KeepTranslations
+	switch {
+	case err != nil:
+		return fail("see qemu", "%v", err)
+	case can && wanted:
+		return ok("kept from one guest for the next (keep_translations)")
+	case can:
+		return ok("not kept, though this QEMU could (keep_translations): starts would take half of the time")
+	case wanted:
+		return warn("make qemu builds one that can; set path in [hypervisor.qemu] to it, or keep_translations = false in [factory]", "keep_translations is set, and this QEMU cannot")
+	}
+	return ok("not kept: this QEMU cannot (make qemu builds one that can, for guests of amd64: starts take half of the time)")
+}
+
 func checkKernel(_ context.Context, in *checkInput) checkResult {
 	return checkAsset(in.config.Hypervisor.QEMU.Kernel, "kernel")
 }

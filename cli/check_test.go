@@ -89,6 +89,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		"no virtiofsd":       {more: "shared_fs = 'virtio-fs'\nvirtio_fs_daemon = '/none/virtiofsd'", check: "shared folder", result: checkFail, cause: "/none/virtiofsd"},
 		"9p":                 {more: "shared_fs = 'virtio-9p'", check: "shared folder", result: checkOK, cause: "9p"},
 		"tcg":                {more: "accelerator = 'tcg'", check: "accelerator", result: checkWarn, cause: "several times slower"},
+		"translations":       {more: "accelerator = 'tcg'\n[factory]\nkeep_translations = true", check: "translations", result: checkWarn, cause: "this QEMU cannot"},
+		"no translations":    {more: "accelerator = 'tcg'", check: "translations", result: checkOK, cause: "make qemu"},
 		"no vsock":           {more: "use_vsock = false", check: "agent channel", result: checkOK, cause: "serial port"},
 		"memory as it comes": {more: "default_memory = 0", check: "memory", result: checkOK, cause: "256.0 MiB per sandbox"},
 		"too much memory":    {more: "default_memory = 16777216", check: "memory", result: checkFail, cause: "less than one sandbox"},

@@ -52,6 +52,14 @@ sleeper() {
 # files: those that are kept.
 files() { find "$KEPT" -name translations -type f; }
 
+@test "kata-check tells whether they are kept" {
+	# checked: what it says of them.
+	checked() { kata kata-check --json | jq -r '.[] | select(.name == "translations") | "\(.result): \(.cause)"'; }
+	[ "$(checked)" = "ok: kept from one guest for the next (keep_translations)" ]
+	configured keep_translations false
+	[[ $(checked) == "ok: not kept, though this QEMU could"* ]]
+}
+
 @test "the first start records, the next ones use it; private files; destroy" {
 	run -0 kata factory status
 	[ "${lines[0]}" = "vm factory is off" ]

@@ -1,9 +1,12 @@
 package hypervisor
 
 import (
+	"bytes"
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"os/exec"
+	"strings"
 )
 
 // TranslationsKey names the VMs that execute the same code, nearly: QEMU without
@@ -43,4 +46,25 @@ func (c *cmdline) translations() string {
 		return fmt.Sprintf("tcg,tb-keep=/proc/self/fd/%d", c.fd(c.spec.Translations))
 	}
 	return ""
+}
+
+// CanKeepTranslations asks the configured QEMU whether it can do with
+// translations what Spec.Translations and RecordTranslations want of it. For
+// that it starts a QEMU without a machine, which ends by itself; ctx limits it.
+func CanKeepTranslations(ctx context.Context, cfg *Config) (bool, error) {
+	binary, err := exec.LookPath(cfg.binary())
+	if err != nil {
+		return false, cfg.binaryError(err)
+	}
+	cmd := exec.CommandContext(ctx, binary, "-machine", "none", "-accel", "tcg", "-nodefaults", "-display", "none", "-qmp", "stdio")
+	cmd.Stdin = strings.NewReader(`{"execute": "qmp_capabilities"}
+{"execute": "qom-list-properties", "arguments": {"typename": "tcg-accel"}}
+{"execute": "quit"}
+`)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return false, fmt.Errorf("ask %s: %w: %s", binary, err, strings.TrimSpace(stderr.String()))
+	}
+	return bytes.Contains(stdout.Bytes(), []byte(`"tb-keep"`)), nil
 }
