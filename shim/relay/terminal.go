@@ -25,12 +25,11 @@ func HoldTerminal(file *os.File) (*Terminal, error) {
 	if err := t.Raw(); err != nil {
 		return nil, err
 	}
-	mode, err := unix.IoctlGetTermios(int(c.Fd()), unix.TCGETS)
-	if err == nil {
+	err = t.change(func(mode *unix.Termios) {
 		mode.Lflag |= unix.ISIG
 		mode.Cc[unix.VQUIT], mode.Cc[unix.VSUSP] = 0, 0
-		err = unix.IoctlSetTermios(int(c.Fd()), unix.TCSETS, mode)
-	}
+		mode.Oflag |= unix.OPOST // what a runtime has to say is made of lines
+	})
 	if err != nil {
 		t.Restore()
 		return nil, fmt.Errorf("put the terminal into raw mode: %w", err)
@@ -38,13 +37,26 @@ func HoldTerminal(file *os.File) (*Terminal, error) {
 	return t, nil
 }
 
-// Raw makes the terminal pass every byte on: the one in the guest edits lines and
-// makes signals of keys.
+// Raw makes the terminal pass every byte on: the one in the guest edits lines,
+// makes signals of keys, and ends lines of output with a carriage return.
 func (t *Terminal) Raw() error {
-	if err := t.console.SetRaw(); err != nil {
+	err := t.console.SetRaw()
+	if err == nil {
+		err = t.change(func(mode *unix.Termios) { mode.Oflag &^= unix.OPOST }) // SetRaw leaves it
+	}
+	if err != nil {
 		return fmt.Errorf("put the terminal into raw mode: %w", err)
 	}
 	return nil
+}
+
+func (t *Terminal) change(how func(*unix.Termios)) error {
+	mode, err := unix.IoctlGetTermios(int(t.console.Fd()), unix.TCGETS)
+	if err != nil {
+		return err
+	}
+	how(mode)
+	return unix.IoctlSetTermios(int(t.console.Fd()), unix.TCSETS, mode)
 }
 
 // Restore gives the terminal the mode back that it had at first.

@@ -85,6 +85,14 @@ load lib
 	[ "$(docker logs --tail 1 logs)" = 100000 ]
 }
 
+@test "run -t, exec -t: each line ends with one carriage return" {
+	vm -t --rm busybox sh -c 'echo a; echo b' >"$TMP/run"
+	[ "$(od -An -c "$TMP/run" | tr -d ' \n')" = 'a\r\nb\r\n' ]
+	vm -d --name lines busybox sleep 1000
+	docker exec -t lines sh -c 'echo a; echo b >&2' >"$TMP/exec"
+	[ "$(od -An -c "$TMP/exec" | tr -d ' \n')" = 'a\r\nb\r\n' ]
+}
+
 @test "run -t: a change of the terminal's size reaches the process" {
 	vm -d -t --name size busybox sh -c 'trap "stty size" WINCH; stty size; echo ready; while :; do sleep 1; done'
 	await logs_have size ready
