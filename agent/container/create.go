@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/opencontainers/cgroups/manager"
 	"github.com/opencontainers/runc/libcontainer"
@@ -89,9 +90,19 @@ func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended En
 			log.Warn("container not removed after a failed start", "container", id, "error", derr)
 			os.RemoveAll(StateRoot + "/" + id)
 		}
-		return nil, fmt.Errorf("container %s: %w", id, err)
+		return nil, fmt.Errorf("container %s: %s", id, startFailure(err))
 	}
 	return c, nil
+}
+
+// startFailure is what libcontainer says of a start that failed, without the
+// phrases that the runtime begins with.
+func startFailure(err error) string {
+	text := err.Error()
+	for _, phrase := range []string{"unable to start container process: ", "error during container init: "} {
+		text = strings.TrimPrefix(text, phrase)
+	}
+	return text
 }
 
 // launch starts a process of the container, by the one or another handle of

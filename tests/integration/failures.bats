@@ -105,7 +105,7 @@ fails() {
 
 @test "a command that does not exist" {
 	command_is "$TMP/bundle" no-such-command
-	fails "executable file not found in \$PATH" create --bundle "$TMP/bundle" "$C1"
+	fails "unable to start container process: container $C1: exec: \"no-such-command\": executable file not found in \$PATH" create --bundle "$TMP/bundle" "$C1"
 }
 
 @test "a command that may not be executed" {
