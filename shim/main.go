@@ -46,6 +46,7 @@ type options struct {
 	debug                  bool
 	names, stage           string
 	changesFD, vmFD        int
+	livesFD                int
 	ownLinks               string
 	command                []string
 	forward, guard, clock  bool
@@ -131,6 +132,7 @@ func run(args []string, signals <-chan os.Signal) int {
 	if err != nil {
 		logger.Error(err.Error())
 	}
+	o.outlive()
 	return code
 }
 
@@ -157,6 +159,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	f.StringVar(&o.names, "names", "", "instead of a process: lend the guest these name `servers` of this network namespace, with commas; a byte goes to --start-fd when it listens")
 	f.IntVar(&o.changesFD, "changes-fd", -1, "instead of a process: a rtnetlink `socket`; the arguments are a command for each change that it tells of this network namespace")
 	f.IntVar(&o.vmFD, "vm-fd", -1, "pidfd of the VM, with which --changes-fd ends")
+	f.IntVar(&o.livesFD, "lives-fd", -1, "`descriptor` of a file that the shims of the container's other processes hold locked: we end after them")
 	f.BoolVar(&o.guard, "guard", false, "instead of a process: the arguments are a command for when --start-fd ends without a byte")
 	f.StringVar(&o.ownLinks, "own-links", "", "`beginning` of the names of links that --changes-fd leaves out")
 	if err := f.Parse(args); err != nil {

@@ -138,6 +138,26 @@ start_sleeper() {
 	[ "$(status "$C1")" = running ]
 }
 
+# waits PID: it waits for a lock.
+waits() { grep -q -- "-> FLOCK .* $1 " /proc/locks; }
+
+@test "the container's stand-in ends after those of its other processes" {
+	start_sleeper
+	kata exec --detach --pid-file "$TMP/pid" "$C1" sleep 500 </dev/null >"$TMP/o" 2>&1
+	local exec init
+	exec=$(<"$TMP/pid")
+	init=$(kata state "$C1" | jq .pid)
+	kill -STOP "$exec"
+	kata kill "$C1" KILL
+	# It cannot end yet, whatever the guest has told of both.
+	await waits "$init"
+	[ -d "/proc/$exec" ]
+	kill -CONT "$exec"
+	timeout "$DEADLINE" tail --pid="$init" -f /dev/null
+	[ ! -d "/proc/$exec" ] || [[ $(<"/proc/$exec/stat") == *") Z "* ]]
+	wait_stopped "$C1"
+}
+
 @test "exec with a process document" {
 	start_sleeper
 	jq '.process | .args = ["sh", "-c", "echo from document; exit 3"]' "$TMP/bundle/config.json" >"$TMP/process.json"

@@ -270,7 +270,8 @@ name_of() { awk -v at="$1" '$5 == at { sub(".*/", "", $4); print $4 }'; }
 
 @test "a limit of addresses (RLIMIT_AS): the seccomp filter is made all the same" {
 	local names passed=0
-	names=$(sed -n 's/^#define __NR_\([a-z0-9_]*\) .*/\1/p' /usr/include/x86_64-linux-gnu/asm/unistd_64.h | jq -R . | jq -cs .)
+	# The host kernel's own; headers need not be there.
+	names=$(sed -n 's/^.* __x64_sys_\([a-z0-9_]*\)$/\1/p' /proc/kallsyms | sort -u | jq -R . | jq -cs .)
 	[ "$(jq length <<<"$names")" -gt 300 ]
 	edit "$TMP/bundle" '.process.rlimits = [{type: "RLIMIT_AS", soft: 1073741824, hard: 2147483648}]
 		| .linux.seccomp = {defaultAction: "SCMP_ACT_ERRNO", syscalls: [{action: "SCMP_ACT_ALLOW", names: '"$names"'}]}'

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/internal/view"
@@ -64,6 +67,9 @@ type ShimSpec struct {
 	Forward bool
 	// Clock: the shim keeps the guest's clock by the host's.
 	Clock bool
+	// Last: the init's end is the end of the container's other processes, and the
+	// shim ends after theirs.
+	Last bool
 	// Dir is the sandbox's folder: the shim's working directory, and its mark.
 	Dir string
 	Log LogTarget
@@ -124,11 +130,19 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 		}
 		args = append(args, "--stage", string(stage))
 	}
+	lives, err := spec.lives()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("start shim: %w", err), gateWrite.Close())
+	}
+	defer lives.Close()
+	if spec.Last {
+		args = append(args, "--lives-fd", "4")
+	}
 	cmd := exec.Command(config.Path, args...)
 	cmd.Dir = spec.Dir
 	cmd.Env = []string{proc.Mark(spec.Dir)}
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = spec.Stdio.Stdin, spec.Stdio.Stdout, spec.Stdio.Stderr
-	cmd.ExtraFiles = []*os.File{gateRead}
+	cmd.ExtraFiles = []*os.File{gateRead, lives}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Setsid:  spec.Stdio.NewSession,
 		Setctty: spec.Stdio.NewSession && spec.Terminal,
@@ -147,6 +161,20 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 		return nil, errors.Join(fmt.Errorf("start shim: %w", err), cmd.Wait())
 	}
 	return &Shim{Handle: handle, cmd: cmd, gate: gateWrite}, nil
+}
+
+// lives opens a file of the container's that the shims of its further processes
+// hold locked as long as they live: the init's is to be the last.
+func (spec *ShimSpec) lives() (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(spec.Dir, "lives-"+spec.Container), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil || spec.Exec == "" {
+		return f, err
+	}
+	// If the init's shim has it, the container has ended, and so will this process.
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB); err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
+	}
+	return f, nil
 }
 
 // maxTitle is enough for ps, and far below what Linux lets one argument have

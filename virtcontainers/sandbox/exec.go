@@ -14,6 +14,7 @@ import (
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/internal/undo"
 	"github.com/kata-go/kata-runtime/internal/view"
+	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/state"
 )
@@ -140,15 +141,18 @@ type shimOf struct {
 	forward bool
 	// clock: the shim is the sandbox's first container's, and keeps the guest's clock.
 	clock bool
+	// last: the shim is the init's of a container with a pid namespace of its own.
+	last bool
 	// attach is set by a caller that stands for the process itself.
 	attach Attach
 }
 
 // shim describes the shim of the requested container's init process.
 func (req *CreateRequest) shim(c *Container) *shimOf {
+	_, sharesPIDs := oci.PIDNamespace(req.Bundle.Spec)
 	return &shimOf{
 		id: req.ID, process: req.Bundle.Spec.Process, console: req.Console, stdio: req.Stdio, stage: stageOf(req.Bundle, c),
-		bundle: req.Bundle.Path,
+		bundle: req.Bundle.Path, last: !sharesPIDs,
 		attach: req.Attach,
 	}
 }
@@ -170,7 +174,7 @@ func (h *Host) startShim(ctx context.Context, dir *state.Dir, st *State, of *shi
 	}
 	return container.StartShim(h.settings.Shim, &container.ShimSpec{
 		Agent: st.Agent, Container: of.id, Exec: of.execID, Terminal: of.process.Terminal, Title: of.process.Args,
-		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Clock: of.clock, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
+		Stage: of.stage, Bundle: of.bundle, Forward: of.forward, Clock: of.clock, Last: of.last, Stdio: stdio, Dir: dir.Path, Log: h.settings.Log,
 	}, st.start)
 }
 
