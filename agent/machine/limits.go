@@ -12,8 +12,12 @@ var limits = []sysctl{
 	// by itself is in pid1.c.
 	{"fs/nr_open", "1073741816"},
 	{"fs/file-max", "9223372036854775807"},
+	// As many files as a user may watch where there is much memory: the kernel takes
+	// a hundredth of it, between 8192 and this (fs/notify/inotify/inotify_user.c).
+	// What watches take, the container's memory limit counts.
+	{"fs/inotify/max_user_watches", "1048576"},
 }
 
-// RaiseLimits makes the guest's kernel bear as many threads and open files as that
-// of a host: the containers' own limits count.
+// RaiseLimits makes the guest's kernel bear as many threads, open and watched files
+// as that of a host: the containers' own limits count.
 func RaiseLimits() error { return set(sysctls, limits) }

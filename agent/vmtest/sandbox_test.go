@@ -121,12 +121,12 @@ func testSharedPID(g *guest) {
 
 // testRlimits: what a process has by itself, and what it can ask for.
 func testRlimits(g *guest) {
-	script := shell("cat /proc/self/limits | tr -s ' '; cat /proc/sys/kernel/threads-max /proc/sys/fs/nr_open /proc/sys/fs/file-max")
+	script := shell("cat /proc/self/limits | tr -s ' '; cat /proc/sys/kernel/threads-max /proc/sys/fs/nr_open /proc/sys/fs/file-max /proc/sys/fs/inotify/max_user_watches")
 	s := spec(script...)
 	s.Process.Rlimits = nil
 	out, _ := g.run("own", s)
 	for _, line := range []string{"Max processes unlimited unlimited", "Max pending signals unlimited unlimited", "Max core file size 0 unlimited",
-		"Max open files 1048576 1048576", "\n4194304\n1073741816\n9223372036854775807\n"} {
+		"Max open files 1048576 1048576", "\n4194304\n1073741816\n9223372036854775807\n1048576\n"} {
 		if !strings.Contains(out, line) {
 			g.t.Errorf("no %q in %q", line, out)
 		}

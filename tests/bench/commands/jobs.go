@@ -102,7 +102,7 @@ func (p *Part) two(k *peer.Peer) func(context.Context, int) error {
 				return err
 			}
 			for _, other := range []string{"two-a", "two-b"}[:i+1] {
-				n, err := footprint.Sandbox(k.Root, k.ID(other, round))
+				n, err := footprint.Idle(ctx, k.Root, k.ID(other, round))
 				if err != nil {
 					return err
 				}

@@ -2,6 +2,7 @@ package footprint
 
 import (
 	"context"
+	"time"
 
 	"github.com/kata-go/kata-runtime/tests/bench/peer"
 	"github.com/kata-go/kata-runtime/tests/bench/series"
@@ -27,10 +28,45 @@ var Measures = []struct{ Name, What string }{
 // Memory names the samples of a runtime's sandboxes.
 func Memory(peer string) string { return "memory, " + peer }
 
-// Sandbox answers the PSS of all of a sandbox's processes in bytes.
+// Sandbox answers the PSS of all of a sandbox's processes in bytes, as it is now.
 func Sandbox(root, id string) (int64, error) {
 	sums, err := byRole(root, id)
 	return sums[AllPSS], err
+}
+
+// Idle is Sandbox once that is idle.
+func Idle(ctx context.Context, root, id string) (int64, error) {
+	sums, err := settled(ctx, root, id)
+	return sums[AllPSS], err
+}
+
+// A sandbox is idle when its memory has stayed within a hundredth for so many
+// seconds: QEMU and the guest give back what the start has left when they have
+// been quiet for two. Beyond the limit it is taken as it is.
+const (
+	quietSeconds = 3
+	mostSeconds  = 20
+)
+
+func settled(ctx context.Context, root, id string) (map[string]int64, error) {
+	for quiet, before, seconds := 0, int64(0), 0; ; seconds++ {
+		sums, err := byRole(root, id)
+		if err != nil {
+			return nil, err
+		}
+		now := sums[AllPSS]
+		if quiet++; max(now-before, before-now) > before/100 {
+			quiet = 0
+		}
+		if before = now; quiet >= quietSeconds || seconds >= mostSeconds {
+			return sums, nil
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
 }
 
 func byRole(root, id string) (map[string]int64, error) {
@@ -54,7 +90,7 @@ func byRole(root, id string) (map[string]int64, error) {
 // Sample notes what an idle sandbox holds, on the host first: the guest's
 // answer costs a process in it.
 func Sample(ctx context.Context, s *series.Set, k *peer.Peer, id string) error {
-	sums, err := byRole(k.Root, id)
+	sums, err := settled(ctx, k.Root, id)
 	if err != nil {
 		return err
 	}
