@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kata-go/kata-runtime/internal/sock"
 )
@@ -194,7 +195,7 @@ func TestFilesGoWithACommand(t *testing.T) {
 // A QEMU that hangs in the middle of a hot-plug does not hold its caller for ever.
 func TestUndoOfAHotplugHasADeadline(t *testing.T) {
 	usual := undoTimeout
-	undoTimeout = 0
+	undoTimeout = 200 * time.Millisecond // in none at all, the command could not even be sent
 	defer func() { undoTimeout = usual }()
 	hanging := func(conn *net.UnixConn, commands *json.Decoder) {
 		greet(conn, commands)
