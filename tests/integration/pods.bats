@@ -20,6 +20,7 @@ load pod
 	[ "$(wc -l <"$TMP/$APP.out")" = 2 ]
 	[ "$(status "$POD")" = running ]
 	[ "$(ls "$ROOT/sandboxes")" = "$POD" ]
+	[ -z "$(find "$ROOT/sandboxes/$POD" -name "*$APP*")" ]
 }
 
 # The guest's kernel remembers for a moment what was mounted at a path.

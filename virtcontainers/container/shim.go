@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -163,10 +164,21 @@ func StartShim(config *ShimConfig, spec *ShimSpec, start func(*exec.Cmd) error) 
 	return &Shim{Handle: handle, cmd: cmd, gate: gateWrite}, nil
 }
 
+func livesPath(dir, container string) string { return filepath.Join(dir, "lives-"+container) }
+
+// Forget removes what shims leave in the folder of a sandbox that lives on; those
+// of the container have ended.
+func Forget(dir, container string) error {
+	if err := os.Remove(livesPath(dir, container)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
 // lives opens a file of the container's that the shims of its further processes
 // hold locked as long as they live: the init's is to be the last.
 func (spec *ShimSpec) lives() (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(spec.Dir, "lives-"+spec.Container), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(livesPath(spec.Dir, spec.Container), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil || spec.Exec == "" {
 		return f, err
 	}

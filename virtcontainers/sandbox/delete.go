@@ -115,7 +115,7 @@ func (h *Host) removeMember(ctx context.Context, dir *state.Dir, st *State, c *C
 			h.log.Warn("the guest does not remove the container", "id", c.ID, "error", err)
 		}
 	}
-	if err := h.endShims(ctx, c); err != nil {
+	if err := errors.Join(h.endShims(ctx, c), container.Forget(dir.Path, c.ID)); err != nil {
 		return err
 	}
 	if err := h.unplugDisks(ctx, st, c.Disks); err != nil {
