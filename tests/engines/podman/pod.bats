@@ -40,14 +40,19 @@ vms() { processes_in "$PODMAN_DIR" | grep -c qemu-system; }
 	is_state alone running
 }
 
-# obeys KEY ORDER: our podman runs the command lines of the units' key, in the
-# order that cat or tac give them.
+# obeys KEY ORDER: our podman runs the command lines of the units' key, ORDER is
+# that of their kinds, "pod container" or the other way round, as the units'
+# Before= and After= have it: Podman prints the units in any order.
 obeys() {
-	local line
-	# A backslash at a line's end joins the next one to it.
-	sed ':a; /\\$/ { N; s/\\\n//; ta }' <<<"$units" | sed -n "s/^$1=//p" | "$2" >"$TMP/$1"
-	[ -s "$TMP/$1" ]
-	while read -ra line; do podman "${line[@]:1}" </dev/null; done <"$TMP/$1"
+	local kind line
+	for kind in $2; do
+		# Each unit begins with a comment, its name. A backslash at a line's end
+		# joins the next one to it.
+		sed ':a; /\\$/ { N; s/\\\n//; ta }' <<<"$units" |
+			awk -v key="$1=" -v kind="$kind" '/^# (pod|container)-/ { of = $2 } index(of, kind "-") == 1 && index($0, key) == 1 { print substr($0, length(key) + 1) }' >"$TMP/$kind"
+		[ -s "$TMP/$kind" ]
+		while read -ra line; do podman "${line[@]:1}" </dev/null; done <"$TMP/$kind"
+	done
 }
 
 @test "play kube: a pod with two containers and a volume" {
@@ -76,14 +81,14 @@ obeys() {
 	await test -s "$TMP/v/b"
 	[ "$(cat "$TMP/v/a" "$TMP/v/b")" = $'a\npage' ]
 	[ "$(vms)" = 1 ]
-	# What systemd would run: the members stop before their pod, and start after it.
+	# What systemd would run.
 	run -0 podman generate systemd kube
 	local units=$output
 	has "podman start"
-	obeys ExecStop tac
+	obeys ExecStop 'container pod'
 	[ "$(vms)" = 0 ]
 	rm "$TMP/v/b"
-	obeys ExecStart cat
+	obeys ExecStart 'pod container'
 	await test -s "$TMP/v/b"
 	[ "$(vms)" = 1 ]
 	podman play kube --down "$TMP/pod.yaml"
