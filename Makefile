@@ -272,7 +272,7 @@ install: man ## install what is built (PREFIX, DESTDIR)
 uninstall: ## remove what install put there
 	@packaging/uninstall.sh "$(DESTDIR)" "$(BIN)" "$(SHARE)"
 
-bench: build kernel qemu image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for parts, which are not written down)
+bench: build kernel qemu image config ## measure, beside other runtimes and the bare floor, and pods (an hour; ONLY=commands,io for some parts)
 	@packaging/prerequisites.sh run bench docker
 	@$(GO) build -o $(BUILD)/bench ./tests/bench
 	@for pace in 25:25: 50:50: 100:100: 400:400: limit:-1:8388608; do \
@@ -281,7 +281,7 @@ bench: build kernel qemu image config ## measure, beside other runtimes and the 
 			-o $(BUILD)/heaps/$$folder/kata-$$helper ./$$helper || exit 1; done; done
 	@runsc=$$(tests/bench/runsc.sh) || runsc=; \
 	exec $(BUILD)/bench -kata $(BUILD)/kata-runtime -config $(BUILD)/configuration.toml -runsc "$$runsc" -heaps $(BUILD)/heaps \
-		$(if $(ONLY),-only "$(ONLY)",-out docs/performance.md) $(BENCHFLAGS)
+		$(if $(ONLY),-only "$(ONLY)") $(if $(findstring -few,$(BENCHFLAGS)),,-out docs/performance.md) $(BENCHFLAGS)
 	$(if $(ONLY),,@$(MAKE) --no-print-directory bench-pods)
 
 bench-scale: build image config ## start up to a hundred sandboxes, ten at a time

@@ -52,7 +52,7 @@ func flags(args []string) (*options, error) {
 	f.StringVar(&o.Crun, "crun", "crun", "crun's `binary`")
 	f.StringVar(&o.Runsc, "runsc", "", "gVisor's `binary` (tests/bench/runsc.sh builds it)")
 	f.StringVar(&o.Heaps, "heaps", "", "`folder` with helpers by the pace of their garbage collector, for the part heap")
-	f.StringVar(&o.out, "out", "", "`file` (Markdown) whose generated part is replaced; the plots are written beside it")
+	f.StringVar(&o.out, "out", "", "`file` (Markdown) in which the figures of each part are replaced, as soon as it is measured; the plots are written beside it")
 	if err := f.Parse(args); err != nil {
 		return nil, err
 	}
@@ -65,8 +65,8 @@ func flags(args []string) (*options, error) {
 	if only != "" {
 		o.only = strings.Split(only, ",")
 	}
-	if (o.Few || o.only != nil) && o.out != "" {
-		return nil, errors.New("-few and -only are for trying, -out for figures that others read: one of them, not both")
+	if o.Few && o.out != "" {
+		return nil, errors.New("-few is for trying, -out for figures that others read: one of them, not both")
 	}
 	return o, nil
 }
@@ -97,8 +97,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	result := &report.Result{Date: time.Now().UTC(), Rounds: o.Rounds, Machine: report.DescribeMachine()}
-	l, err := lab.New(ctx, o.Options, dir, result)
+	l, err := lab.New(ctx, o.Options, dir)
 	defer func() {
 		// Also after an interrupt: everything that was started is ended.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Minute)
@@ -110,14 +109,10 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	measureErr := measure(ctx, l, chosen)
-	if ctx.Err() != nil {
-		return measureErr
-	}
-	result.Machine.LoadAfter = report.Load()
-	show(result, chosen)
-	if err := errors.Join(measureErr, report.Text(os.Stdout, result)); err != nil || o.out == "" {
-		return err // what others read has no holes
-	}
-	return report.Write(o.out, result)
+	return measure(ctx, l, chosen, func(r *report.Result, whole bool) error {
+		if err := report.Text(os.Stdout, r); err != nil || o.out == "" || !whole {
+			return err // what others read has no holes
+		}
+		return report.Write(o.out, r)
+	})
 }

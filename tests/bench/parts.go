@@ -51,46 +51,40 @@ func choose(all []lab.Part, only []string) ([]lab.Part, error) {
 	return chosen, nil
 }
 
-// measure measures the parts one after the other, each in turns of its own:
-// what is compared with each other is in one part. A part that fails does not
-// keep the others from being measured.
-func measure(ctx context.Context, l *lab.Lab, parts []lab.Part) error {
-	m := l.Guests[0].Machine
-	l.Result.VM = fmt.Sprintf("machine type %s, accelerator %s, %d MiB, %d vCPU", m.Type, m.Accelerator, m.MemoryMiB, m.VCPUs)
+// measure measures the parts one after the other, each in turns of its own, and
+// has each shown when it is done: what is compared with each other is in one part.
+// A part that fails does not keep the others from being measured; what there is of
+// it is shown as not whole.
+func measure(ctx context.Context, l *lab.Lab, parts []lab.Part, show func(r *report.Result, whole bool) error) error {
 	var errs []error
 	for _, p := range parts {
+		r := l.Begin(p)
 		lab.Say("%s: %s", p.Name(), p.What())
 		err := p.Prepare(ctx, l)
 		if err == nil {
 			err = turn.Run(ctx, l.Rounds, p.Jobs(), warm.Memory, lab.Say, l.LeaveOut)
 		}
-		if err != nil && ctx.Err() == nil {
-			l.LeaveOut(p.Name()+", the rest", err)
+		if ctx.Err() != nil {
+			return errors.Join(append(errs, err)...)
 		}
 		if err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p.Name(), err))
+			l.LeaveOut(p.Name()+", the rest", err)
+			err = fmt.Errorf("%s: %w", p.Name(), err)
 		}
-		if ctx.Err() != nil {
-			break
-		}
+		collect(r, p)
+		errs = append(errs, err, show(r, err == nil))
 	}
 	return errors.Join(errs...)
 }
 
-// show collects what the parts have to show; those that were not measured
-// name their targets all the same.
-func show(r *report.Result, chosen []lab.Part) {
-	for _, p := range parts() {
-		if i := slices.IndexFunc(chosen, func(c lab.Part) bool { return c.Name() == p.Name() }); i >= 0 {
-			p = chosen[i]
-		}
-		targets, tables, plots := p.Show(&r.Samples)
-		r.Targets = append(r.Targets, targets...)
-		r.Tables = append(r.Tables, tables...)
-		for _, plot := range plots {
-			if len(plot.Rows) > 0 {
-				r.Plots = append(r.Plots, plot)
-			}
+// collect takes what a part has to show.
+func collect(r *report.Result, p lab.Part) {
+	r.Machine.LoadAfter = report.Load()
+	var plots []report.Plot
+	r.Targets, r.Tables, plots = p.Show(&r.Samples)
+	for _, plot := range plots {
+		if len(plot.Rows) > 0 {
+			r.Plots = append(r.Plots, plot)
 		}
 	}
 }

@@ -160,7 +160,7 @@ func (p *Part) booted(ctx context.Context, m floor.Machine, folder string) (*flo
 }
 
 func (p *Part) host(ctx context.Context, name string) error {
-	h, err := p.lab.NewHost(name)
+	h, err := p.lab.NewHost(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,6 @@ func (p *Part) host(ctx context.Context, name string) error {
 		return errors.Join(err, h.Clean(context.WithoutCancel(ctx)))
 	}
 	p.hosts = append(p.hosts, h)
-	p.lab.Result.Versions = append(p.lab.Result.Versions, report.Version{Name: name, Text: h.Version(ctx)})
 	return nil
 }
 

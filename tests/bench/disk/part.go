@@ -24,10 +24,12 @@ import (
 // amount is what is read, written and created.
 type amount struct{ mib, files int64 }
 
-// much is for the comparison with the targets, less to compare many options;
-// tiny only tries the benchmark itself.
+// much is for the comparison with the targets; slow the same by 9p, where each
+// file takes several round trips and ten thousand a minute; less is to compare
+// many options; tiny only tries the benchmark itself.
 var (
 	much = amount{256, 10000}
+	slow = amount{256, 2000}
 	less = amount{64, 1000}
 	tiny = amount{8, 100}
 )
@@ -48,17 +50,17 @@ const (
 
 // Part is the group "io".
 type Part struct {
-	lab        *lab.Lab
-	much, less amount
-	way        map[string]*peer.Peer // kata-runtime by share
-	runc       *peer.Peer
-	worker     *floor.Worker
+	lab              *lab.Lab
+	much, slow, less amount
+	way              map[string]*peer.Peer // kata-runtime by share
+	runc             *peer.Peer
+	worker           *floor.Worker
 	// folders are what is mounted in the container as a volume, and shared with
 	// bare guests; device has an ext4 with the same.
 	volume, small, device string
 	// smallDevice has less, for the options.
 	smallDevice string
-	bundles     struct{ shared, disk string }
+	bundles     map[string]string // by way
 }
 
 // Name, What: see lab.Part.
@@ -76,9 +78,9 @@ const (
 
 // Prepare writes the files and admits the runtimes.
 func (p *Part) Prepare(ctx context.Context, l *lab.Lab) error {
-	p.lab, p.much, p.less = l, much, less
+	p.lab, p.much, p.slow, p.less = l, much, slow, less
 	if l.Few {
-		p.much, p.less = tiny, tiny
+		p.much, p.slow, p.less = tiny, tiny, tiny
 	}
 	dir := filepath.Join(l.Dir, "io")
 	program, err := work.Compile(ctx, filepath.Join(l.Dir, "io-work"))
@@ -108,7 +110,7 @@ func (p *Part) Prepare(ctx context.Context, l *lab.Lab) error {
 		k.Deadline = deadline
 		p.way[name] = k
 	}
-	if p.runc, err = l.NewHost(report.Runc); err != nil {
+	if p.runc, err = l.NewHost(ctx, report.Runc); err != nil {
 		l.LeaveOut(report.Runc+" in io", err)
 		p.runc = nil
 	}
@@ -157,14 +159,27 @@ func (p *Part) makeBundles(dir string) (err error) {
 			s.Mounts = append(s.Mounts, specs.Mount{Destination: at, Type: "bind", Source: source, Options: []string{"rbind", "rw"}})
 		}
 	}
-	args := func(folders ...string) []string {
-		return append([]string{"/bin/work", "disk", fmt.Sprint(p.much.mib), fmt.Sprint(p.much.files)}, folders...)
+	p.bundles = map[string]string{}
+	for _, way := range []string{ninep, virtiofs, block} {
+		a := p.amount(way)
+		args := []string{"/bin/work", "disk", fmt.Sprint(a.mib), fmt.Sprint(a.files)}
+		from, folders := mount(p.volume, inVolume), []string{inRootfs, inVolume}
+		if way == block {
+			from, folders = mount(filepath.Join(dir, assigned), inDisk), []string{inDisk}
+		}
+		if p.bundles[way], err = p.lab.Maker().MakeWith("io-"+way, from, append(args, folders...)...); err != nil {
+			return err
+		}
 	}
-	if p.bundles.shared, err = p.lab.Maker().MakeWith("io-shared", mount(p.volume, inVolume), args(inRootfs, inVolume)...); err != nil {
-		return err
+	return nil
+}
+
+// amount is what is moved by a way.
+func (p *Part) amount(way string) amount {
+	if way == ninep {
+		return p.slow
 	}
-	p.bundles.disk, err = p.lab.Maker().MakeWith("io-disk", mount(filepath.Join(dir, assigned), inDisk), args(inDisk)...)
-	return err
+	return p.much
 }
 
 // Jobs: see lab.Part.
@@ -175,18 +190,18 @@ func (p *Part) Jobs() []turn.Job {
 	}
 	add := func(name string, do func(context.Context) error) { some(0, name, do) }
 	if p.runc != nil {
-		add("files, runc", func(ctx context.Context) error { return p.container(ctx, p.runc, p.bundles.shared, 2) })
+		add("files, runc", func(ctx context.Context) error { return p.container(ctx, p.runc, virtiofs, 2) })
 	}
 	for _, name := range []string{ninep, virtiofs} {
 		k := p.way[name]
-		add("files, "+k.Name, func(ctx context.Context) error { return p.container(ctx, k, p.bundles.shared, 2) })
+		add("files, "+k.Name, func(ctx context.Context) error { return p.container(ctx, k, name, 2) })
 		add("files, bare guest, "+name, func(ctx context.Context) error {
-			return p.bare(ctx, bare(name), p.volume, p.much, standard[name])
+			return p.bare(ctx, bare(name), p.volume, p.amount(name), standard[name])
 		})
 	}
 	if p.device != "" {
 		// The share is of no account: the container's process alone comes from it.
-		add("files, kata, block", func(ctx context.Context) error { return p.container(ctx, p.way[ninep], p.bundles.disk, 1) })
+		add("files, kata, block", func(ctx context.Context) error { return p.container(ctx, p.way[ninep], block, 1) })
 		add("files, bare guest, block", func(ctx context.Context) error {
 			return p.bareDisk(ctx, bare(block), p.device, p.much, floor.DiskOptions{})
 		})
@@ -217,23 +232,19 @@ func (p *Part) tried(ctx context.Context, name string, err error) error {
 // bare names the samples of a bare guest.
 func bare(way string) string { return "bare guest, " + way }
 
-// container has the work done in a container.
-func (p *Part) container(ctx context.Context, who *peer.Peer, bundle string, folders int) error {
-	out, err := who.Output(ctx, bundle)
+// container has the work of a way done in a container, and takes the results as
+// speeds: bytes and files per second.
+func (p *Part) container(ctx context.Context, who *peer.Peer, way string, folders int) error {
+	out, err := who.Output(ctx, p.bundles[way])
 	if err != nil {
 		return err
 	}
-	return p.note(who.Name, out, folders)
-}
-
-// note takes the results as speeds: bytes and files per second.
-func (p *Part) note(who, out string, folders int) error {
 	results, err := work.Results(out, folders)
 	if err != nil {
-		return fmt.Errorf("%s: %w", who, err)
+		return fmt.Errorf("%s: %w", who.Name, err)
 	}
 	for _, r := range results {
-		p.lab.Samples.Add(who, measure(r.Folder, r.Measure), p.much.speed(r))
+		p.lab.Samples.Add(who.Name, measure(r.Folder, r.Measure), p.amount(way).speed(r))
 	}
 	return nil
 }

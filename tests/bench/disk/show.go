@@ -46,7 +46,7 @@ var heads = []string{"read, MiB/s", "read again", "write and fsync", "files crea
 func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Plot) {
 	var targets []report.Target
 	for _, way := range []row{rows[0], rows[3]} {
-		for _, m := range []struct{ measure, what string }{{work.Read, "read"}, {work.Write, "write"}, {work.Create, "10,000 file creations"}} {
+		for _, m := range []struct{ measure, what string }{{work.Read, "read"}, {work.Write, "write"}, {work.Create, "file creations"}} {
 			t := report.OfRatio(s, fmt.Sprintf("root file system, %s: speed of %s, of the same device's in a bare guest", way.who[len("kata, "):], m.what),
 				way.key(m.measure), series.Key{Peer: way.bare, Measure: m.measure}, 0.9, report.Share)
 			t.AtLeast = true
@@ -58,7 +58,7 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 
 func (p *Part) fileTable(s *series.Set) report.Table {
 	t := report.Table{
-		Title: fmt.Sprintf("Files: %d MiB, %d files", p.much.mib, p.much.files),
+		Title: fmt.Sprintf("Files: %d MiB, %d files (%d by 9p)", p.much.mib, p.much.files, p.slow.files),
 		Head:  append([]string{"where", "what"}, heads...),
 		Note: "Medians (min–max). In brackets behind them, the share of the same device's speed in a bare guest. " +
 			"The host has the data in its page cache; a guest reads them for the first time, and again.",

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/kata-go/kata-runtime/tests/bench/bundle"
 	"github.com/kata-go/kata-runtime/tests/bench/peer"
@@ -42,9 +43,10 @@ type Lab struct {
 	Guests  []*Guest
 	Bundles peer.Bundles
 	Samples *series.Set
-	// Result is the report in the making.
+	// Result is the report in the making: until Begin, what holds for all parts.
 	Result *report.Result
 
+	common  *report.Result
 	base    string
 	maker   *bundle.Maker
 	uname   string
@@ -57,8 +59,9 @@ func Say(format string, args ...any) { fmt.Fprintf(os.Stderr, format+"\n", args.
 
 // New makes a lab in the folder dir and finds out what kata-runtime boots. The
 // caller closes it, also after an error.
-func New(ctx context.Context, o Options, dir string, result *report.Result) (*Lab, error) {
-	l := &Lab{Options: o, Dir: dir, Result: result, Samples: &result.Samples}
+func New(ctx context.Context, o Options, dir string) (*Lab, error) {
+	common := &report.Result{Rounds: o.Rounds, Machine: report.DescribeMachine()}
+	l := &Lab{Options: o, Dir: dir, Result: common, Samples: &common.Samples, common: common}
 	var err error
 	if l.Kata, err = Find(o.Kata); err != nil {
 		return l, fmt.Errorf("kata-runtime: %w", err)
@@ -70,6 +73,20 @@ func New(ctx context.Context, o Options, dir string, result *report.Result) (*La
 		return l, err
 	}
 	return l, l.findGuests(ctx)
+}
+
+// Begin makes a report for a part, with what holds for all of them and samples of
+// its own.
+func (l *Lab) Begin(p Part) *report.Result {
+	m := l.Guests[0].Machine
+	r := &report.Result{
+		Part: p.Name(), What: p.What(), Date: time.Now().UTC(), Rounds: l.Rounds, Machine: l.common.Machine,
+		VM:       fmt.Sprintf("machine type %s, accelerator %s, %d MiB, %d vCPU", m.Type, m.Accelerator, m.MemoryMiB, m.VCPUs),
+		Versions: slices.Clone(l.common.Versions), LeftOut: slices.Clone(l.common.LeftOut),
+	}
+	r.Machine.LoadBefore = report.Load()
+	l.Result, l.Samples = r, &r.Samples
+	return r
 }
 
 // Find answers a binary's absolute path, or why there is none.

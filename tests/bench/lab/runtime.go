@@ -38,8 +38,8 @@ func (l *Lab) NewKata(name, short string, s variant.Settings) (*peer.Peer, error
 // Config answers the configuration of a peer that NewKata made.
 func Config(p *peer.Peer) string { return p.Env[0][len("KATA_CONF_FILE="):] }
 
-// NewHost answers one of the runtimes that need no VM.
-func (l *Lab) NewHost(name string) (*peer.Peer, error) {
+// NewHost answers one of the runtimes that need no VM, and names its version.
+func (l *Lab) NewHost(ctx context.Context, name string) (*peer.Peer, error) {
 	binary := map[string]string{report.Runc: l.Runc, report.Crun: l.Crun, report.Runsc: l.Runsc}[name]
 	if binary == "" {
 		return nil, errors.New("not built")
@@ -57,6 +57,7 @@ func (l *Lab) NewHost(name string) (*peer.Peer, error) {
 		p.Args = []string{"--platform=systrap", "--network=none"}
 	}
 	l.peers = append(l.peers, p)
+	l.Result.Versions = append(l.Result.Versions, report.Version{Name: name, Text: p.Version(ctx)})
 	return p, nil
 }
 

@@ -80,7 +80,7 @@ func (p *Part) Prepare(ctx context.Context, l *lab.Lab) (err error) {
 		return err
 	}
 	p.kata = l.Guests[0].Peer
-	if p.runc, err = l.NewHost(report.Runc); err != nil {
+	if p.runc, err = l.NewHost(ctx, report.Runc); err != nil {
 		l.LeaveOut(report.Runc+" in net", err)
 		p.runc = nil
 	}

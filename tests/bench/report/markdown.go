@@ -1,31 +1,27 @@
 package report
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 )
 
-// The generated part of the document stands between these lines.
-const (
-	begin = "<!-- figures: made by make bench -->"
-	end   = "<!-- end of figures -->"
-)
+// markers answers the lines between which the figures of a part stand.
+func markers(part string) (begin, end string) {
+	return "<!-- figures of " + part + ": made by make bench -->", "<!-- end of the figures of " + part + " -->"
+}
 
-// errNoMarkers is the answer about a document that has no place for figures.
-var errNoMarkers = errors.New("needs the lines " + begin + " and " + end + ", in this order")
-
-// Write replaces the generated part of the Markdown document at path, and
-// writes the plots beside it: FILE.svg and FILE-NAME.svg for FILE.md.
+// Write replaces the figures of the part in the Markdown document at path, and
+// writes the plots beside it: FILE.svg and FILE-NAME.svg for FILE.md. Those of
+// other parts stay.
 func Write(path string, r *Result) error {
 	old, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
 	base := strings.TrimSuffix(path, filepath.Ext(path))
-	text, err := replace(string(old), markdown(r, filepath.Base(base)))
+	text, err := replace(string(old), r.Part, markdown(r, filepath.Base(base)))
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
@@ -41,12 +37,13 @@ func Write(path string, r *Result) error {
 	return os.WriteFile(path, []byte(text), 0o644)
 }
 
-// replace puts text between the markers of a document.
-func replace(document, text string) (string, error) {
+// replace puts text between the markers of a part.
+func replace(document, part, text string) (string, error) {
+	begin, end := markers(part)
 	head, rest, found := strings.Cut(document, begin+"\n")
 	_, tail, found2 := strings.Cut(rest, end)
 	if !found || !found2 {
-		return "", errNoMarkers
+		return "", fmt.Errorf("no place for the figures of %s: needs the lines %s and %s, in this order", part, begin, end)
 	}
 	return head + begin + "\n\n" + text + "\n" + end + tail, nil
 }
@@ -61,6 +58,7 @@ func (p *Plot) file(base string) string {
 
 func markdown(r *Result, base string) string {
 	var b strings.Builder
+	fmt.Fprintf(&b, "### Part `%s`: %s\n\n", r.Part, r.What)
 	for _, line := range conditions(r) {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}
@@ -68,7 +66,7 @@ func markdown(r *Result, base string) string {
 		fmt.Fprintf(&b, "\n![%s](%s)\n", r.Plots[i].Title, r.Plots[i].file(base))
 	}
 	for _, t := range tables(r) {
-		fmt.Fprintf(&b, "\n### %s\n\n", t.Title)
+		fmt.Fprintf(&b, "\n#### %s\n\n", t.Title)
 		fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Head, " | "), strings.Repeat(" --- |", len(t.Head)))
 		for _, row := range t.Rows {
 			fmt.Fprintf(&b, "| %s |\n", strings.Join(row, " | "))

@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/xml"
-	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -14,7 +13,7 @@ import (
 
 // sample is a result with figures that are easily recognized.
 func sample() *Result {
-	r := &Result{Rounds: 3, LeftOut: []LeftOut{{Crun, "not <installed>"}}}
+	r := &Result{Part: "commands", What: "all of them", Rounds: 3, LeftOut: []LeftOut{{Crun, "not <installed>"}}}
 	for _, v := range []float64{1.5, 1.2, 1.8} {
 		r.Samples.Add(Kata, "run", v)
 		r.Samples.Add(Runc, "run", v/50)
@@ -83,7 +82,10 @@ func hasLine(text string, parts []string) bool {
 
 func TestWriteReplacesItsPartOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "performance.md")
-	document := "before\n" + begin + "\nold figures\n" + end + "\nafter\n"
+	begin, end := markers("commands")
+	otherBegin, otherEnd := markers("io")
+	others := otherBegin + "\nfigures of another run\n" + otherEnd + "\n"
+	document := "before\n" + begin + "\nold figures\n" + end + "\n" + others + "after\n"
 	if err := os.WriteFile(path, []byte(document), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +99,7 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(data)
-		if !strings.HasPrefix(text, "before\n"+begin+"\n") || !strings.HasSuffix(text, end+"\nafter\n") ||
+		if !strings.HasPrefix(text, "before\n"+begin+"\n") || !strings.HasSuffix(text, end+"\n"+others+"after\n") ||
 			strings.Contains(text, "old figures") || !strings.Contains(text, "| `run /bin/true` | 1500 (1200–1800) |") ||
 			!strings.Contains(text, "(performance-io.svg)") {
 			t.Fatalf("document is:\n%s", text)
@@ -115,8 +117,10 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 }
 
 func TestReplaceNeedsMarkers(t *testing.T) {
-	for _, document := range []string{"", begin + "\n", end + "\n" + begin + "\n"} {
-		if _, err := replace(document, "x"); !errors.Is(err, errNoMarkers) {
+	begin, end := markers("io")
+	otherBegin, otherEnd := markers("commands")
+	for _, document := range []string{"", begin + "\n", end + "\n" + begin + "\n", otherBegin + "\n" + otherEnd + "\n"} {
+		if _, err := replace(document, "io", "x"); err == nil || !strings.Contains(err.Error(), begin) {
 			t.Errorf("replace in %q: %v", document, err)
 		}
 	}

@@ -25,17 +25,19 @@ const (
 	Runsc = "runsc"
 )
 
-// Result of one run of the benchmark.
+// Result of one part of the benchmark.
 type Result struct {
-	Date     time.Time
-	Rounds   int
-	Machine  Machine
-	Versions []Version
-	LeftOut  []LeftOut
+	// Part is its name, What says it in a few words.
+	Part, What string
+	Date       time.Time
+	Rounds     int
+	Machine    Machine
+	Versions   []Version
+	LeftOut    []LeftOut
 	// VM describes the machine of the sandboxes.
 	VM      string
 	Samples series.Set
-	// Targets, Tables and Plots are what the parts have to show.
+	// Targets, Tables and Plots are what the part has to show.
 	Targets []Target
 	Tables  []Table
 	Plots   []Plot

@@ -1,6 +1,9 @@
 package report
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Table is what both the terminal and Markdown show.
 type Table struct {
@@ -28,7 +31,7 @@ func tables(r *Result) []Table {
 // conditions are the lines that say under which the figures hold.
 func conditions(r *Result) []string {
 	lines := []string{
-		fmt.Sprintf("Date: %s, %d rounds, in turns.", r.Date.Format("2006-01-02 15:04 MST"), r.Rounds),
+		fmt.Sprintf("Begun %s, %d rounds, in turns.", r.Date.Format("2006-01-02 15:04 MST"), r.Rounds),
 		fmt.Sprintf("Host: %s, %d cores, %.1f GiB, %s, Linux %s. Load average %.2f before and %.2f after.",
 			r.Machine.CPU, r.Machine.Cores, float64(r.Machine.Memory)/(1<<30), r.Machine.OS, r.Machine.Kernel,
 			r.Machine.LoadBefore, r.Machine.LoadAfter),
@@ -38,8 +41,12 @@ func conditions(r *Result) []string {
 	if r.Machine.LoadBefore > float64(r.Machine.Cores) {
 		lines = append(lines, "The host was busy with other work before the run: these figures are too high.")
 	}
+	var versions []string
 	for _, v := range r.Versions {
-		lines = append(lines, fmt.Sprintf("%s: %s.", v.Name, v.Text))
+		versions = append(versions, v.Name+": "+v.Text)
+	}
+	if versions != nil {
+		lines = append(lines, strings.Join(versions, "; ")+".")
 	}
 	for _, l := range r.LeftOut {
 		lines = append(lines, fmt.Sprintf("Left out: %s: %s.", l.Name, l.Reason))

@@ -10,6 +10,7 @@ import (
 // Text writes the report for a terminal.
 func Text(w io.Writer, r *Result) error {
 	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s: %s\n", r.Part, r.What)
 	for _, line := range conditions(r) {
 		fmt.Fprintln(&b, line)
 	}
