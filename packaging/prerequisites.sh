@@ -23,7 +23,7 @@ packages() {
 		# Debian 12 has virtiofsd in qemu-system-common.
 		[ "$VERSION_ID" = 12 ] || echo virtiofsd
 		;;
-	test) echo bats shellcheck jq e2fsprogs iproute2 procps mount util-linux busybox-static runc zsh fish ;;
+	test) echo bats shellcheck jq e2fsprogs iproute2 iptables nftables procps mount util-linux busybox-static runc zsh fish ;;
 	bench) echo runc crun gcc libc6-dev e2fsprogs util-linux iproute2 jq ;;
 	docker) echo docker.io iptables iproute2 curl util-linux attr ;;
 	podman) echo podman conmon crun catatonit uidmap slirp4netns netavark aardvark-dns containernetworking-plugins iptables iproute2 curl util-linux attr ;;

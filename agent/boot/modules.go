@@ -2,11 +2,14 @@ package boot
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -39,6 +42,19 @@ func LoadModules(list string) error {
 	}
 	return errors.Join(append(errs, lines.Err())...)
 }
+
+// LoadPacketFilters loads, once, what iptables(8) of the older kind and ip6tables(8)
+// need of a kernel with modules. Nobody asks the kernel for it: they call modprobe,
+// which in a container finds nothing. On a host that runs containers it is loaded.
+var LoadPacketFilters = sync.OnceValue(func() error {
+	if _, err := os.Stat(Modprobe); err != nil {
+		return nil
+	}
+	if out, err := exec.Command(Modprobe, "--", "ip_tables", "ip6_tables").CombinedOutput(); err != nil {
+		return fmt.Errorf("load packet filters: %w: %s", err, bytes.TrimSpace(out))
+	}
+	return nil
+})
 
 func loadModule(path string) error {
 	if !filepath.IsAbs(path) {

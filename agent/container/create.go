@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -15,6 +16,7 @@ import (
 	"github.com/opencontainers/runtime-spec/specs-go"
 	"github.com/sirupsen/logrus"
 
+	"github.com/kata-go/kata-runtime/agent/boot"
 	"github.com/kata-go/kata-runtime/agent/initproc"
 	"github.com/kata-go/kata-runtime/agent/process"
 )
@@ -70,6 +72,11 @@ func Create(log *slog.Logger, id string, spec *specs.Spec, guest Guest, ended En
 	lp, err := libProcess(spec.Process)
 	if err != nil {
 		return nil, fmt.Errorf("%w: config.json of container %s: %w", ErrInvalid, id, err)
+	}
+	if c := lp.Capabilities; c != nil && slices.Contains(c.Bounding, "CAP_NET_ADMIN") {
+		if err := boot.LoadPacketFilters(); err != nil {
+			log.Warn("container without iptables", "container", id, "error", err)
+		}
 	}
 	// A second manager of the same group: libcontainer's container has one
 	// behind a lock that it holds while a process starts.

@@ -59,10 +59,13 @@ type Driver struct {
 var OnDemand = []string{
 	"9p", "virtiofs", "overlay", "ext4", "crc32c_generic", "xfs", "erofs", "squashfs", "loop", "autofs4", "binfmt_misc",
 	"veth", "bridge", "br_netfilter", "macvlan", "macvtap", "ipvlan", "tun", "tap", "dummy", "vxlan", "8021q",
-	"sch_htb", "sch_tbf", "sch_fq", "sch_fq_codel", "sch_netem", "sch_ingress", "cls_u32", "cls_bpf", "act_mirred", "act_police",
-	"tcp_bbr", "tcp_diag", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag", "inet_diag",
-	"nf_tables", "nft_*", "nf_conntrack", "nf_conntrack_netlink", "nf_nat", "nf_log_syslog",
-	"ip_tables", "ip6_tables", "iptable_*", "ip6table_*", "ipt_REJECT", "ip6t_REJECT", "xt_*",
+	"wireguard", "geneve", "vrf", "bonding", "ifb", "ip_gre", "ip6_gre", "ipip", "sit", "ip6_tunnel", "sctp", "tls",
+	"sch_*", "cls_*", "act_*", "tcp_*", "udp_diag", "unix_diag", "af_packet_diag", "netlink_diag", "inet_diag",
+	"nf_tables", "nft_*", "nf_conntrack", "nf_conntrack_*", "nf_nat", "nf_nat_*", "nf_log_syslog", "nfnetlink_*",
+	"ip_tables", "ip6_tables", "iptable_*", "ip6table_*", "ipt_*", "ip6t_*", "xt_*", "arp_tables", "arptable_*", "ebtable*", "ebt_*",
+	"ip_set", "ip_set_*", "xfrm_user", "xfrm_interface", "esp4", "esp6", "ah4", "ah6", "af_key",
+	// What IPsec and AF_ALG (algif_*) name of the kernel's ciphers.
+	"algif_*", "authenc", "authencesn", "seqiv", "echainiv", "cbc", "ctr", "gcm", "ccm", "xts", "cmac", "ghash_generic", "sha512_generic", "drbg", "chacha20poly1305", "aesni_intel",
 	"virtio_pmem", "nd_pmem", "nfit",
 }
 
@@ -199,16 +202,22 @@ func (a adder) files(names []string) []string {
 	return files
 }
 
-// demand adds the modules of OnDemand and answers the list by which they are
-// found, sorted: a line for each alias and one for the module's own name.
+// demand adds the modules of OnDemand, with those that they need, and answers the
+// list by which all of them are found, sorted: a line for each alias and one for
+// the module's own name. The kernel asks for what another module needs by its
+// alias, too: for nfnetlink, when nft(8) opens its socket.
 func (a adder) demand() (string, error) {
 	var lines []string
-	for _, name := range a.index.Match(OnDemand) {
+	all, err := a.index.Order(a.index.Match(OnDemand))
+	if err != nil {
+		return "", err
+	}
+	if err := a.add(all, true); err != nil {
+		return "", err
+	}
+	for _, name := range all {
 		order, err := a.index.Order([]string{name})
 		if err != nil {
-			return "", err
-		}
-		if err := a.add(order, true); err != nil {
 			return "", err
 		}
 		info, err := a.index.Info(name)

@@ -1,6 +1,7 @@
 // Command modprobe is what the guest's kernel starts (as /sbin/modprobe -q --
 // NAME) when something asks for a driver that is not loaded: a file system at
-// its first mount, a kind of network link, a packet filter's extension. It
+// its first mount, a kind of network link, a packet filter's extension; and the
+// agent, with more than one name, for what the kernel does not ask for. It
 // knows only the modules that the image carries, from a list made at build
 // time. Under our own kernel, which has no modules, it is not in the image.
 package main
@@ -29,16 +30,22 @@ func main() {
 }
 
 func run(args []string) error {
-	name := ""
+	var errs []error
+	named := false
 	for _, arg := range args {
 		if !strings.HasPrefix(arg, "-") {
-			name = arg
-			break
+			named = true
+			errs = append(errs, probe(arg))
 		}
 	}
-	if name == "" {
+	if !named {
 		return errors.New("no module named")
 	}
+	return errors.Join(errs...)
+}
+
+// probe loads what a name stands for.
+func probe(name string) error {
 	f, err := os.Open(list)
 	if err != nil {
 		return err
@@ -80,14 +87,21 @@ func find(in io.Reader, name string) ([]string, error) {
 // maxModule bounds what a module may inflate to; the largest have 5 MB.
 const maxModule = 64 << 20
 
+// options keep modules from making devices that nobody has asked for, which the
+// container would see (as systemd's modprobe.d/systemd.conf).
+var options = map[string]string{
+	"dummy": "numdummies=0", "ifb": "numifbs=0", "bonding": "max_bonds=0",
+}
+
 func load(file string) error {
+	name, _, _ := strings.Cut(path.Base(file), ".")
 	f, err := os.Open(file)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
 	if path.Ext(file) != ".gz" {
-		return loaded(unix.FinitModule(int(f.Fd()), "", 0))
+		return loaded(unix.FinitModule(int(f.Fd()), options[name], 0))
 	}
 	r, err := gzip.NewReader(f)
 	if err != nil {
@@ -97,7 +111,7 @@ func load(file string) error {
 	if err != nil {
 		return err
 	}
-	return loaded(unix.InitModule(data, ""))
+	return loaded(unix.InitModule(data, options[name]))
 }
 
 func loaded(err error) error {

@@ -62,7 +62,7 @@ var golden = map[string]string{
 -bios qboot.rom
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,jent_mod_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -device isa-serial,chardev=console
 -device pci-bridge,id=bridge0,chassis_nr=1,shpc=off,io-reserve=0,mem-reserve=2M,pref64-reserve=2M
@@ -91,7 +91,7 @@ var golden = map[string]string{
 -bios qboot.rom
 -kernel KERNEL
 -initrd KERNEL
--append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
+-append reboot=t panic=-1 no_timer_check noreplace-smp cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,jent_mod_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama tsc_early_khz=1000 init_on_alloc=1 quiet console=ttyS0 user=1 agent.log=debug
 -chardev socket,id=console,fd=4,server=on,wait=off
 -serial chardev:console
 -object rng-random,id=rng,filename=/dev/urandom
@@ -247,7 +247,7 @@ func TestCommandLineFollowsConfig(t *testing.T) {
 		"a ceiling beyond TCG's addresses": {func(_ *Config, s *Spec) { s.MaxMemoryMiB = 8 << 20 },
 			[]string{"size=128M,slots=10,maxmem=524288M"}},
 		"debug": {func(c *Config, s *Spec) { c.EnableDebug, s.Kernel = true, image },
-			[]string{"cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000\n"}},
+			[]string{"cryptomgr.notests 8250.nr_uarts=1 dummy.numdummies=0 initcall_blacklist=crypto_kdf108_init,jent_mod_init,ftrace_check_for_weak_functions,trace_eval_init,tracer_init_tracefs,slab_sysfs_init,load_system_certificate_list,init_ima,init_encrypted,i8042_init,cmos_init lsm=landlock,lockdown,yama swiotlb=noforce pci=noearly,lastbus=0 tsc_early_khz=1000\n"}},
 		"image": {func(_ *Config, s *Spec) { s.Kernel, s.Image = image, image },
 			[]string{"quiet root=/dev/vda1 ro rootwait\n", "serial=kata-image", `"read-only":true`}},
 		"vsock": {func(_ *Config, s *Spec) { s.Agent = AgentChannel{CID: 7, VHost: os.Stdin} },

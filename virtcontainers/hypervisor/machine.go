@@ -55,6 +55,9 @@ var noNeedless = "initcall_blacklist=" + strings.Join([]string{
 	// A self-test that cryptomgr.notests does not cover, and that waits for the
 	// whole initrd first (crypto/kdf_sp800108.c).
 	"crypto_kdf108_init",
+	// Measures the CPU's clock for 37 ms (without KVM) to make random numbers of it,
+	// beside those of the kernel that IPsec has anyway (crypto/jitterentropy-kcapi.c).
+	"jent_mod_init",
 	// Looks up the names of some 40,000 traceable functions, which a reader of
 	// their list gets again if there ever is one (kernel/trace/ftrace.c).
 	"ftrace_check_for_weak_functions",
