@@ -236,11 +236,16 @@ func (p *Part) Show(s *series.Set) ([]report.Target, []report.Table, []report.Pl
 		kata = report.Debian
 	}
 	var targets []report.Target
-	for _, m := range []struct{ measure, what string }{{work.TCPIn, "into"}, {work.TCPOut, "out of"}} {
-		t := report.OfRatio(s, "TCP stream "+m.what+" a container over tap and tc, of the same guest's on a plain tap",
-			series.Key{Peer: kata, Measure: m.measure}, series.Key{Peer: bareName, Measure: m.measure}, 0.95, report.Share)
-		t.AtLeast = true
-		targets = append(targets, t)
+	for _, who := range []struct{ name, what string }{
+		{tcName, "a bare guest over tap and tc, of the same guest's on a plain tap"},
+		{kata, "a container over tap and tc, of a bare guest's on a plain tap"},
+	} {
+		for _, m := range []struct{ measure, what string }{{work.TCPIn, "into"}, {work.TCPOut, "out of"}} {
+			t := report.OfRatio(s, "TCP stream "+m.what+" "+who.what,
+				series.Key{Peer: who.name, Measure: m.measure}, series.Key{Peer: bareName, Measure: m.measure}, 0.95, report.Share)
+			t.AtLeast = true
+			targets = append(targets, t)
+		}
 	}
 	return targets, []report.Table{table(s, kata), optionTable(s)}, nil
 }
