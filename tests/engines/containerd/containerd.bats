@@ -164,9 +164,18 @@ has_ended() {
 	run -1 compgen -G "$cache.[^t]*"
 }
 
-@test "containerd: the first container has a template saved, a later one begins with it" {
-	local templates=$TMP/templates qemu
-	sed -E "s|^#? *auto_template *=.*|auto_template = true|; s|^#? *template_path *=.*|template_path = \"$templates\"|" "$KATA_CONF_FILE" >"$TMP/template.toml"
+# cloned ID: its VM goes on from a saved one.
+cloned() {
+	local qemu
+	qemu=$(jq .sandbox.vm.process.pid "$(state)/sandboxes/$1/state.json")
+	tr '\0' '\n' <"/proc/$qemu/cmdline" | grep -qx -- -incoming
+}
+
+@test "containerd: the first container has a template saved, a later one begins with it; a stale one is made anew" {
+	local templates=$TMP/templates
+	cp "$(sed -n 's/^initrd = "\(.*\)"$/\1/p' "$KATA_CONF_FILE")" "$TMP/initrd"
+	sed -E "s|^#? *auto_template *=.*|auto_template = true|; s|^#? *template_path *=.*|template_path = \"$templates\"|
+		s|^initrd = .*|initrd = \"$TMP/initrd\"|" "$KATA_CONF_FILE" >"$TMP/template.toml"
 	stop_containerd
 	local KATA_CONF_FILE=$TMP/template.toml
 	export KATA_CONF_FILE
@@ -175,12 +184,20 @@ has_ended() {
 	run -0 "$KATA_RUNTIME" factory status
 	[ "${lines[0]}" = "vm factory is on" ]
 	running c1
-	qemu=$(jq .sandbox.vm.process.pid "$(state)/sandboxes/c1/state.json")
-	tr '\0' '\n' <"/proc/$qemu/cmdline" | grep -qx -- -incoming
+	cloned c1
 	run -3 ctr tasks exec --exec-id e1 c1 sh -c 'echo in; exit 3'
 	[ "$output" = in ]
 	ctr tasks kill -s TERM c1
 	await is_status c1 STOPPED
+	# shellcheck disable=SC2154  # the setup's
+	run -1 grep -F "a new one is made" "$CTD/log"
+	touch "$TMP/initrd"
+	running c2
+	grep -F "$TMP/initrd has changed" "$CTD/log" | grep -qF "a new one is made"
+	cloned c2
+	[ "$(find "$templates" -name template.json | wc -l)" = 1 ]
+	ctr tasks kill -s KILL c2
+	await is_status c2 STOPPED
 	"$KATA_RUNTIME" factory destroy
 	[ ! -e "$templates" ]
 }
