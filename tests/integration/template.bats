@@ -202,6 +202,19 @@ forks() { kata exec "$1" awk '/^processes/ {print $2}' /proc/stat; }
 	[ -z "$(warned '')" ]
 }
 
+@test "auto_template: a stale one is made anew, with a warning" {
+	cp "$(sed -n 's/^initrd = "\(.*\)"$/\1/p' "$KATA_CONF_FILE")" "$TMP/initrd"
+	configured initrd "\"$TMP/initrd\""
+	configured enable_template false
+	configured auto_template true
+	sleeper "$C1"
+	touch "$TMP/initrd"
+	sleeper "$C2"
+	cloned "$C2"
+	warned "stale: $TMP/initrd has changed: a new one is made"
+	[ "$(find "$TEMPLATES" -name template.json | wc -l)" = 1 ]
+}
+
 @test "auto_template: two first starts at once: one makes it, both run" {
 	configured enable_template false
 	configured auto_template true

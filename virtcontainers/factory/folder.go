@@ -160,7 +160,7 @@ func (f *Folder) List() ([]Listed, error) {
 			l.Info = &t.Info
 			t.Close()
 			if changed := l.Info.Stale(); changed != "" {
-				l.Err = fmt.Errorf("stale: %s has changed", changed)
+				l.Err = fmt.Errorf("%w: %s has changed", ErrStale, changed)
 			}
 		}
 		list = append(list, l)

@@ -153,7 +153,7 @@ func TestStaleAndOldOnesMakeRoom(t *testing.T) {
 	if err := os.WriteFile(kernel, []byte("two!"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Find(fp(key2)); !errors.Is(err, ErrNone) || !strings.Contains(err.Error(), "stale: "+kernel) {
+	if _, err := f.Find(fp(key2)); !errors.Is(err, ErrNone) || !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "stale: "+kernel) {
 		t.Errorf("Find = %v", err)
 	}
 	keys := []string{"0000000000000001", "0000000000000005", "0000000000000003", "0000000000000004", "0000000000000002"}

@@ -14,6 +14,9 @@ import (
 // ErrNone is the answer if there is no template that fits.
 var ErrNone = errors.New("there is no template for these settings")
 
+// ErrStale is in the answer, too, if there was one before its files changed.
+var ErrStale = errors.New("stale")
+
 // Template is a saved VM. It is open: that somebody removes it does not matter.
 type Template struct {
 	Info
@@ -44,7 +47,7 @@ func (f *Folder) Find(fp *hypervisor.Fingerprint) (*Template, error) {
 	return t, nil
 }
 
-// none is ErrNone, and says so if there was a template before its files changed.
+// none is ErrNone, and ErrStale if there was a template before its files changed.
 func (f *Folder) none() error {
 	list, err := f.List()
 	if err != nil {

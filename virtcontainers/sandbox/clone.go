@@ -161,7 +161,7 @@ func (h *Host) find(ctx context.Context, name string, nic bool) *factory.Templat
 		h.log.Warn("the VM is booted: "+err.Error()+": run \"kata-runtime factory init\"", "sandbox", name)
 		return nil
 	}
-	if !errors.Is(err, factory.ErrNone) {
+	if !errors.Is(err, factory.ErrNone) || errors.Is(err, factory.ErrStale) {
 		h.log.Warn(err.Error()+": a new one is made", "sandbox", name)
 	}
 	if why := folder.Failed(fp.Key); why != "" {

@@ -29,11 +29,12 @@ load lib
 @test "--device: a block device of the host, also read-only, and a character device" {
 	local a b
 	truncate -s 4M "$TMP/a" "$TMP/b"
+	# In one stream: what is written to two may come mixed within a line.
 	echo second | dd of="$TMP/b" conv=notrunc status=none
 	a=$(losetup -f --show "$TMP/a")
 	b=$(losetup -f --show "$TMP/b")
 	run vm --rm --device "$a:/dev/first" --device "$b:/dev/second:r" --device /dev/null:/dev/mine \
-		busybox sh -c 'echo written | dd of=/dev/first conv=fsync 2>/dev/null; head -n 1 /dev/second; echo x >/dev/second; echo x >/dev/mine && awk "NR > 2 {print \"disk\", \$3}" /proc/partitions'
+		busybox sh -c 'exec 2>&1; echo written | dd of=/dev/first conv=fsync 2>/dev/null; head -n 1 /dev/second; echo x >/dev/second; echo x >/dev/mine && awk "NR > 2 {print \"disk\", \$3}" /proc/partitions'
 	losetup -d "$a" "$b"
 	[ "$status" = 0 ]
 	has second
