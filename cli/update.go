@@ -17,9 +17,10 @@ var updateCommand = cli.Command{
 	Name:      "update",
 	Usage:     "update container resource constraints",
 	ArgsUsage: "<container-id>",
-	Description: `Changes the limits that the guest's kernel enforces. With --resources the
-   values come from a file ("-": standard input) in the form of
-   LinuxResources of the runtime-spec; the other flags are ignored then.`,
+	Description: `Changes limits: the guest's kernel enforces them; CPU sets and
+   block I/O hold on the host. With --resources the values come from a file
+   ("-": standard input) in the form of LinuxResources of the runtime-spec; the
+   other flags are ignored then.`,
 	Flags: []cli.Flag{
 		cli.StringFlag{Name: "resources, r", Usage: "path to the file containing the resources to update or '-' to read from the standard input"},
 		cli.IntFlag{Name: "blkio-weight", Usage: "specifies per cgroup weight, range is from 10 to 1000"},
