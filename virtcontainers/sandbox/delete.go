@@ -25,7 +25,7 @@ var teardownTimeout = 30 * time.Second
 const farewellTimeout = 5 * time.Second
 
 // Delete removes a stopped container; with force also one that lives, that is
-// half made, or that is not there. The sandbox goes with its last container.
+// half made, or that is not there. The sandbox goes with its first container.
 // Its hooks have the time that they and ctx say.
 func (h *Host) Delete(ctx context.Context, id string, force bool) error {
 	c, err := h.remove(ctx, id, force)

@@ -77,7 +77,7 @@ func descriptors() []probe {
 			}
 			return unix.Close(fd)
 		}},
-		{"lease and notify", func() error {
+		{"lease", func() error {
 			f, err := os.Create(filepath.Join(os.TempDir(), "leased"))
 			if err != nil {
 				return err
@@ -141,9 +141,11 @@ func namespaces() []probe {
 			_, _, errno := unix.Syscall6(unix.SYS_KCMP, pid, pid, 0, 1, 1, 0) // KCMP_FILE
 			return status(errno)
 		}})
-	for name, action := range map[string]uint32{"log": 0x7ffc0000, "trap": 0x00030000, "notify": 0x7fc00000, "kill process": 0x80000000} {
+	for name, action := range map[string]uint32{
+		"log": unix.SECCOMP_RET_LOG, "trap": unix.SECCOMP_RET_TRAP, "notify": unix.SECCOMP_RET_USER_NOTIF, "kill process": unix.SECCOMP_RET_KILL_PROCESS,
+	} {
 		list = append(list, probe{"seccomp " + name, func() error {
-			_, _, errno := unix.Syscall(unix.SYS_SECCOMP, 2, 0, uintptr(unsafe.Pointer(&action))) // SECCOMP_GET_ACTION_AVAIL
+			_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_GET_ACTION_AVAIL, 0, uintptr(unsafe.Pointer(&action)))
 			return status(errno)
 		}})
 	}
@@ -216,7 +218,7 @@ func processes() []probe {
 		arg    uintptr
 	}{
 		{"subreaper", unix.PR_SET_CHILD_SUBREAPER, 1}, {"timer slack", unix.PR_SET_TIMERSLACK, 50000}, {"no THP", unix.PR_SET_THP_DISABLE, 0},
-		{"keep caps", unix.PR_SET_KEEPCAPS, 0}, {"dumpable", unix.PR_SET_DUMPABLE, 1}, {"memory merge", 67, 0},
+		{"keep caps", unix.PR_SET_KEEPCAPS, 0}, {"dumpable", unix.PR_SET_DUMPABLE, 1}, {"memory merge", unix.PR_SET_MEMORY_MERGE, 0},
 		{"ptracer", unix.PR_SET_PTRACER, ^uintptr(0)}, {"io flusher", unix.PR_SET_IO_FLUSHER, 0}, {"core scheduling", unix.PR_SCHED_CORE, 0},
 	} {
 		list = append(list, probe{"prctl " + p.name, onThread(func() error { return unix.Prctl(p.option, p.arg, 0, 0, 0) })})

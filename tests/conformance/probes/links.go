@@ -10,11 +10,11 @@ import (
 // can make in its own namespace.
 func links() []probe {
 	parent := func() (int, error) {
-		lo, err := net.InterfaceByName("probe-parent")
+		link, err := net.InterfaceByName("probe-parent")
 		if err != nil {
 			return 0, err
 		}
-		return lo.Index, nil
+		return link.Index, nil
 	}
 	attrs := func() netlink.LinkAttrs {
 		a := netlink.NewLinkAttrs()

@@ -15,13 +15,7 @@ var kinds = []struct {
 }{{"stream", unix.SOCK_STREAM}, {"datagram", unix.SOCK_DGRAM}, {"raw", unix.SOCK_RAW}, {"seqpacket", unix.SOCK_SEQPACKET}}
 
 func opens(family, kind, protocol int) func() error {
-	return func() error {
-		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
-		if err != nil {
-			return err
-		}
-		return unix.Close(fd)
-	}
+	return withSocket(family, kind, protocol, func(int) error { return nil })
 }
 
 func sockets() []probe {
@@ -51,14 +45,9 @@ func sockets() []probe {
 		{"hash", "sha256"}, {"hash", "hmac(sha256)"}, {"hash", "crc32c"}, {"skcipher", "cbc(aes)"}, {"skcipher", "ctr(aes)"},
 		{"skcipher", "xts(aes)"}, {"aead", "gcm(aes)"}, {"aead", "rfc7539(chacha20,poly1305)"}, {"rng", "stdrng"},
 	} {
-		list = append(list, probe{"crypto " + a.name, func() error {
-			fd, err := unix.Socket(unix.AF_ALG, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
-			if err != nil {
-				return err
-			}
-			defer unix.Close(fd)
+		list = append(list, probe{"crypto " + a.name, withSocket(unix.AF_ALG, unix.SOCK_SEQPACKET, 0, func(fd int) error {
 			return unix.Bind(fd, &unix.SockaddrALG{Type: a.kind, Name: a.name})
-		}})
+		})})
 	}
 	return list
 }
@@ -67,7 +56,7 @@ func sockets() []probe {
 func options() []probe {
 	var list []probe
 	number := func(name string, family, kind, level, option, value int) {
-		list = append(list, probe{"sockopt " + name, withSocket(family, kind, func(fd int) error {
+		list = append(list, probe{"sockopt " + name, withSocket(family, kind, 0, func(fd int) error {
 			return unix.SetsockoptInt(fd, level, option, value)
 		})})
 	}
@@ -84,7 +73,7 @@ func options() []probe {
 	tcp("NOTSENT_LOWAT", unix.TCP_NOTSENT_LOWAT, 16384)
 	tcp("SAVE_SYN", unix.TCP_SAVE_SYN, 1)
 	for _, name := range []string{"reno", "cubic", "bbr", "dctcp", "vegas", "htcp"} {
-		list = append(list, probe{"congestion " + name, withSocket(unix.AF_INET, unix.SOCK_STREAM, func(fd int) error {
+		list = append(list, probe{"congestion " + name, withSocket(unix.AF_INET, unix.SOCK_STREAM, 0, func(fd int) error {
 			return unix.SetsockoptString(fd, unix.IPPROTO_TCP, unix.TCP_CONGESTION, name)
 		})})
 	}
@@ -114,15 +103,15 @@ func options() []probe {
 	number("UDP_GRO", unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP, unix.UDP_GRO, 1)
 	number("UDP_SEGMENT", unix.AF_INET, unix.SOCK_DGRAM, unix.IPPROTO_UDP, unix.UDP_SEGMENT, 1400)
 	number("PACKET_VERSION", unix.AF_PACKET, unix.SOCK_RAW, unix.SOL_PACKET, unix.PACKET_VERSION, unix.TPACKET_V3)
-	list = append(list, probe{"sockopt SO_BINDTODEVICE", withSocket(unix.AF_INET, unix.SOCK_DGRAM, func(fd int) error {
+	list = append(list, probe{"sockopt SO_BINDTODEVICE", withSocket(unix.AF_INET, unix.SOCK_DGRAM, 0, func(fd int) error {
 		return unix.BindToDevice(fd, "lo")
 	})})
 	return list
 }
 
-func withSocket(family, kind int, f func(fd int) error) func() error {
+func withSocket(family, kind, protocol int, f func(fd int) error) func() error {
 	return func() error {
-		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, 0)
+		fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
 		if err != nil {
 			return err
 		}
