@@ -2,11 +2,9 @@ package boot
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -17,6 +15,9 @@ import (
 // ModuleList names the kernel modules of the image: an absolute path a line,
 // each behind those that it needs. Without the file there are none.
 const ModuleList = "/etc/kata-agent/modules"
+
+// filterList names those that LoadPacketFilters loads.
+const filterList = "/etc/kata-agent/modules.filters"
 
 // LoadModules loads all modules of a list, in its order. One that fails does
 // not keep the others from being tried: a guest may do without.
@@ -47,13 +48,7 @@ func LoadModules(list string) error {
 // need of a kernel with modules. Nobody asks the kernel for it: they call modprobe,
 // which in a container finds nothing. On a host that runs containers it is loaded.
 var LoadPacketFilters = sync.OnceValue(func() error {
-	if _, err := os.Stat(Modprobe); err != nil {
-		return nil
-	}
-	if out, err := exec.Command(Modprobe, "--", "ip_tables", "ip6_tables").CombinedOutput(); err != nil {
-		return fmt.Errorf("load packet filters: %w: %s", err, bytes.TrimSpace(out))
-	}
-	return nil
+	return LoadModules(filterList)
 })
 
 func loadModule(path string) error {

@@ -19,6 +19,7 @@ import (
 const (
 	ModuleList = "etc/kata-agent/modules"
 	DeviceList = "etc/kata-agent/modules.devices"
+	FilterList = "etc/kata-agent/modules.filters"
 	AliasList  = "etc/kata-agent/modules.alias"
 )
 
@@ -46,6 +47,10 @@ var Drivers = []Driver{
 	{Module: "virtio_balloon"},
 	{Module: "virtio_mem"},
 }
+
+// filters are patterns of the modules that the agent loads for a container that
+// may administrate the network: nobody asks the kernel for them.
+var filters = []string{"ip_tables", "ip6_tables"}
 
 // Driver is a module that says which devices it is for.
 type Driver struct {
@@ -84,6 +89,16 @@ func AddModules(t *tree.Tree, x *kmod.Index, kernelRelease string, modprobe []by
 	var list strings.Builder
 	for _, name := range boot {
 		fmt.Fprintln(&list, a.paths[name])
+	}
+	order, err := x.Order(x.Match(filters))
+	if err != nil {
+		return nil, fmt.Errorf("kernel %s: %w", kernelRelease, err)
+	}
+	if err := a.add(order, false); err != nil {
+		return nil, err
+	}
+	if err := t.Add(tree.Entry{Path: FilterList, Perm: 0o644, Data: []byte(strings.Join(a.files(order), "\n"))}); err != nil {
+		return nil, err
 	}
 	drivers, names, err := a.drivers()
 	if err != nil {

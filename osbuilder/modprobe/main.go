@@ -1,7 +1,6 @@
 // Command modprobe is what the guest's kernel starts (as /sbin/modprobe -q --
 // NAME) when something asks for a driver that is not loaded: a file system at
-// its first mount, a kind of network link, a packet filter's extension; and the
-// agent, with more than one name, for what the kernel does not ask for. It
+// its first mount, a kind of network link, a packet filter's extension. It
 // knows only the modules that the image carries, from a list made at build
 // time. Under our own kernel, which has no modules, it is not in the image.
 package main
@@ -30,22 +29,16 @@ func main() {
 }
 
 func run(args []string) error {
-	var errs []error
-	named := false
+	name := ""
 	for _, arg := range args {
 		if !strings.HasPrefix(arg, "-") {
-			named = true
-			errs = append(errs, probe(arg))
+			name = arg
+			break
 		}
 	}
-	if !named {
+	if name == "" {
 		return errors.New("no module named")
 	}
-	return errors.Join(errs...)
-}
-
-// probe loads what a name stands for.
-func probe(name string) error {
 	f, err := os.Open(list)
 	if err != nil {
 		return err
