@@ -82,10 +82,10 @@ func (c *cmdline) start() (*VM, error) {
 	if c.spec.Memory == nil && c.memoryBackend() == memfd {
 		if c.shared, vm.SmallPages = sharedMemory(int64(c.spec.MemoryMiB) << 20); c.shared != nil {
 			defer c.shared.Close()
-			// Its pages count for the caller's cgroup, which is not the sandbox's: where
-			// there is a limit (a pod's), they might be the end of someone.
+			// Its pages count for this process's cgroup: where there is a limit (a
+			// pod's), they might be the end of someone.
 			if !memlimit.There() {
-				populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
+				vm.populated = populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
 			}
 		}
 	}
@@ -127,6 +127,14 @@ func (c *cmdline) run(path string, vm *VM) error {
 		close(vm.child.done)
 	}()
 	return nil
+}
+
+// Populated waits until the process that has launched the VM touches its memory no
+// more, some tens of milliseconds after Launch.
+func (vm *VM) Populated() {
+	if vm.populated != nil {
+		<-vm.populated
+	}
 }
 
 // child is a VM that this process has started.

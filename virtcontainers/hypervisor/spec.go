@@ -114,4 +114,7 @@ type VM struct {
 
 	// child is set in the process that launched the VM.
 	child *child
+	// populated is closed when that process has taken what it takes of the VM's
+	// memory in advance; nil if it takes none.
+	populated <-chan struct{}
 }

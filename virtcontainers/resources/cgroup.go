@@ -48,27 +48,34 @@ func (g *Group) config(r *cgroups.Resources) (*cgroups.Cgroup, error) {
 	return c, err
 }
 
-// Create makes the cgroup at path (as ContainerPath answers it) if it is not
-// there and places pids in it; systemd needs at least one. Engines look for a
-// container's figures in the cgroup of its pid, the shim: so that is what goes
-// in here. One that others use is refused, as by runc. warnings name what the
-// host could not do. After an error nothing is left.
+// Create is Plan and Make.
 func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string, err error) {
+	g = &Group{Path: path, Systemd: systemd}
+	if warnings, err = g.Make(pids...); err != nil {
+		return nil, nil, err
+	}
+	return g, warnings, nil
+}
+
+// Make makes the group if it is not there and places pids in it; systemd needs
+// at least one. Engines look for a container's figures in the cgroup of its pid,
+// the shim: so that is what goes in here. One that others use is refused, as by
+// runc. warnings name what the host could not do. After an error nothing is left.
+func (g *Group) Make(pids ...int) (warnings []string, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("cgroup %s: %w", path, err)
+			err = fmt.Errorf("cgroup %s: %w", g.Path, err)
 		}
 	}()
-	g = &Group{Path: path, Systemd: systemd}
-	if systemd && len(pids) == 0 {
-		return nil, nil, errors.New("systemd makes none without a process")
+	if g.Systemd && len(pids) == 0 {
+		return nil, errors.New("systemd makes none without a process")
 	}
 	m, err := g.manager()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if err := g.unused(m, pids...); err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	first := -1 // makes the folders only
 	if len(pids) > 0 {
@@ -82,29 +89,31 @@ func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string
 		}
 	}
 	// A scope that systemd refused to start may be another container's.
-	started := systemd && err == nil
+	started := g.Systemd && err == nil
 	if err == nil {
 		err = g.Place(pids...)
 	}
 	if err == nil {
-		return g, nil, nil
+		g.Planned = false
+		return nil, nil
 	}
 	undo := errors.Join(evacuate(g.Made), g.removeMade())
 	if started {
 		undo = errors.Join(undo, m.Destroy())
 	}
 	if undo != nil {
-		return nil, nil, errors.Join(err, undo)
+		return nil, errors.Join(err, undo)
 	}
 	if errors.Is(err, os.ErrPermission) || errors.Is(err, unix.EROFS) {
-		return &Group{Path: path, Systemd: systemd}, []string{fmt.Sprintf("cgroup %s cannot be made, its processes stay in the caller's: %v", path, err)}, nil
+		g.Paths, g.Made, g.Planned = nil, nil, false
+		return []string{fmt.Sprintf("cgroup %s cannot be made, its processes stay in the caller's: %v", g.Path, err)}, nil
 	}
-	return nil, nil, err
+	return nil, err
 }
 
-// Plan answers the group that Create would make, with nothing made yet: keep
-// it in the state before Create, so that a group is known by whoever cleans up
-// after a kill in between. It refuses what Create would.
+// Plan answers the group at path (as ContainerPath answers it) for Make, with
+// nothing made yet: keep it in the state before, so that a group is known by
+// whoever cleans up after a kill in between. It refuses what Make would.
 func Plan(path string, systemd bool) (*Group, error) {
 	g := &Group{Path: path, Systemd: systemd, Planned: true}
 	m, err := g.manager()
@@ -143,6 +152,11 @@ func (g *Group) unused(m cgroups.Manager, own ...int) error {
 	if !g.Systemd && slices.Contains(found, os.Getpid()) {
 		return nil
 	}
+	return inUse(found, own)
+}
+
+// inUse is the error for processes that were found in a group and are not its own.
+func inUse(found, own []int) error {
 	found = slices.DeleteFunc(found, func(pid int) bool { return slices.Contains(own, pid) })
 	if len(found) > 0 {
 		return fmt.Errorf("container's cgroup is not empty: %d process(es) found, %d among them: give this container another id or linux.cgroupsPath, or delete the one that uses it", len(found), found[0])
@@ -175,41 +189,35 @@ func missing(dir string) []string {
 	return found
 }
 
-// CreateSandbox makes the cgroup for a sandbox's VM processes (QEMU, virtiofsd,
-// proxy) and places pids in it:
-//   - below the container's group: what an engine reads there counts the VM,
-//     and the limits set there hold for it;
-//   - for a CRI sandbox (pod), whose own container has the least CPU weight:
-//     in /kata_overhead, where the pod's memory limit does not kill QEMU;
+// PlanSandbox is Plan for the cgroup of a sandbox's VM processes (QEMU,
+// virtiofsd, proxy), where that is not Below the container's:
+//   - for a CRI sandbox (pod), whose own container has the least CPU weight: in
+//     /kata_overhead, where the pod's memory limit does not kill QEMU;
 //   - with sandbox_cgroup_only: in the pod's cgroup, beside the container's.
-func (c Config) CreateSandbox(container *Group, sandboxID string, pod bool, pids ...int) (*Group, []string, error) {
-	path, err := c.sandboxPath(container.Path, sandboxID, container.Systemd, pod)
-	if err != nil {
-		return nil, nil, err
-	}
-	if path != "" {
-		return Create(path, container.Systemd, pids...)
-	}
-	g, err := container.below("kata")
-	if err == nil {
-		if err = g.Place(pids...); err != nil {
-			err = errors.Join(err, evacuate(g.Made), g.removeMade())
-		}
-	}
-	if err != nil {
-		return nil, nil, fmt.Errorf("cgroup for the VM below %s: %w", container.Path, err)
-	}
-	return g, nil, nil
-}
-
-// PlanSandbox is Plan for what CreateSandbox would make; nil if that lies below
-// the container's group and goes with it.
+//
+// It answers nil for all others.
 func (c Config) PlanSandbox(container *Group, sandboxID string, pod bool) (*Group, error) {
 	path, err := c.sandboxPath(container.Path, sandboxID, container.Systemd, pod)
 	if err != nil || path == "" {
 		return nil, err
 	}
 	return Plan(path, container.Systemd)
+}
+
+// Below makes the cgroup for a sandbox's VM processes below the container's and
+// places pids in it: what an engine reads there counts the VM, and the limits
+// set there hold for it. It goes with the container's.
+func (g *Group) Below(pids ...int) (*Group, error) {
+	sub, err := g.below("kata")
+	if err == nil {
+		if err = sub.Place(pids...); err != nil {
+			err = errors.Join(err, evacuate(sub.Made), sub.removeMade())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("cgroup for the VM below %s: %w", g.Path, err)
+	}
+	return sub, nil
 }
 
 // below makes a sub-group. In v2 no controller is enabled for it: the parent

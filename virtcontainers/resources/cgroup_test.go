@@ -76,7 +76,7 @@ func TestGroup(t *testing.T) {
 	path := place(t)
 	shim, vm, other := sleeper(t), sleeper(t), sleeper(t)
 	g := create(t, path, shim)
-	s, _, err := Config{}.CreateSandbox(g, "s1", false, vm, other)
+	s, err := g.Below(vm, other)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,8 +107,11 @@ func TestSandboxBesideItsContainer(t *testing.T) {
 	path := place(t)
 	vm := sleeper(t)
 	g := create(t, path)
-	s, _, err := Config{SandboxCgroupOnly: true}.CreateSandbox(g, "s1", true, vm)
+	s, err := Config{SandboxCgroupOnly: true}.PlanSandbox(g, "s1", true)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Make(vm); err != nil {
 		t.Fatal(err)
 	}
 	want := filepath.Dir(path) + "/kata_s1"
@@ -234,7 +237,7 @@ func TestLimit(t *testing.T) {
 	if cgroups.IsCgroup2UnifiedMode() {
 		t.Skip("reads the files of cgroup v1")
 	}
-	s, _, err := Config{}.CreateSandbox(g, "s1", false)
+	s, err := g.Below()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -296,7 +299,7 @@ func TestLimitRefusesAndRestores(t *testing.T) {
 	if cgroups.IsCgroup2UnifiedMode() {
 		t.Skip("reads the files of cgroup v1")
 	}
-	s, _, err := Config{}.CreateSandbox(g, "s1", false)
+	s, err := g.Below()
 	if err != nil {
 		t.Fatal(err)
 	}

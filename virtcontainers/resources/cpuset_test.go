@@ -35,7 +35,7 @@ func TestCpusetBesideTheOldOne(t *testing.T) {
 	if cgroups.IsCgroup2UnifiedMode() || runtime.NumCPU() < 2 {
 		t.Skip("needs cpusets of cgroup v1 and two CPUs")
 	}
-	s, _, err := Config{}.CreateSandbox(g, "s1", false)
+	s, err := g.Below()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -64,6 +64,8 @@ type boot struct {
 	met *dial.Agent
 	// handed is what the cache waits for while the sandbox is made.
 	handed *cache.Handed
+	// payment is nil unless this process is in the sandbox's cgroup, or on its way.
+	payment *payment
 }
 
 // close gives back what only the starting of the VM needed. It may be called
@@ -77,6 +79,7 @@ func (b *boot) close() {
 		b.saved.Close()
 		b.saved = nil
 	}
+	b.leave()
 }
 
 // listen makes a listening socket in the sandbox's folder. Peers can connect
@@ -125,6 +128,7 @@ func (h *Host) begin(ctx context.Context, b *boot, st *State) error {
 	if b.saved, err = h.template(ctx, b.spec, st); err != nil {
 		return err
 	}
+	b.enter(st)
 	if err := b.equip(st, b.saved != nil); err != nil {
 		return err
 	}
@@ -173,7 +177,7 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.vm, err = b.power(ctx, &vm); err != nil {
+	if b.vm, err = b.power(ctx, st, &vm); err != nil {
 		return err
 	}
 	if b.vm.SmallPages != nil {

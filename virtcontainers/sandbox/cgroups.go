@@ -35,11 +35,18 @@ func (g *Cgroups) plan(settings *Settings, st *State, c *Container, pod bool) er
 	return err
 }
 
-// place makes the planned cgroups and puts the sandbox's processes into them.
-func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Container, pod bool) error {
-	var warnings, more []string
-	var err error
-	if g.Container, warnings, err = resources.Create(g.Container.Path, settings.SystemdCgroup, c.PID); err != nil {
+// payer is the group that the VM's memory counts for; nil for a VM that has none.
+func (g *Cgroups) payer() *resources.Group {
+	if g.Sandbox != nil {
+		return g.Sandbox
+	}
+	return g.Container
+}
+
+// place puts the sandbox's processes into the planned cgroups, and makes those
+// that are not there yet.
+func (g *Cgroups) place(log *slog.Logger, st *State, c *Container) error {
+	if err := fill(log, g.Container, st.ID, c.PID); err != nil {
 		return err
 	}
 	var pids []int
@@ -48,9 +55,22 @@ func (g *Cgroups) place(settings *Settings, log *slog.Logger, st *State, c *Cont
 			pids = append(pids, p.PID)
 		}
 	}
-	g.Sandbox, more, err = settings.Cgroups.CreateSandbox(g.Container, st.ID, pod, pids...)
-	for _, w := range append(warnings, more...) {
-		log.Debug("cgroup: "+w, "id", c.ID)
+	if g.Sandbox != nil {
+		return fill(log, g.Sandbox, st.ID, pids...)
+	}
+	var err error
+	g.Sandbox, err = g.Container.Below(pids...)
+	return err
+}
+
+// fill places processes in a group, which it makes if that is only planned.
+func fill(log *slog.Logger, g *resources.Group, id string, pids ...int) error {
+	if !g.Planned {
+		return g.Place(pids...)
+	}
+	warnings, err := g.Make(pids...)
+	for _, w := range warnings {
+		log.Debug("cgroup: "+w, "id", id)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func (b *boot) clone(ctx context.Context, st *State) error {
 	for i, n := range vm.NICs {
 		st.Network.NICs[i].MAC = n.MAC
 	}
-	if b.vm, err = b.power(ctx, &vm); err != nil {
+	if b.vm, err = b.power(ctx, st, &vm); err != nil {
 		return err
 	}
 	st.VM = *b.vm
@@ -63,6 +63,7 @@ func (b *boot) instead(ctx context.Context, st *State, cause error) error {
 		if err := b.giveUp(ctx, st); err != nil {
 			return err
 		}
+		b.enter(st)
 		if err := b.equip(st, false); err != nil {
 			return err
 		}

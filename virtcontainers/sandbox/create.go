@@ -169,6 +169,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	phases := NewPhases(h.log, time.Now())
 	st.Cache = h.cacheDir()
 	st.Network.plan(cr.dir, netns, h.settings.Network)
+	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {
+		return nil, err
+	}
 	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
@@ -183,9 +186,6 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	defer cr.boot.letGo()
 	defer cr.boot.close()
 	phases.Done("launch")
-	if err := st.Cgroups.plan(h.settings, st, c, cr.role == oci.Infra); err != nil {
-		return nil, err
-	}
 	if err := cr.save(); err != nil {
 		return nil, err
 	}
@@ -208,9 +208,10 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	phases.Done("settle")
-	if err := st.Cgroups.place(h.settings, h.log, st, c, cr.role == oci.Infra); err != nil {
+	if err := st.Cgroups.place(h.log, st, c); err != nil {
 		return nil, err
 	}
+	cr.boot.leave() // hooks are the caller's
 	h.scoreVM(st)
 	if err := cr.save(); err != nil {
 		return nil, err

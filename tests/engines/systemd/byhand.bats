@@ -4,6 +4,7 @@
 
 load lib
 load ../../integration/pod
+load ../../integration/accounts
 
 # limited BUNDLE PATH: sleeps, in that cgroup and with limits of every kind.
 limited() {
@@ -25,8 +26,7 @@ limits_hold() {
 	[ "$(value memory.max)" = max ]
 	# systemd gives a scope a default of its own.
 	[ "$(value pids.max)" != 99 ]
-	# The VM is counted: it has hundreds of tasks less than megabytes.
-	[ "$(value memory.current)" -gt $((32 << 20)) ]
+	pays "$GROUP" "$C1"
 }
 
 # cmdline_of_qemu ID

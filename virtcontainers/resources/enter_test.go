@@ -1,0 +1,100 @@
+package resources
+
+import (
+	"os"
+	"testing"
+
+	"github.com/opencontainers/cgroups"
+)
+
+// payer is the hierarchy that counts memory.
+func payer() string {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return ""
+	}
+	return "memory"
+}
+
+func TestEnter(t *testing.T) {
+	path, self := place(t), os.Getpid()
+	before := cgroupOf(t, self)
+	g, err := Plan(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := g.Remove(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+	}()
+	leave, warnings, err := g.Enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if leave == nil {
+		t.Skipf("no way into a cgroup and back here: %v", warnings)
+	}
+	child := sleeper(t)
+	for _, pid := range []int{self, child} {
+		for controller, got := range cgroupOf(t, pid) {
+			want := before[controller]
+			if controller == payer() {
+				want = path
+			}
+			if got != want {
+				t.Errorf("process %d, controller %q: %s, want %s", pid, controller, got, want)
+			}
+		}
+	}
+	if again, _, err := g.Enter(); again != nil || err != nil {
+		t.Errorf("entered the group that it is in: %v", err)
+	}
+	if err := leave(); err != nil {
+		t.Fatal(err)
+	}
+	if now := cgroupOf(t, self); now[payer()] != before[payer()] {
+		t.Errorf("came back to %s, was in %s", now[payer()], before[payer()])
+	}
+	if err := g.Place(child); err != nil {
+		t.Error(err)
+	}
+}
+
+// Two creations with one cgroup to go: one came between the other's look at it
+// and its entry.
+func TestEnterOneInUse(t *testing.T) {
+	path, self := place(t), os.Getpid()
+	before := cgroupOf(t, self)
+	g, err := Plan(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := sleeper(t)
+	made := create(t, path, other)
+	if leave, _, err := g.Enter(); err == nil {
+		t.Error("entered a group that is in use")
+		if leave != nil {
+			leave()
+		}
+	}
+	if now := cgroupOf(t, self); now[payer()] != before[payer()] {
+		t.Errorf("the process is in %s", now[payer()])
+	}
+	if err := made.alone(other); err != nil {
+		t.Errorf("its own process: %v", err)
+	}
+	if err := made.alone(self); err != nil {
+		t.Errorf("its own child: %v", err)
+	}
+	if err := made.alone(os.Getppid() + 1<<22); err == nil {
+		t.Error("another's process was not seen")
+	}
+	if err := g.Remove(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range made.Paths {
+		if _, err := os.Stat(dir); err != nil {
+			t.Errorf("another's group was removed: %v", err)
+		}
+	}
+}
