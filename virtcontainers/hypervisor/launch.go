@@ -82,11 +82,7 @@ func (c *cmdline) start() (*VM, error) {
 	if c.spec.Memory == nil && c.memoryBackend() == memfd {
 		if c.shared, vm.SmallPages = sharedMemory(int64(c.spec.MemoryMiB) << 20); c.shared != nil {
 			defer c.shared.Close()
-			// Its pages count for this process's cgroup: where there is a limit (a
-			// pod's), they might be the end of someone.
-			if !memlimit.There() {
-				vm.populated = populate(c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
-			}
+			vm.populated = populate(c.mayPopulate, c.shared, int64(c.spec.MemoryMiB)<<20, c.filled())
 		}
 	}
 	c.build(qmp)
@@ -95,6 +91,15 @@ func (c *cmdline) start() (*VM, error) {
 		return nil, err
 	}
 	return vm, nil
+}
+
+// mayPopulate waits until this process is where its pages are to count. Where its
+// cgroup has a limit (a pod's), they might be the end of someone.
+func (c *cmdline) mayPopulate() bool {
+	if c.spec.Populate != nil {
+		<-c.spec.Populate
+	}
+	return !memlimit.There()
 }
 
 func (c *cmdline) run(path string, vm *VM) error {

@@ -77,7 +77,7 @@ func TestPopulate(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The second is the file's end, which is no whole huge page.
-	<-populate(f, size, []span{{hugePage + 1, hugePage + 2}, {5 * hugePage, size}})
+	<-populate(func() bool { return true }, f, size, []span{{hugePage + 1, hugePage + 2}, {5 * hugePage, size}})
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		t.Fatal(err)

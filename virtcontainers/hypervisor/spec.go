@@ -35,6 +35,9 @@ type Spec struct {
 	NICs   []NIC
 	Disks  []Disk
 
+	// Populate is closed when the launching process may take pages of the guest's
+	// memory in advance, which count for its cgroup; nil: at once.
+	Populate <-chan struct{}
 	// Memory is a file that holds the guest's memory; nil for memory of its own.
 	Memory *MemoryFile
 	// Incoming: the VM does not boot but waits for Restore.

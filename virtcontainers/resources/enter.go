@@ -13,7 +13,7 @@ import (
 
 // Enter makes a planned group and moves this process into it, so that the memory
 // is the group's that the process takes from then on for a VM, and what those
-// take that it starts: charges stay where a page was first touched, also when a
+// take that it starts, or has Charged: charges stay where a page was first touched, also when a
 // process moves. In cgroup v1 only the memory's hierarchy is entered.
 //
 // leave brings the process back, and is nil if it did not enter: where it is in
@@ -54,17 +54,23 @@ func (g *Group) Enter() (leave func() error, warnings []string, err error) {
 	return leave, nil, nil
 }
 
+// Charge moves a process that this one has started since it began to Enter, so
+// that the memory that it touches from now on counts for the group; a process
+// that is in it already stays.
+func (g *Group) Charge(pid int) error {
+	if err := cgroups.WriteCgroupProc(g.Paths[accountant()], pid); err != nil {
+		return fmt.Errorf("process %d into cgroup %s: %w", pid, g.Path, err)
+	}
+	return nil
+}
+
 // entrance answers which hierarchy this process has to enter to have its memory
 // counted for the group, and the folder in which it is there now.
 func (g *Group) entrance() (controller, own string, ok bool) {
 	unified := cgroups.IsCgroup2UnifiedMode()
-	if !unified {
-		if controller = "memory"; g.Systemd {
-			return "", "", false
-		}
-	}
+	controller = accountant()
 	dir, planned := g.Paths[controller]
-	if !planned {
+	if !planned || g.Systemd && !unified {
 		return "", "", false
 	}
 	var err error
@@ -81,6 +87,14 @@ func (g *Group) entrance() (controller, own string, ok bool) {
 		return "", "", false
 	}
 	return controller, own, true
+}
+
+// accountant is the controller, as in Group.Paths, that counts memory.
+func accountant() string {
+	if cgroups.IsCgroup2UnifiedMode() {
+		return ""
+	}
+	return "memory"
 }
 
 // unifiedPath is the folder of this process's cgroup of version 2.

@@ -3,17 +3,7 @@ package resources
 import (
 	"os"
 	"testing"
-
-	"github.com/opencontainers/cgroups"
 )
-
-// payer is the hierarchy that counts memory.
-func payer() string {
-	if cgroups.IsCgroup2UnifiedMode() {
-		return ""
-	}
-	return "memory"
-}
 
 func TestEnter(t *testing.T) {
 	path, self := place(t), os.Getpid()
@@ -27,6 +17,7 @@ func TestEnter(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	older := sleeper(t)
 	leave, warnings, err := g.Enter()
 	if err != nil {
 		t.Fatal(err)
@@ -35,10 +26,13 @@ func TestEnter(t *testing.T) {
 		t.Skipf("no way into a cgroup and back here: %v", warnings)
 	}
 	child := sleeper(t)
-	for _, pid := range []int{self, child} {
+	if err := g.Charge(older); err != nil {
+		t.Error(err)
+	}
+	for _, pid := range []int{self, child, older} {
 		for controller, got := range cgroupOf(t, pid) {
 			want := before[controller]
-			if controller == payer() {
+			if controller == accountant() {
 				want = path
 			}
 			if got != want {
@@ -52,10 +46,10 @@ func TestEnter(t *testing.T) {
 	if err := leave(); err != nil {
 		t.Fatal(err)
 	}
-	if now := cgroupOf(t, self); now[payer()] != before[payer()] {
-		t.Errorf("came back to %s, was in %s", now[payer()], before[payer()])
+	if now := cgroupOf(t, self); now[accountant()] != before[accountant()] {
+		t.Errorf("came back to %s, was in %s", now[accountant()], before[accountant()])
 	}
-	if err := g.Place(child); err != nil {
+	if err := g.Place(child, older); err != nil {
 		t.Error(err)
 	}
 }
@@ -77,8 +71,8 @@ func TestEnterOneInUse(t *testing.T) {
 			leave()
 		}
 	}
-	if now := cgroupOf(t, self); now[payer()] != before[payer()] {
-		t.Errorf("the process is in %s", now[payer()])
+	if now := cgroupOf(t, self); now[accountant()] != before[accountant()] {
+		t.Errorf("the process is in %s", now[accountant()])
 	}
 	if err := made.alone(other); err != nil {
 		t.Errorf("its own process: %v", err)

@@ -68,9 +68,14 @@ type boot struct {
 	payment *payment
 }
 
-// close gives back what only the starting of the VM needed. It may be called
-// more than once.
+// close gives back what only the starting of the VM needed, and ends this process's
+// stay in its cgroup. It may be called more than once.
 func (b *boot) close() {
+	b.release()
+	b.leave()
+}
+
+func (b *boot) release() {
 	for _, f := range b.files {
 		f.Close()
 	}
@@ -79,7 +84,6 @@ func (b *boot) close() {
 		b.saved.Close()
 		b.saved = nil
 	}
-	b.leave()
 }
 
 // listen makes a listening socket in the sandbox's folder. Peers can connect
@@ -128,7 +132,7 @@ func (h *Host) begin(ctx context.Context, b *boot, st *State) error {
 	if b.saved, err = h.template(ctx, b.spec, st); err != nil {
 		return err
 	}
-	b.enter(st)
+	b.enter(st) // not before: a template that is made first is nobody's
 	if err := b.equip(st, b.saved != nil); err != nil {
 		return err
 	}
@@ -160,7 +164,7 @@ func (b *boot) settle(ctx context.Context, st *State) error {
 	if err != nil {
 		return b.instead(ctx, st, err)
 	}
-	b.close()
+	b.release()
 	return nil
 }
 
@@ -177,7 +181,7 @@ func (b *boot) cold(ctx context.Context, st *State) (err error) {
 	if err != nil {
 		return err
 	}
-	if b.vm, err = b.power(ctx, st, &vm); err != nil {
+	if b.vm, err = b.power(ctx, &vm); err != nil {
 		return err
 	}
 	if b.vm.SmallPages != nil {

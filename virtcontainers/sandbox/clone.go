@@ -37,7 +37,7 @@ func (b *boot) clone(ctx context.Context, st *State) error {
 	for i, n := range vm.NICs {
 		st.Network.NICs[i].MAC = n.MAC
 	}
-	if b.vm, err = b.power(ctx, st, &vm); err != nil {
+	if b.vm, err = b.power(ctx, &vm); err != nil {
 		return err
 	}
 	st.VM = *b.vm

@@ -175,16 +175,22 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 	if err := errors.Join(cr.save(), useVolumes(cr.dir, c)); err != nil {
 		return nil, err
 	}
-	if err := st.Network.open(); err != nil {
-		return nil, err
-	}
-	phases.Done("netns")
 	var err error
-	if cr.boot, err = h.readyVM(ctx, cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
+	if cr.boot, err = h.newBoot(cr.dir, st, cr.req.Bundle.Spec, cr.role); err != nil {
 		return nil, err
 	}
 	defer cr.boot.letGo()
 	defer cr.boot.close()
+	if h.boots() {
+		cr.boot.enter(st)
+	}
+	if err := st.Network.open(); err != nil {
+		return nil, err
+	}
+	phases.Done("netns")
+	if err := h.readyVM(ctx, cr.boot, st); err != nil {
+		return nil, err
+	}
 	phases.Done("launch")
 	if err := cr.save(); err != nil {
 		return nil, err
@@ -208,6 +214,9 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	phases.Done("settle")
+	if err := cr.boot.payment.settled(cr.boot, st); err != nil {
+		return nil, err
+	}
 	if err := st.Cgroups.place(h.log, st, c); err != nil {
 		return nil, err
 	}

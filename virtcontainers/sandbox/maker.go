@@ -166,7 +166,7 @@ func (b *boot) launch(ctx context.Context, st *State, saved *factory.Template) e
 		b.template, b.greeted = saved.Key, true
 		saved.Fit(b.spec)
 	}
-	if b.vm, err = b.power(ctx, st, b.spec); err != nil {
+	if b.vm, err = b.power(ctx, b.spec); err != nil {
 		return err
 	}
 	st.VM = *b.vm

@@ -9,9 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
-	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory/cache"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
 	"github.com/kata-go/kata-runtime/virtcontainers/network"
@@ -40,6 +37,12 @@ func (h *Host) place() (p cache.Place, ok bool) {
 	return cache.Place{Endpoint: config.Endpoint()}, config.VMCacheNumber > 0
 }
 
+// boots tells whether VMs begin with their kernel, and not with what was made before.
+func (h *Host) boots() bool {
+	config := h.settings.Factory
+	return config == nil || !config.Enabled() && config.VMCacheNumber == 0
+}
+
 // cacheDir is the folder of the ready VMs; empty if none are kept.
 func (h *Host) cacheDir() string {
 	p, ok := h.place()
@@ -49,38 +52,29 @@ func (h *Host) cacheDir() string {
 	return p.Dir()
 }
 
-// readyVM is startVM with a VM that is ready, if there is one that fits.
-func (h *Host) readyVM(ctx context.Context, dir *state.Dir, st *State, spec *specs.Spec, role oci.Role) (_ *boot, err error) {
-	b, err := h.newBoot(dir, st, spec, role)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			b.close()
-		}
-	}()
+// readyVM takes a VM that is ready, if there is one that fits, else begins one.
+func (h *Host) readyVM(ctx context.Context, b *boot, st *State) error {
 	handed, err := h.take(ctx, b, st)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if handed != nil {
 		err := b.adopt(ctx, st, handed)
 		handed.CloseFiles()
 		if err == nil {
 			b.handed = handed
-			return b, nil
+			return nil
 		}
 		handed.Close()
 		if ctx.Err() != nil {
-			return b, err
+			return err
 		}
 		h.log.Warn("a ready VM cannot be used", "sandbox", st.ID, "error", err)
 		if err := b.giveUp(ctx, st); err != nil {
-			return b, err
+			return err
 		}
 	}
-	return b, h.begin(ctx, b, st)
+	return h.begin(ctx, b, st)
 }
 
 // letGo tells the cache that the sandbox with the VM that it had ready is there.

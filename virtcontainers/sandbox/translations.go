@@ -25,22 +25,24 @@ import (
 const recordingPrefix = "kata-translations-"
 
 // power starts a VM, with what QEMU has translated for others like it.
-func (b *boot) power(ctx context.Context, st *State, vm *hypervisor.Spec) (*hypervisor.VM, error) {
+func (b *boot) power(ctx context.Context, vm *hypervisor.Spec) (*hypervisor.VM, error) {
 	if vm.RecordTranslations = b.config.recording; vm.RecordTranslations == "" {
-		vm.Translations = b.translations(ctx, st, vm)
+		vm.Translations = b.translations(ctx, vm)
 	}
 	if vm.Translations != nil {
 		defer vm.Translations.Close()
 	}
-	if err := b.entered(st); err != nil {
-		return nil, err
+	vm.Populate = b.inside()
+	started, err := factory.Boot(ctx, b.config.Hypervisor, vm)
+	if err == nil {
+		b.payment.pay(started.Process.PID)
 	}
-	return factory.Boot(ctx, b.config.Hypervisor, vm)
+	return started, err
 }
 
 // translations answers what is kept for a VM, or nil. If there is nothing yet it
 // is recorded now. The VM starts without it, too, so no error ends the start.
-func (b *boot) translations(ctx context.Context, st *State, vm *hypervisor.Spec) *os.File {
+func (b *boot) translations(ctx context.Context, vm *hypervisor.Spec) *os.File {
 	config := b.config.Factory
 	if config == nil || !config.KeepTranslations {
 		return nil
@@ -65,8 +67,8 @@ func (b *boot) translations(ctx context.Context, st *State, vm *hypervisor.Spec)
 		b.log.Debug("no kept translations are used: they could not be recorded", "sandbox", vm.Name, "cause", why)
 		return nil
 	}
-	if b.entered(st) != nil { // a recording is a sandbox, too, and enters its own cgroup
-		return nil // power tells it
+	if inside := b.inside(); inside != nil {
+		<-inside // a recording is a sandbox, too, and enters a cgroup
 	}
 	host := &Host{settings: b.config, log: b.log}
 	switch err := host.record(ctx, key, vm.Incoming); {
