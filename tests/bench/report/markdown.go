@@ -12,9 +12,9 @@ func markers(part string) (begin, end string) {
 	return "<!-- figures of " + part + ": made by make bench -->", "<!-- end of the figures of " + part + " -->"
 }
 
-// Write replaces the figures of the part in the Markdown document at path, and
-// writes the plots beside it: FILE.svg and FILE-NAME.svg for FILE.md. Those of
-// other parts stay.
+// Write replaces the figures of the part in the Markdown document at path, gathers
+// the targets of all parts, and writes the plots beside it: FILE.svg and
+// FILE-NAME.svg for FILE.md. The figures of other parts stay.
 func Write(path string, r *Result) error {
 	old, err := os.ReadFile(path)
 	if err != nil {
@@ -22,6 +22,9 @@ func Write(path string, r *Result) error {
 	}
 	base := strings.TrimSuffix(path, filepath.Ext(path))
 	text, err := replace(string(old), r.Part, markdown(r, filepath.Base(base)))
+	if err == nil {
+		text, err = summarize(text)
+	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}

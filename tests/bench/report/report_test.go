@@ -7,13 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kata-go/kata-runtime/tests/bench/series"
 )
 
 // sample is a result with figures that are easily recognized.
 func sample() *Result {
-	r := &Result{Part: "commands", What: "all of them", Rounds: 3, LeftOut: []LeftOut{{Crun, "not <installed>"}}}
+	r := &Result{Part: "commands", What: "all of them", Rounds: 3, Date: time.Date(2026, 11, 28, 9, 0, 0, 0, time.UTC), LeftOut: []LeftOut{{Crun, "not <installed>"}}}
 	for _, v := range []float64{1.5, 1.2, 1.8} {
 		r.Samples.Add(Kata, "run", v)
 		r.Samples.Add(Runc, "run", v/50)
@@ -84,8 +85,10 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "performance.md")
 	begin, end := markers("commands")
 	otherBegin, otherEnd := markers("io")
-	others := otherBegin + "\nfigures of another run\n" + otherEnd + "\n"
-	document := "before\n" + begin + "\nold figures\n" + end + "\n" + others + "after\n"
+	others := otherBegin + "\n### Part `io`: files\n\n- Begun 2026-11-27 21:14 UTC, 9 rounds\n\n#### Targets\n\n| figure | target | measured | reached |\n" +
+		"| --- | --- | --- | --- |\n| reads | at least 0.90 of it | 0.88 of it | no |\n\n#### Files\n\n| what | ms |\n| --- | --- |\n| no target | 1 |\n" + otherEnd + "\n"
+	before := "before\n" + summaryBegin + "\nold targets\n" + summaryEnd + "\n"
+	document := before + begin + "\nold figures\n" + end + "\n" + others + "after\n"
 	if err := os.WriteFile(path, []byte(document), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -99,9 +102,12 @@ func TestWriteReplacesItsPartOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(data)
-		if !strings.HasPrefix(text, "before\n"+begin+"\n") || !strings.HasSuffix(text, end+"\n"+others+"after\n") ||
-			strings.Contains(text, "old figures") || !strings.Contains(text, "| `run /bin/true` | 1500 (1200–1800) |") ||
-			!strings.Contains(text, "(performance-io.svg)") {
+		if !strings.HasPrefix(text, "before\n"+summaryBegin+"\n") || !strings.HasSuffix(text, end+"\n"+others+"after\n") ||
+			strings.Contains(text, "old figures") || strings.Contains(text, "old targets") || !strings.Contains(text, "| `run /bin/true` | 1500 (1200–1800) |") ||
+			!strings.Contains(text, "(performance-io.svg)") ||
+			!strings.Contains(text, "| over the floor, tuned | at most 1.30 times | 1.50 times | no | `commands`, 2026-11-28 |\n") ||
+			!strings.Contains(text, "| reads | at least 0.90 of it | 0.88 of it | no | `io`, 2026-11-27 |\n") ||
+			strings.Contains(text, "| no target | 1 | `") {
 			t.Fatalf("document is:\n%s", text)
 		}
 		if first != "" && text != first {

@@ -31,7 +31,7 @@ func tables(r *Result) []Table {
 // conditions are the lines that say under which the figures hold.
 func conditions(r *Result) []string {
 	lines := []string{
-		fmt.Sprintf("Begun %s, %d rounds, in turns.", r.Date.Format("2006-01-02 15:04 MST"), r.Rounds),
+		fmt.Sprintf(begun+"%s, %d rounds, in turns.", r.Date.Format("2006-01-02 15:04 MST"), r.Rounds),
 		fmt.Sprintf("Host: %s, %d cores, %.1f GiB, %s, Linux %s. Load average %.2f before and %.2f after.",
 			r.Machine.CPU, r.Machine.Cores, float64(r.Machine.Memory)/(1<<30), r.Machine.OS, r.Machine.Kernel,
 			r.Machine.LoadBefore, r.Machine.LoadAfter),

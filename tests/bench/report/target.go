@@ -29,8 +29,10 @@ func OfRatio(s *series.Set, what string, a, b series.Key, limit float64, show Sh
 // reached tells whether it is.
 func (t Target) reached() bool { return t.AtLeast == (t.Value >= t.Limit) || t.Value == t.Limit }
 
+const targetsTitle = "Targets"
+
 func targetTable(r *Result) Table {
-	t := Table{Title: "Targets", Head: []string{"figure", "target", "measured", "reached"}}
+	t := Table{Title: targetsTitle, Head: []string{"figure", "target", "measured", "reached"}}
 	for _, x := range r.Targets {
 		bound := "at most "
 		if x.AtLeast {
