@@ -46,8 +46,10 @@ report() {
 		all=$((all + $(awk '/^Pss:/{print $2}' "/proc/$pid/smaps_rollup" 2>/dev/null || echo 0)))
 	done
 	all=$((all / 1024))
-	ram=$(sum "$qemu" 'memory-backend-memfd')
-	jit=$(sum "$qemu" ' rwxp ')
+	# The file of hypervisor.sharedMemory, which has no name; and translated code, which
+	# is QEMU's own or, where it is kept, a file's.
+	ram=$(sum "$qemu" 'memory-backend-memfd|/#[0-9]+ \\(deleted\\)$')
+	jit=$(sum "$qemu" ' rwxp |/translations$')
 	echo "| $1 | $all | $ram | $jit | $((all - ram - jit)) | $2 | $((all - $2)) | $((all - jit - $2)) |"
 }
 

@@ -132,6 +132,10 @@ func (g *Group) manager() (cgroups.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(g.Paths) > 0 && !g.Systemd {
+		// A relative path was relative to where this process was when it was planned.
+		return manager.NewWithPaths(config, g.Paths)
+	}
 	m, err := manager.New(config)
 	if cgroups.IsNotFound(err) {
 		// The library insists on the devices controller, which we do not need.

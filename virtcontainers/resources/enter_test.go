@@ -1,6 +1,9 @@
 package resources
 
 import (
+	"errors"
+	"fmt"
+	"maps"
 	"os"
 	"testing"
 )
@@ -89,6 +92,48 @@ func TestEnterOneInUse(t *testing.T) {
 	for _, dir := range made.Paths {
 		if _, err := os.Stat(dir); err != nil {
 			t.Errorf("another's group was removed: %v", err)
+		}
+	}
+}
+
+// What is relative to this process's cgroup stays where it was planned, though the
+// process has entered another in between.
+func TestRelativePathIsPlannedOnce(t *testing.T) {
+	payer, err := Plan(place(t), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := fmt.Sprintf("kata-test-%d-relative", os.Getpid())
+	g, err := Plan(path, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := maps.Clone(g.Paths)
+	leave, warnings, err := payer.Enter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := payer.Remove(t.Context(), true); err != nil {
+			t.Error(err)
+		}
+	}()
+	if leave == nil {
+		t.Skipf("no way into a cgroup and back here: %v", warnings)
+	}
+	_, err = g.Make(sleeper(t))
+	if err := leave(); err != nil {
+		t.Fatal(err)
+	}
+	if err != nil || !maps.Equal(g.Paths, want) {
+		t.Errorf("made %v (%v), planned %v", g.Paths, err, want)
+	}
+	if err := g.Remove(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	for _, dir := range want {
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is left: %v", dir, err)
 		}
 	}
 }
