@@ -13,5 +13,5 @@ mapped() { awk '/^Rss(Anon|Shmem):/ { n += $2 } END { print n * 1024 }' "/proc/$
 pays() {
 	local used all
 	used=$(charged "$1") all=$(mapped "$2")
-	((all > 40 << 20 && used >= all / 100 * 85)) || { echo "$used bytes of $all count for $1"; false; }
+	((all > 40 << 20 && used * 100 >= all * 85)) || { echo "$used bytes of $all count for $1"; false; }
 }

@@ -6,8 +6,8 @@ load lib
 load pod
 load accounts
 
-# own: the cgroup that memory of this process counts for.
-own() { awk -F: '$2 == "memory" || $1 == 0 { group = $3; if ($1 > 0) exit } END { print group }' "/proc/${1:-self}/cgroup"; }
+# payer FILE: the cgroup that memory counts for, of a /proc/PID/cgroup.
+payer() { awk -F: '$2 == "memory" || $1 == 0 { print $3; exit }' "$1"; }
 
 @test "a VM's memory counts for its container from its first page" {
 	kata create --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
@@ -27,10 +27,10 @@ own() { awk -F: '$2 == "memory" || $1 == 0 { group = $3; if ($1 > 0) exit } END 
 
 @test "the caller stays where it was: hooks, and those that a failed creation leaves" {
 	local before
-	before=$(own)
+	before=$(payer /proc/self/cgroup)
 	edit "$TMP/bundle" '.hooks.createRuntime = [{path: "/bin/sh", args: ["sh", "-c", "cat /proc/self/cgroup >'"$TMP"'/hook"]}]'
 	kata create --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
-	[ "$(awk -F: '$2 == "memory" || $1 == 0 { print $3; exit }' "$TMP/hook")" = "$before" ]
+	[ "$(payer "$TMP/hook")" = "$before" ]
 	kata delete --force "$C1"
 	edit "$TMP/bundle" '.hooks.createRuntime = [{path: "/bin/false"}]'
 	run ! kata create --bundle "$TMP/bundle" "$C1" </dev/null 3>&-
