@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -77,9 +78,12 @@ func run(s settings) error {
 	listener := func(l net.Listener) error {
 		return server.Serve(stream.Split(l, func(conn net.Conn) { agent.ServeStream(ctx, conn) }))
 	}
+	loaded := make(chan struct{})
 	go func() {
 		if isInit {
-			setUp(ctx, log)
+			setUp(ctx, log, loaded)
+		} else {
+			close(loaded)
 		}
 		setUpContainers(log)
 		close(ready)
@@ -87,8 +91,7 @@ func run(s settings) error {
 			quietenLater(log)
 		}
 	}()
-	err := serve(ctx, s, options, serial, listener)
-	return err
+	return serve(ctx, s, options, serial, listener, loaded)
 }
 
 // newLog logs to the console. A serial console costs the guest an exit for
@@ -109,11 +112,12 @@ func newLog(debug bool) *slog.Logger {
 
 // setUp makes the guest fit for containers. It runs beside the agent's first
 // answers. What fails here is missed, with a better message, by the container
-// that needs it.
-func setUp(ctx context.Context, log *slog.Logger) {
+// that needs it. loaded is closed when the devices that there are have drivers.
+func setUp(ctx context.Context, log *slog.Logger, loaded chan<- struct{}) {
 	step := stepper(log)
 	step("modules", func() error { return boot.LoadModules(boot.ModuleList) })
 	step("drivers", func() error { return drivers(ctx, log) })
+	close(loaded)
 	step("modprobe", boot.NameModprobe)
 	step("console", boot.ReopenConsole)
 	step("grace periods", boot.ExpediteRCU)
@@ -168,7 +172,7 @@ func drivers(ctx context.Context, log *slog.Logger) error {
 }
 
 // serve serves the channel that was chosen, for ever if that can be.
-func serve(ctx context.Context, s settings, o boot.Options, serial *channel.Serial, listener func(net.Listener) error) error {
+func serve(ctx context.Context, s settings, o boot.Options, serial *channel.Serial, listener func(net.Listener) error, loaded <-chan struct{}) error {
 	switch {
 	case s.listen != "":
 		path, ok := strings.CutPrefix(s.listen, "unix://")
@@ -182,8 +186,12 @@ func serve(ctx context.Context, s settings, o boot.Options, serial *channel.Seri
 		defer os.Remove(path)
 		return listener(l)
 	case o.VSock:
-		var l net.Listener
 		l, err := vsock.ListenContextID(unix.VMADDR_CID_ANY, vsockPort, nil)
+		if errors.Is(err, unix.EAFNOSUPPORT) {
+			// A kernel that has it as a module; serial ports are waited for likewise.
+			<-loaded
+			l, err = vsock.ListenContextID(unix.VMADDR_CID_ANY, vsockPort, nil)
+		}
 		if err != nil {
 			return fmt.Errorf("listen on vsock port %d: %w", vsockPort, err)
 		}

@@ -151,6 +151,19 @@ cmdline_of_qemu() {
 	systemctl stop "$slice" hand.slice
 }
 
+# Its vsock is a module, which the agent has to load before it can listen.
+@test "a guest with Debian's kernel is reached by vsock" {
+	local guest=/usr/local/share/kata-containers/debian
+	configured kernel "\"$guest/vmlinux\""
+	configured initrd "\"$guest/initrd.img\""
+	command_is "$TMP/bundle" uname -r
+	kata create --bundle "$TMP/bundle" "$C1" </dev/null >"$TMP/out" 2>&1 || { cat "$TMP/out"; false; }
+	[[ $(jq -r .sandbox.agent "$ROOT/sandboxes/$C1/state.json") == vsock://* ]]
+	kata start "$C1"
+	wait_stopped "$C1"
+	[[ $(cat "$TMP/out") == *-amd64 ]] || { cat "$TMP/out"; false; }
+}
+
 @test "cgroupfs: a group from create to delete, its limits, and one in use is refused" {
 	GROUP=/hand-$MARK/$C1
 	# The test before has KVM and vsock.

@@ -55,7 +55,10 @@ run='/bin/bash /usr/local/tests/engines/systemd/inside.sh'
 timeout "${KATA_MACHINE_SECONDS:-5400}" qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot \
 	-machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 6G \
 	-kernel "$kernel" -initrd "$(echo "$tree"/boot/initrd.img-*)" \
-	-append "console=ttyS0 root=/dev/vda rw quiet systemd.show_status=1 systemd.mount-extra=/dev/vdb:/usr/local:ext4:rw systemd.run=\"$run\" systemd.run_success_action=poweroff systemd.run_failure_action=poweroff" \
+	-append "console=ttyS0 root=/dev/vda rw quiet panic=-1 systemd.show_status=1 systemd.mount-extra=/dev/vdb:/usr/local:ext4:rw systemd.run=\"$run\" systemd.run_success_action=poweroff systemd.run_failure_action=poweroff" \
 	-drive "if=virtio,format=raw,file=$tree.ext4,snapshot=on" -drive "if=virtio,format=raw,file=$dir/usr.ext4" \
 	-serial "file:$dir/console" -device virtio-serial-pci -chardev file,id=results,path=/dev/stdout -device virtserialport,chardev=results,name=results </dev/null | tee "$dir/results"
+# Its own kernel's: QEMU 7.2 can keep translated code that another CPU has just
+# replaced (docs/limitations.md), seen twice on 2026-11-28 in KVM's static branches.
+! grep -A 3 'Kernel panic' "$dir/console" >&2 || { echo 'the machine itself has panicked, as above: what it had not come to has not run' >&2; exit 1; }
 grep -q '^1\.\.' "$dir/results" || { tail -n 40 "$dir/console" >&2; echo 'the machine has run no test: its console ends as above' >&2; exit 1; }
