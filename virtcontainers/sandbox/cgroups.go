@@ -102,15 +102,45 @@ func (h *Host) warnOfCgroup(c *Container, warnings []string) {
 	}
 }
 
-// remove deletes what place made; its processes have ended.
-func (g *Cgroups) remove(ctx context.Context) error {
+// remove deletes what place made; its processes have ended, but for one that the
+// creator was just starting when it was killed.
+func (g *Cgroups) remove(ctx context.Context, dir *state.Dir) error {
 	var errs []error
 	for _, group := range []*resources.Group{g.Sandbox, g.Container} {
-		if group != nil {
-			errs = append(errs, group.Remove(ctx, true))
+		if group == nil {
+			continue
 		}
+		err := endOwn(ctx, group, dir)
+		if err == nil {
+			err = group.Remove(ctx, true)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
+}
+
+// endOwn ends the sandbox's own processes in a group that is only planned: another
+// container may have made it, and be in it.
+func endOwn(ctx context.Context, group *resources.Group, dir *state.Dir) error {
+	if !group.Planned {
+		return nil
+	}
+	inside, err := group.Inside()
+	if err != nil {
+		return err
+	}
+	marked, err := proc.Marked(dir.Path)
+	if err != nil {
+		return err
+	}
+	for _, h := range marked {
+		if slices.Contains(inside, h.PID) {
+			if err := h.Kill(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // warnOfLimits names the limits of one container among several of a VM that hold
@@ -128,22 +158,8 @@ func (c *Container) removeCgroup(ctx context.Context, dir *state.Dir) error {
 	if c.Cgroup == nil {
 		return nil
 	}
-	if c.Cgroup.Planned {
-		inside, err := c.Cgroup.Inside()
-		if err != nil {
-			return err
-		}
-		marked, err := proc.Marked(dir.Path)
-		if err != nil {
-			return err
-		}
-		for _, h := range marked {
-			if slices.Contains(inside, h.PID) {
-				if err := h.Kill(ctx); err != nil {
-					return err
-				}
-			}
-		}
+	if err := endOwn(ctx, c.Cgroup, dir); err != nil {
+		return err
 	}
 	return c.Cgroup.Remove(ctx, true)
 }

@@ -4,21 +4,22 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	"github.com/kata-go/kata-runtime/internal/proc"
 	"github.com/kata-go/kata-runtime/virtcontainers/resources"
 )
 
-// A member's creator was killed between making its cgroup and noting that, or
+// A creator was killed between making its cgroup and noting that, or
 // before it made the group, and another container did.
 func TestRemovePlannedCgroup(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("cgroups need root")
 	}
 	_, dir := podOf(t)
-	for name, own := range map[string]bool{"own": true, "another": false} {
-		path := fmt.Sprintf("/kata-test-%d-planned/%s", os.Getpid(), name)
+	for name, own := range map[string]bool{"own": true, "another": false, "own of a sandbox": true, "another of a sandbox": false} {
+		path := fmt.Sprintf("/kata-test-%d-planned/%s", os.Getpid(), strings.ReplaceAll(name, " ", "-"))
 		planned, err := resources.Plan(path, false)
 		if err != nil {
 			t.Fatal(err)
@@ -44,8 +45,11 @@ func TestRemovePlannedCgroup(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c := &Container{ID: name, Cgroup: planned}
-		if err := c.removeCgroup(t.Context(), dir); err != nil {
+		remove := func() error { return (&Container{ID: name, Cgroup: planned}).removeCgroup(t.Context(), dir) }
+		if strings.HasSuffix(name, "sandbox") {
+			remove = func() error { return (&Cgroups{Container: planned}).remove(t.Context(), dir) }
+		}
+		if err := remove(); err != nil {
 			t.Error(err)
 		}
 		if h.Alive() == own {

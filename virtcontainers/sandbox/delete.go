@@ -215,7 +215,7 @@ func (h *Host) clear(ctx context.Context, dir *state.Dir, st *State) error {
 	err = errors.Join(
 		unshare(dir),
 		st.Network.remove(dir),
-		st.removeCgroups(ctx),
+		st.removeCgroups(ctx, dir),
 		st.forgetVolumes(dir),
 	)
 	if err != nil {
@@ -236,8 +236,8 @@ func unshare(dir *state.Dir) error {
 	return folder.Remove()
 }
 
-func (st *State) removeCgroups(ctx context.Context) error {
-	errs := []error{st.Cgroups.remove(ctx)}
+func (st *State) removeCgroups(ctx context.Context, dir *state.Dir) error {
+	errs := []error{st.Cgroups.remove(ctx, dir)}
 	for _, c := range st.Containers {
 		if c.Cgroup != nil {
 			errs = append(errs, c.Cgroup.Remove(ctx, true))
