@@ -3,8 +3,11 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"slices"
+	"time"
 
 	"github.com/opencontainers/runtime-spec/specs-go"
 
@@ -119,28 +122,57 @@ func (g *Cgroups) remove(ctx context.Context, dir *state.Dir) error {
 	return errors.Join(errs...)
 }
 
+const (
+	// unmarkedTimeout is how long a process may take from its fork to its exec, by which
+	// it gets the sandbox's mark; no event tells of that. Measured: some milliseconds.
+	unmarkedTimeout = time.Second
+	unmarkedPause   = 5 * time.Millisecond
+)
+
 // endOwn ends the sandbox's own processes in a group that is only planned: another
 // container may have made it, and be in it.
 func endOwn(ctx context.Context, group *resources.Group, dir *state.Dir) error {
 	if !group.Planned {
 		return nil
 	}
-	inside, err := group.Inside()
-	if err != nil {
-		return err
-	}
-	marked, err := proc.Marked(dir.Path)
-	if err != nil {
-		return err
-	}
-	for _, h := range marked {
-		if slices.Contains(inside, h.PID) {
-			if err := h.Kill(ctx); err != nil {
-				return err
+	ctx, cancel := context.WithTimeout(ctx, unmarkedTimeout)
+	defer cancel()
+	for {
+		inside, err := group.Inside()
+		if err != nil {
+			return err
+		}
+		marked, err := proc.Marked(dir.Path)
+		if err != nil {
+			return err
+		}
+		for _, h := range marked {
+			if slices.Contains(inside, h.PID) {
+				if err := h.Kill(ctx); err != nil {
+					return err
+				}
 			}
 		}
+		if !slices.ContainsFunc(inside, forked) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil // another creation's
+		case <-time.After(unmarkedPause):
+		}
 	}
-	return nil
+}
+
+// forked tells whether a process still runs this program: one that a killed creator
+// was just starting does, and so does one that is creating another container.
+func forked(pid int) bool {
+	own, err := os.Readlink("/proc/self/exe")
+	if err != nil {
+		return false
+	}
+	theirs, err := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+	return err == nil && own == theirs && pid != os.Getpid()
 }
 
 // warnOfLimits names the limits of one container among several of a VM that hold
