@@ -46,8 +46,8 @@ const (
 // starts. Else QEMU and the guest's only CPU would have them cleared one by one
 // and wait for each; in this way another CPU of the host does that. What is in
 // the memory stays. It is a hint: where it fails the pages come when they are
-// touched. It asks first whether it may. It keeps a descriptor of its own of memory. What it answers is closed
-// when it has done what it can.
+// touched. It asks first whether it may, and keeps a descriptor of its own of
+// memory. What it answers is closed when it has done what it can.
 func populate(may func() bool, memory *os.File, size int64, spans []span) <-chan struct{} {
 	done := make(chan struct{})
 	fd, err := unix.FcntlInt(memory.Fd(), unix.F_DUPFD_CLOEXEC, 0)

@@ -48,7 +48,7 @@ func (g *Group) config(r *cgroups.Resources) (*cgroups.Cgroup, error) {
 	return c, err
 }
 
-// Create is Plan and Make.
+// Create makes a group of which nothing was noted before.
 func Create(path string, systemd bool, pids ...int) (g *Group, warnings []string, err error) {
 	g = &Group{Path: path, Systemd: systemd}
 	if warnings, err = g.Make(pids...); err != nil {

@@ -13,8 +13,9 @@ import (
 
 // Enter makes a planned group and moves this process into it, so that the memory
 // is the group's that the process takes from then on for a VM, and what those
-// take that it starts, or has Charged: charges stay where a page was first touched, also when a
-// process moves. In cgroup v1 only the memory's hierarchy is entered.
+// take that it starts, or has Charged: charges stay where a page was first
+// touched, also when a process moves. In cgroup v1 only the memory's hierarchy is
+// entered.
 //
 // leave brings the process back, and is nil if it did not enter: where it is in
 // the group already, where the host makes no group (warnings say so), where the

@@ -72,10 +72,14 @@ func fill(log *slog.Logger, g *resources.Group, id string, pids ...int) error {
 		return g.Place(pids...)
 	}
 	warnings, err := g.Make(pids...)
+	debugCgroup(log, id, warnings)
+	return err
+}
+
+func debugCgroup(log *slog.Logger, id string, warnings []string) {
 	for _, w := range warnings {
 		log.Debug("cgroup: "+w, "id", id)
 	}
-	return err
 }
 
 // limit sets what of a new container's limits the host has to enforce, on the
@@ -135,8 +139,7 @@ func endOwn(ctx context.Context, group *resources.Group, dir *state.Dir) error {
 	if !group.Planned {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, unmarkedTimeout)
-	defer cancel()
+	over := time.After(unmarkedTimeout)
 	for {
 		inside, err := group.Inside()
 		if err != nil {
@@ -158,6 +161,8 @@ func endOwn(ctx context.Context, group *resources.Group, dir *state.Dir) error {
 		}
 		select {
 		case <-ctx.Done():
+			return ctx.Err()
+		case <-over:
 			return nil // another creation's
 		case <-time.After(unmarkedPause):
 		}

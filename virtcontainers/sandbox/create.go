@@ -214,7 +214,7 @@ func (cr *creation) run(ctx context.Context, netns string) (*container.Shim, err
 		return nil, err
 	}
 	phases.Done("settle")
-	if err := cr.boot.payment.settled(cr.boot, st); err != nil {
+	if err := cr.boot.payment.settled(st); err != nil {
 		return nil, err
 	}
 	if err := st.Cgroups.place(h.log, st, c); err != nil {

@@ -239,9 +239,7 @@ func unshare(dir *state.Dir) error {
 func (st *State) removeCgroups(ctx context.Context, dir *state.Dir) error {
 	errs := []error{st.Cgroups.remove(ctx, dir)}
 	for _, c := range st.Containers {
-		if c.Cgroup != nil {
-			errs = append(errs, c.Cgroup.Remove(ctx, true))
-		}
+		errs = append(errs, c.removeCgroup(ctx, dir))
 	}
 	return errors.Join(errs...)
 }

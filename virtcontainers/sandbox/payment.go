@@ -18,7 +18,6 @@ type payment struct {
 	// inside is closed when this process is where it has to be, done when QEMU is, too.
 	inside, done chan struct{}
 	leave        func() error
-	warnings     []string
 	err          error
 }
 
@@ -36,8 +35,10 @@ func (b *boot) enter(st *State) {
 	b.payment = p
 	go func() {
 		defer close(p.done)
-		p.leave, p.warnings, p.err = p.group.Enter()
+		var warnings []string
+		p.leave, warnings, p.err = p.group.Enter()
 		close(p.inside)
+		debugCgroup(b.log, b.dir.ID(), warnings)
 		if pid, launched := <-p.vm; launched && p.leave != nil {
 			p.err = p.group.Charge(pid)
 		}
@@ -62,15 +63,12 @@ func (p *payment) pay(pid int) {
 }
 
 // settled waits for what enter has begun, and notes the group in st.
-func (p *payment) settled(b *boot, st *State) error {
+func (p *payment) settled(st *State) error {
 	if p == nil {
 		return nil
 	}
 	<-p.done
 	*st.Cgroups.payer() = p.group
-	for _, w := range p.warnings {
-		b.log.Debug("cgroup: "+w, "id", st.ID)
-	}
 	return p.err
 }
 
