@@ -211,7 +211,6 @@ func powerOff(log *slog.Logger, server *call.Server, serial *channel.Serial) {
 	if err := serial.Flush(ctx); err != nil {
 		log.Debug("the host may lack the last answers", "cause", err)
 	}
-	unix.Sync()
 	// A restart ends QEMU on every machine, see pid1.c.
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
 		log.Error("the guest does not end", "error", err)

@@ -228,7 +228,7 @@ func (s *Server) DestroySandbox(_ context.Context, req *agentpb.DestroySandboxRe
 		keep(box.storages.Clear(req.VmEnds))
 		keep(box.pause.end())
 	}
-	unix.Sync()
+	keep(storage.WriteBack())
 	if first == nil && !req.VmEnds {
 		s.mu.Lock()
 		s.sandbox = nil

@@ -175,16 +175,24 @@ meets() {
 	[ "$output" = $'held\nshared' ]
 }
 
+# kept: the answer of the member that ends with the pod has only been mapped so far.
+kept() {
+	kata delete --force "$POD"
+	[ "$(od -An -tu4 -N8 "$TMP/volume/board" | xargs)" = "1 1" ]
+}
+
 @test "two members lock and map a file of one volume together, by virtiofs" {
 	configured shared_fs '"virtio-fs"'
 	meets
 	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/$POD/state.json")" = virtio-fs ]
+	kept
 }
 
 @test "two members lock and map a file of one volume together, by 9p" {
 	configured shared_fs '"virtio-9p"'
 	meets
 	[ "$(jq -r .sandbox.share_driver "$ROOT/sandboxes/$POD/state.json")" = virtio-9p ]
+	kept
 }
 
 # projected DIR TEXT: a version of a volume whose file "key" holds TEXT, swapped in
