@@ -2,7 +2,6 @@ package sandbox
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,9 +9,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/opencontainers/runtime-spec/specs-go"
-
-	"github.com/kata-go/kata-runtime/oci"
 	"github.com/kata-go/kata-runtime/virtcontainers/container"
 	"github.com/kata-go/kata-runtime/virtcontainers/factory"
 	"github.com/kata-go/kata-runtime/virtcontainers/hypervisor"
@@ -245,42 +241,6 @@ func quit(ctx context.Context, vm *hypervisor.VM) error {
 		return err
 	}
 	return vm.Wait(ctx)
-}
-
-// leave is an amd64 program that ends with code 0: an ELF header, a program header
-// for all of the file (elf(5)), and exit_group(0). What users' programs execute is
-// their own, and would only make the file larger.
-var leave = []byte("\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
-	"\x02\x00\x3e\x00\x01\x00\x00\x00\x78\x00\x40\x00\x00\x00\x00\x00" + // executable, amd64, entry at 0x400078
-	"\x40\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" +
-	"\x00\x00\x00\x00\x40\x00\x38\x00\x01\x00\x00\x00\x00\x00\x00\x00" +
-	"\x01\x00\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00" + // load, read and execute
-	"\x00\x00\x40\x00\x00\x00\x00\x00\x00\x00\x40\x00\x00\x00\x00\x00" +
-	"\x81\x00\x00\x00\x00\x00\x00\x00\x81\x00\x00\x00\x00\x00\x00\x00" +
-	"\x00\x10\x00\x00\x00\x00\x00\x00" +
-	"\x31\xff\xb8\xe7\x00\x00\x00\x0f\x05") // xor edi, edi; mov eax, 231; syscall
-
-// recordedBundle writes the bundle of the container, as engines make them.
-func recordedBundle(dir, netns string) (*oci.Bundle, error) {
-	root := filepath.Join(dir, "rootfs")
-	if err := os.Mkdir(root, 0o755); err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(root, "program"), leave, 0o755); err != nil {
-		return nil, err
-	}
-	spec := rehearsalSpec(root)
-	spec.Hostname = "translations"
-	spec.Linux.Namespaces = append(spec.Linux.Namespaces,
-		specs.LinuxNamespace{Type: specs.PIDNamespace}, specs.LinuxNamespace{Type: specs.NetworkNamespace, Path: netns})
-	data, err := json.Marshal(spec)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(dir, "config.json"), data, 0o600); err != nil {
-		return nil, err
-	}
-	return oci.Load(dir)
 }
 
 // KeptTranslations tells what there is, and where.
