@@ -253,11 +253,16 @@ func TestTapThatStaysGoesWithItsNamespace(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer ns.Remove()
-	for _, queues := range []int{1, 3} {
-		name := fmt.Sprintf("kata%d", queues)
-		tap, err := CreateTap(ns, name, Queues{Count: queues, Stay: true})
+	for _, q := range []Queues{{Count: 1, Stay: true}, {Count: 3, Stay: true}, {Count: 2}} {
+		name := fmt.Sprintf("kata%d", q.Count)
+		tap, err := CreateTap(ns, name, q)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !q.Stay { // told so later
+			if err := Stay(tap.Queues[0]); err != nil {
+				t.Fatal(err)
+			}
 		}
 		if err := tap.Close(); err != nil {
 			t.Fatal(err)

@@ -80,10 +80,15 @@ func CreateTap(ns *Namespace, name string, q Queues) (_ *Tap, err error) {
 		return t, err
 	}
 	// The last step: before it, all goes with the queues.
-	if err := unix.IoctlSetInt(int(t.Queues[0].Fd()), unix.TUNSETPERSIST, 1); err != nil {
-		return nil, fmt.Errorf("TUNSETPERSIST: %w", err)
+	return t, Stay(t.Queues[0])
+}
+
+// Stay has the tap of an open queue outlive its queues from now on (Queues.Stay).
+func Stay(queue *os.File) error {
+	if err := unix.IoctlSetInt(int(queue.Fd()), unix.TUNSETPERSIST, 1); err != nil {
+		return fmt.Errorf("let a tap stay: TUNSETPERSIST: %w", err)
 	}
-	return t, nil
+	return nil
 }
 
 // quiet keeps the host's own stack off a tap: it would send the guest router

@@ -161,6 +161,9 @@ func (b *boot) settle(ctx context.Context, st *State) error {
 	if err == nil {
 		err = b.fitUp(ctx, st)
 	}
+	if err == nil && b.saved != nil {
+		err = st.Network.settled(b.spec.NICs)
+	}
 	if err != nil {
 		return b.instead(ctx, st, err)
 	}

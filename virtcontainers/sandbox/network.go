@@ -147,7 +147,7 @@ func (n *Network) plug(config *network.Config, queues network.Queues, one bool, 
 			return nil, err
 		}
 	}
-	// A clone that comes to nothing is followed by a VM with a tap of that name.
+	// A clone that comes to nothing is followed by a VM with a tap of that name: settled does it.
 	queues.Stay = n.Ours && !one
 	for i := range max(1, len(interfaces)) {
 		var tap *network.Tap
@@ -163,6 +163,18 @@ func (n *Network) plug(config *network.Config, queues network.Queues, one bool, 
 		taps = append(taps, tap)
 	}
 	return taps, nil
+}
+
+// settled is told of the NICs of a clone that runs, while their queues are open.
+func (n *Network) settled(nics []hypervisor.NIC) error {
+	if !n.Ours {
+		return nil
+	}
+	var errs []error
+	for _, nic := range nics {
+		errs = append(errs, network.Stay(nic.Taps[0]))
+	}
+	return errors.Join(errs...)
 }
 
 // macvtap makes a NIC that takes MAC and addresses from its interface, and notes
