@@ -200,11 +200,16 @@ func (h *Host) clear(ctx context.Context, dir *state.Dir, st *State) error {
 	for _, c := range st.Containers {
 		handles = append(append(handles, values(c.Execs)...), c.Shim)
 	}
+	var known error
+	var ended sync.WaitGroup
+	ended.Go(func() { known = endAll(ctx, handles) })
+	// Meanwhile: it looks at each process of the host.
 	left, err := proc.Marked(dir.Path)
-	if err != nil {
+	ended.Wait()
+	if err := errors.Join(known, err); err != nil {
 		return err
 	}
-	if err := endAll(ctx, append(handles, left...)); err != nil {
+	if err := endAll(ctx, left); err != nil {
 		return err
 	}
 	if err := endOrigin(ctx, h.log, dir, st); err != nil {
