@@ -42,7 +42,7 @@
 #define KEEP_BELOW  (1536 * MiB)
 #define KEEP_MAX    (384 * MiB)
 #define KEEP_ALIGN  (2 * MiB)
-/* A guest that finds fewer than these in that time has started. */
+/* A guest that looks for fewer than these in that time has started. */
 #define KEEP_FEW    100
 #define KEEP_MS     1000
 
@@ -65,7 +65,7 @@ static struct {
     size_t map_size;
     QEMUTimer *timer;
     bool timed;
-    size_t seen;                    /* when the timer was set, of those found */
+    size_t seen;                    /* when the timer was set, found or missed */
 } keep = { .fd = -1 };
 
 extern const char __executable_start[];
@@ -83,21 +83,21 @@ static bool inside(uint64_t offset, uint64_t count, uint64_t each, uint64_t size
 }
 
 /*
- * Gives memory back once the guest has found next to nothing new for a while: most
+ * Gives memory back once the guest has run next to nothing new for a while: most
  * pages of the file have the code of its start, which is over, and the host keeps
  * what has room in its page cache, where others map it. QEMU's own start has left
  * its heap half empty.
  */
 static void forget(void *unused)
 {
-    size_t found = qatomic_read(&keep.found);
+    size_t seen = qatomic_read(&keep.found) + qatomic_read(&keep.missed);
+    bool busy = seen - keep.seen > KEEP_FEW;
 
-    if (found - keep.seen > KEEP_FEW) {
-        keep.seen = found;
+    keep.seen = seen;
+    if (busy) {
         timer_mod(keep.timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + KEEP_MS);
         return;
     }
-    keep.seen = found;
     qatomic_set(&keep.timed, false);
     qemu_madvise(keep.base, keep.header->code_size, QEMU_MADV_DONTNEED);
     qemu_madvise(keep.map, keep.map_size, QEMU_MADV_DONTNEED);
@@ -332,6 +332,10 @@ TranslationBlock *tb_keep_find(CPUState *cpu, target_ulong pc,
     if (!keep.header || phys_pc == -1 || !host_pc || !cpu_fits(cpu)) {
         return NULL;
     }
+    /* What is looked for in vain has the file's pages read, too. */
+    if (!qatomic_read(&keep.timed) && !qatomic_xchg(&keep.timed, true)) {
+        timer_mod(keep.timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + KEEP_MS);
+    }
     /* Guests do the same things in the same order, nearly. */
     i = qatomic_read(&keep.guess);
     if (i >= keep.header->entries || !take(i, &w)) {
@@ -350,9 +354,6 @@ TranslationBlock *tb_keep_find(CPUState *cpu, target_ulong pc,
     }
     qatomic_set(&keep.guess, i + 1);
     qatomic_inc(&keep.found);
-    if (!qatomic_read(&keep.timed) && !qatomic_xchg(&keep.timed, true)) {
-        timer_mod(keep.timer, qemu_clock_get_ms(QEMU_CLOCK_REALTIME) + KEEP_MS);
-    }
     return link_kept(cpu, &keep.index[i], pc, phys_pc);
 }
 
