@@ -480,7 +480,7 @@ type DestroySandboxRequest struct {
 	// Power the guest off after the answer is sent, also if there is no sandbox;
 	// FailedPrecondition where the agent is not the guest's init. False: it goes on.
 	PowerOff bool `protobuf:"varint,1,opt,name=power_off,json=powerOff,proto3" json:"power_off,omitempty"`
-	// The VM ends right after the answer: every process is ended and every file
+	// The VM ends right after the answer: every process is ended and each disk's file
 	// system written back, and what goes with the guest's memory stays undone.
 	// False: all is undone, and the guest can get another sandbox.
 	VmEnds bool `protobuf:"varint,2,opt,name=vm_ends,json=vmEnds,proto3" json:"vm_ends,omitempty"`

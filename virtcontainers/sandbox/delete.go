@@ -249,8 +249,8 @@ func (st *State) removeCgroups(ctx context.Context, dir *state.Dir) error {
 	return errors.Join(errs...)
 }
 
-// farewell asks the guest to end its containers and to write back what is
-// cached, then waits for the shims to tell the engine how they ended.
+// farewell asks the guest to end its containers and to write its disks back, then
+// waits for the shims to tell the engine how they ended.
 func (h *Host) farewell(ctx context.Context, st *State) {
 	limit := farewellTimeout
 	if end, bounded := ctx.Deadline(); bounded {
